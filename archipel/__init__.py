@@ -1,0 +1,1 @@
+"""Archipel: federated SQL over health data that stays where it is."""

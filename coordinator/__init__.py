@@ -1,0 +1,1 @@
+"""The coordinator: catalog, planner, execution and services. It never decides what a node releases."""
