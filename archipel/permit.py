@@ -1,0 +1,122 @@
+"""The permit: who may ask what, of which nodes, for how long. Signed by the authority, checked by every party.
+
+The coordinator's check serves the researcher (an early, clear refusal); the node's own check is what protects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from archipel import errors, tokens
+from archipel.schema import MIN_PERSONS_FLOOR
+
+PERMIT_KIND = "archipel-permit+jwt"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Researcher(_Model):
+    """A named permit holder and the public key that signs their requests (base64url, raw Ed25519)."""
+
+    name: str = Field(min_length=1)
+    key: str
+
+
+class TableGrant(_Model):
+    """Columns of one table. ``("*",)`` grants every column that the holder's policy does not hide."""
+
+    table: str = Field(min_length=1)
+    columns: tuple[str, ...] = Field(min_length=1, strict=False)
+
+
+class Permit(_Model):
+    """The payload of a permit. Times are Unix seconds."""
+
+    permit_id: str = Field(min_length=1)
+    federation: str = Field(min_length=1)
+    project: str = Field(min_length=1)
+    purpose: str = Field(min_length=1)
+    researchers: tuple[Researcher, ...] = Field(min_length=1, strict=False)
+    tables: tuple[TableGrant, ...] = Field(min_length=1, strict=False)
+    nodes: tuple[str, ...] = Field(min_length=1, strict=False)
+    not_before: int
+    expires: int
+    min_persons: int = Field(default=MIN_PERSONS_FLOOR, ge=MIN_PERSONS_FLOOR)
+    linkage: bool = False
+
+    def allows_column(self, table: str, column: str) -> bool:
+        """Whether the permit names the column, case-insensitively."""
+        for grant in self.tables:
+            if grant.table.lower() == table.lower():
+                if any(c == "*" or c.lower() == column.lower() for c in grant.columns):
+                    return True
+        return False
+
+    def allows_table(self, table: str) -> bool:
+        """Whether the permit names the table, case-insensitively."""
+        return any(grant.table.lower() == table.lower() for grant in self.tables)
+
+    def researcher_for(self, kid: str) -> tuple[str, Ed25519PublicKey] | None:
+        """Return the name and key of the researcher whose key has the identifier ``kid``."""
+        for researcher in self.researchers:
+            key = tokens.decode_public_key(researcher.key)
+            if tokens.key_id(key) == kid:
+                return researcher.name, key
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedPermit:
+    """A permit whose signature and dates were checked, with the token it came in."""
+
+    permit: Permit
+    token: str
+
+
+def issue(permit: Permit, authority_key: Ed25519PrivateKey) -> str:
+    """Return the permit as a token signed by the authority."""
+    return tokens.sign(permit.model_dump(mode="json"), PERMIT_KIND, authority_key)
+
+
+def verify(token: str, authority_key: Ed25519PublicKey, *, federation: str, now: float) -> VerifiedPermit:
+    """Return the permit in ``token`` after checking signature, federation and dates at ``now`` (Unix seconds).
+
+    Raises:
+        ArchipelError: PERMIT_INVALID, PERMIT_EXPIRED, or CLOCK_SKEW when it is not valid yet.
+    """
+    try:
+        permit = Permit.model_validate(tokens.verify(token, PERMIT_KIND, authority_key))
+        for researcher in permit.researchers:
+            tokens.decode_public_key(researcher.key)
+    except (tokens.TokenError, ValidationError) as cause:
+        raise errors.error(
+            errors.PERMIT_INVALID, "The permit is not signed by this federation's authority."
+        ) from cause
+    if permit.federation != federation:
+        raise errors.error(errors.PERMIT_INVALID, "The permit is for another federation.")
+    if now >= permit.expires:
+        raise errors.error(errors.PERMIT_EXPIRED, "The permit has expired.")
+    if now < permit.not_before - tokens.CLOCK_SKEW_S:
+        raise errors.error(
+            errors.PERMIT_EXPIRED,
+            "The permit is not valid yet.",
+            hint="Wait until its first day, or check this machine's clock.",
+        )
+    return VerifiedPermit(permit, token)
+
+
+def read_unverified(token: str) -> dict[str, Any]:
+    """Return a permit's payload without checking anything: for showing it, never for deciding."""
+    import jwt
+
+    try:
+        payload = jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
+    except jwt.PyJWTError as cause:
+        raise errors.error(errors.PERMIT_INVALID, "The file holds no permit.") from cause
+    return dict(payload)

@@ -1,0 +1,101 @@
+"""Tables of the federation as every party sees them: columns, distribution, persons, keys and policy.
+
+Immutable data only. What the engine holds, and where, is the node's own matter and never stands here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+NODE_COLUMN = "_node"
+"""Pseudo-column that every table carries: the name of the node that holds the row."""
+
+MIN_PERSONS_FLOOR = 11
+"""No group of a protected table with fewer distinct persons is ever released."""
+
+
+class Distribution(Enum):
+    """How a table's rows are spread over the nodes that hold it."""
+
+    SHARDED = "sharded"
+    REPLICATED = "replicated"
+
+
+class Form(IntEnum):
+    """What an exchange carries, from nothing to single rows; a larger form includes the smaller ones."""
+
+    NONE = 0
+    AGGREGATE = 1
+    ROWS = 2
+
+
+class Role(Enum):
+    """What may be done with a column of a protected table.
+
+    ``PUBLIC`` and ``GROUP`` may be group keys; ``MEASURE`` may be aggregated and filtered on but is no group
+    key; ``HIDDEN`` may not be named. The person column has its own rules, whatever its role.
+    """
+
+    PUBLIC = "public"
+    GROUP = "group"
+    MEASURE = "measure"
+    HIDDEN = "hidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; ``type`` in DuckDB's spelling as the engine reports it."""
+
+    name: str
+    type: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteKey:
+    """Columns whose values never match across nodes. Keys of two tables compare when their names are equal."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TablePolicy:
+    """What one node lets out of one table to the coordinator. The defaults are the strictest values."""
+
+    protected: bool = True
+    coordinator_form: Form = Form.NONE
+    min_persons: int = MIN_PERSONS_FLOOR
+    roles: tuple[tuple[str, Role], ...] = ()
+    tell_withheld_count: bool = False
+
+    def role_of(self, column: str) -> Role:
+        """Return the column's role, case-insensitively; what is not named is hidden when protected."""
+        folded = column.lower()
+        for name, role in self.roles:
+            if name.lower() == folded:
+                return role
+        return Role.HIDDEN if self.protected else Role.PUBLIC
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One node's shard of a table: schema, keys and policy. Names compare case-insensitively."""
+
+    name: str
+    columns: tuple[Column, ...]
+    distribution: Distribution = Distribution.SHARDED
+    description: str = ""
+    person_column: str | None = None
+    person_domain: str | None = None
+    site_keys: tuple[SiteKey, ...] = ()
+    policy: TablePolicy = TablePolicy()
+    approximate_rows: int = 0
+    approximate_bytes: int = 0
+    content_digest: str = ""
+
+    def column(self, name: str) -> Column | None:
+        """Return the column of that name, case-insensitively."""
+        folded = name.lower()
+        return next((c for c in self.columns if c.name.lower() == folded), None)
