@@ -94,12 +94,8 @@ PERMIT_INVALID = _entry(
     _F.PERMISSION,
     "Ask the authority for a permit signed for this federation.",
 )
-PERMIT_EXPIRED = _entry(
-    "PERMIT_EXPIRED", _S.PERMISSION_DENIED, _F.PERMISSION, "Ask the authority for a new permit."
-)
-PERMIT_SCOPE = _entry(
-    "PERMIT_SCOPE", _S.PERMISSION_DENIED, _F.PERMISSION, "Ask the authority to widen the permit."
-)
+PERMIT_EXPIRED = _entry("PERMIT_EXPIRED", _S.PERMISSION_DENIED, _F.PERMISSION, "Ask the authority for a new permit.")
+PERMIT_SCOPE = _entry("PERMIT_SCOPE", _S.PERMISSION_DENIED, _F.PERMISSION, "Ask the authority to widen the permit.")
 REQUEST_SIGNATURE = _entry(
     "REQUEST_SIGNATURE", _S.UNAUTHENTICATED, _F.PERMISSION, "Sign with the key that the permit names."
 )
@@ -115,13 +111,9 @@ NODE_UNAVAILABLE = _entry(
     'Try again when the node is back, or ask with on_missing="partial".',
 )
 NODE_CHANGED = _entry("NODE_CHANGED", _S.ABORTED, _F.OPERATION, "Run the query again.")
-NODE_SOURCE = _entry(
-    "NODE_SOURCE", _S.UNAVAILABLE, _F.OPERATION, "The node's operator finds the cause in its log."
-)
+NODE_SOURCE = _entry("NODE_SOURCE", _S.UNAVAILABLE, _F.OPERATION, "The node's operator finds the cause in its log.")
 NODE_BUSY = _entry("NODE_BUSY", _S.RESOURCE_EXHAUSTED, _F.OPERATION, "Run the query again later.")
-NODE_EXECUTION = _entry(
-    "NODE_EXECUTION", _S.ABORTED, _F.OPERATION, "The node's operator finds the cause in its log."
-)
+NODE_EXECUTION = _entry("NODE_EXECUTION", _S.ABORTED, _F.OPERATION, "The node's operator finds the cause in its log.")
 NODE_RESOURCES = _entry("NODE_RESOURCES", _S.RESOURCE_EXHAUSTED, _F.OPERATION)
 AUDIT_UNAVAILABLE = _entry(
     "AUDIT_UNAVAILABLE",
@@ -143,13 +135,9 @@ CLOCK_SKEW = _entry("CLOCK_SKEW", _S.FAILED_PRECONDITION, _F.OPERATION, "Set the
 MERGE_FAILED = _entry("MERGE_FAILED", _S.ABORTED, _F.OPERATION, "Run the query again.")
 RAY_UNAVAILABLE = _entry("RAY_UNAVAILABLE", _S.UNAVAILABLE, _F.OPERATION)
 COORDINATOR_UNAVAILABLE = _entry("COORDINATOR_UNAVAILABLE", _S.UNAVAILABLE, _F.OPERATION)
-TOO_MANY_QUERIES = _entry(
-    "TOO_MANY_QUERIES", _S.RESOURCE_EXHAUSTED, _F.OPERATION, "Wait for a running query to end."
-)
+TOO_MANY_QUERIES = _entry("TOO_MANY_QUERIES", _S.RESOURCE_EXHAUSTED, _F.OPERATION, "Wait for a running query to end.")
 CONFIG_INVALID = _entry("CONFIG_INVALID", _S.FAILED_PRECONDITION, _F.REQUEST)
-INTERNAL = _entry(
-    "INTERNAL", _S.INTERNAL, _F.INTERNAL, "This is a fault of Archipel; the query's id helps to find it."
-)
+INTERNAL = _entry("INTERNAL", _S.INTERNAL, _F.INTERNAL, "This is a fault of Archipel; the query's id helps to find it.")
 
 
 def code_named(name: str) -> ErrorCode:

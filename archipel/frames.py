@@ -49,9 +49,7 @@ class _Slices(io.RawIOBase):
         self._size = len(rest)
 
 
-def encode(
-    schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, compress: bool = False
-) -> Iterator[bytes]:
+def encode(schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, compress: bool = False) -> Iterator[bytes]:
     """Yield the frames of one IPC stream. ``compress`` uses zstd: worth it over networks, not on loopback."""
     sink = _Slices()
     options = pa.ipc.IpcWriteOptions(compression="zstd" if compress else None)
@@ -78,9 +76,7 @@ def decode_table(frames: Iterable[bytes]) -> pa.Table:
             table = reader.read_all()
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as cause:
-        raise errors.error(
-            errors.BAD_REQUEST, "The data received is not a well-formed Arrow stream."
-        ) from cause
+        raise errors.error(errors.BAD_REQUEST, "The data received is not a well-formed Arrow stream.") from cause
     return table
 
 
@@ -110,10 +106,6 @@ class _FrameReader(io.RawIOBase):
 def decode_batches(frames: Iterator[bytes]) -> pa.RecordBatchReader:
     """Return a reader that decodes frames as they arrive, so that the sender feels back-pressure."""
     try:
-        return pa.ipc.open_stream(
-            pa.PythonFile(io.BufferedReader(_FrameReader(frames), FRAME_BYTES), mode="r")
-        )
+        return pa.ipc.open_stream(pa.PythonFile(io.BufferedReader(_FrameReader(frames), FRAME_BYTES), mode="r"))
     except (pa.ArrowException, OSError) as cause:
-        raise errors.error(
-            errors.BAD_REQUEST, "The data received is not a well-formed Arrow stream."
-        ) from cause
+        raise errors.error(errors.BAD_REQUEST, "The data received is not a well-formed Arrow stream.") from cause

@@ -95,9 +95,7 @@ def verify(token: str, authority_key: Ed25519PublicKey, *, federation: str, now:
         for researcher in permit.researchers:
             tokens.decode_public_key(researcher.key)
     except (tokens.TokenError, ValidationError) as cause:
-        raise errors.error(
-            errors.PERMIT_INVALID, "The permit is not signed by this federation's authority."
-        ) from cause
+        raise errors.error(errors.PERMIT_INVALID, "The permit is not signed by this federation's authority.") from cause
     if permit.federation != federation:
         raise errors.error(errors.PERMIT_INVALID, "The permit is for another federation.")
     if now >= permit.expires:

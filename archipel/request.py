@@ -51,9 +51,7 @@ def verify(token: str, permit: Permit, *, now: float) -> tuple[Request, str]:
     try:
         found = permit.researcher_for(tokens.unverified_key_id(token))
         if found is None:
-            raise errors.error(
-                errors.REQUEST_SIGNATURE, "The permit does not name the key that signed this request."
-            )
+            raise errors.error(errors.REQUEST_SIGNATURE, "The permit does not name the key that signed this request.")
         name, key = found
         payload: dict[str, Any] = tokens.verify(token, REQUEST_KIND, key)
     except tokens.TokenError as cause:

@@ -1,0 +1,103 @@
+"""The plan of a query: stages, and the exchanges between them. Immutable, printable, comparable data.
+
+A stage is one SQL statement run at one or more sites. A *node stage* runs at nodes over their tables; a *merge stage*
+folds the partials of one exchange at the coordinator and may be cut by hash of its keys; a *finish stage* runs at
+the coordinator over what it has. This module decides nothing and runs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from archipel.schema import Form
+
+COORDINATOR = "@coordinator"
+"""The site name of the coordinator; no node can be named so."""
+
+SHARD_COLUMN = "_shard"
+"""INTEGER column that the coordinator adds to what nodes deliver: the index of the node in the stage's sites."""
+
+
+class StageKind(Enum):
+    """Where and how a stage runs."""
+
+    NODE = "node"
+    MERGE = "merge"
+    FINISH = "finish"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputColumn:
+    """A column of a stage's output; ``type`` in DuckDB's spelling, as the engine described it."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One SQL statement (DuckDB dialect) and where it runs.
+
+    ``sites`` are sorted node names, or ``(COORDINATOR,)``. ``inputs`` are exchange identifiers; in the SQL each is
+    a table of that name. ``keys`` of a merge stage are the columns of its input by whose hash it may be cut.
+    """
+
+    stage_id: str
+    kind: StageKind
+    sites: tuple[str, ...]
+    sql: str
+    columns: tuple[OutputColumn, ...]
+    inputs: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Rows that cross a border: the output of ``source`` becomes the table ``exchange_id`` of ``target``.
+
+    ``rule`` is the policy rule that allows it, in words. What nodes deliver to the coordinator carries
+    ``SHARD_COLUMN``; what the coordinator hands to nodes does not. Estimates are in rows and bytes over all sites.
+    """
+
+    exchange_id: str
+    source: str
+    target: str
+    form: Form
+    rule: str
+    estimated_rows: int
+    estimated_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All stages in an order in which they can run, their exchanges, and which stage gives the result."""
+
+    sql: str
+    stages: tuple[Stage, ...]
+    exchanges: tuple[Exchange, ...]
+    result_stage: str
+    columns: tuple[OutputColumn, ...]
+    notes: tuple[str, ...] = ()
+
+    def stage(self, stage_id: str) -> Stage:
+        """Return the stage of that identifier."""
+        return next(s for s in self.stages if s.stage_id == stage_id)
+
+    def nodes(self) -> tuple[str, ...]:
+        """Return the names of all nodes that take part, sorted."""
+        return tuple(sorted({site for s in self.stages for site in s.sites if site != COORDINATOR}))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        return json.loads(json.dumps(asdict(self), default=_plain))  # type: ignore[no-any-return]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Form):
+        return value.name.lower()
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(type(value).__name__)
