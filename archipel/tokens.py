@@ -35,7 +35,11 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 def encode_public_key(key: Ed25519PublicKey) -> str:
     """Return the raw public key in base64url, as it stands in permits and manifests."""
-    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return encode_raw_key(key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw))
+
+
+def encode_raw_key(raw: bytes) -> str:
+    """Return the bytes of a public key in base64url without padding."""
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
