@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlglot.tokenizer_core import Token
 
 UNPARSABLE = "(unparsable SQL)"
-"""What stands in the place of SQL that does not parse."""
+"""What stands in the place of SQL that does not parse as a query."""
 
 MAX_CHARS = 8_192
 """Longer masked text is cut: collectors commonly refuse attributes of more than some tens of kilobytes."""
@@ -27,7 +27,7 @@ _LITERAL_START = re.compile(r"['0-9$@]|\w+'|\.[0-9]")
 
 
 def mask_sql(sql: str, dialect: str = "duckdb") -> str:
-    """Return ``sql`` with every literal replaced by ``?``; ``UNPARSABLE`` when it does not parse.
+    """Return ``sql`` with every literal replaced by ``?``; ``UNPARSABLE`` when it does not parse as a query.
 
     Lists after IN become one ``?``, since how many values there are tells about them and makes texts alike.
 
@@ -42,8 +42,8 @@ def mask_sql(sql: str, dialect: str = "duckdb") -> str:
         tokens = sqlglot.tokenize(sql, read=dialect)
     except (sqlglot.errors.SqlglotError, ValueError, RecursionError):
         return UNPARSABLE
-    if not trees or any(tree is None or tree.find(exp.Command) is not None for tree in trees):
-        return UNPARSABLE  # a Command is a statement that sqlglot took over as text
+    if not trees or not all(isinstance(tree, exp.Query) for tree in trees):
+        return UNPARSABLE  # what is no query was not understood: `INSTALL x` parses as a column with an alias
     masked = _IN_LIST.sub("IN (?)", "".join(_masked(sql, tokens)))
     return masked if len(masked) <= MAX_CHARS else masked[:MAX_CHARS] + "…"
 

@@ -35,7 +35,7 @@ UNTRACED = frozenset(
 every few seconds. Their durations are still measured."""
 
 
-def server_interceptors() -> list[grpc.aio.ServerInterceptor]:
+def server_interceptors() -> list[Any]:
     """Return what to hand to ``grpc.aio.server(interceptors=...)``, whether telemetry is on or off."""
     return [_ServerInterceptor()]
 
@@ -71,7 +71,7 @@ def _wrapped(handler: Any, method: str) -> Any:
         )
     if inspect.iscoroutinefunction(behaviour):
         return make(_awaiting(behaviour, method), **codec)
-    return handler  # type: ignore[no-any-return]  # a blocking handler runs in a thread of gRPC's: left as it is
+    return handler  # a blocking handler runs in a thread of gRPC's: left as it is
 
 
 def _awaiting(behaviour: Callable[..., Awaitable[Any]], method: str) -> Callable[..., Awaitable[Any]]:
