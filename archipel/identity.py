@@ -42,9 +42,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 def write_public_key(path: Path, key: Ed25519PublicKey) -> None:
     """Write an Ed25519 public key as PEM."""
-    path.write_bytes(
-        key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
+    path.write_bytes(key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
 
 
 def load_signing_key(path: Path) -> Ed25519PrivateKey:

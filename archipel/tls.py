@@ -102,7 +102,9 @@ def identity_of(certificate: x509.Certificate) -> PeerIdentity:
     """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        uris = [uri for uri in names.get_values_for_type(x509.UniformResourceIdentifier) if uri.startswith("archipel://")]
+        uris = [
+            uri for uri in names.get_values_for_type(x509.UniformResourceIdentifier) if uri.startswith("archipel://")
+        ]
     except x509.ExtensionNotFound:
         uris = []
     parts = urlsplit(uris[0]) if len(uris) == 1 else None

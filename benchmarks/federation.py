@@ -49,9 +49,7 @@ def overhead_and_streaming(directory: Path, repeats: int) -> dict[str, float]:
             beyond.append(total[-1] - max(node.engine_ms for node in box[0].nodes))
         query = connection.query("SELECT a, b FROM wide")
         size = query.result().to_arrow().nbytes
-        stream_ms = [
-            measure.timed(lambda: connection.get_query(query.query_id).result().to_arrow()) for _ in range(3)
-        ]
+        stream_ms = [measure.timed(lambda: connection.get_query(query.query_id).result().to_arrow()) for _ in range(3)]
     return {
         "submit to result, p50 ms": measure.median(total[5:]),
         "beyond the slowest node's statement, p50 ms": measure.median(beyond[5:]),

@@ -36,7 +36,9 @@ def world_setups(world_dir: Path, *, reference_at: str | None = None) -> list[No
     for folder in sorted(p for p in world_dir.iterdir() if p.is_dir() and p.name != REFERENCE_FOLDER):
         own = [_setup(path, tables[path.stem]) for path in sorted(folder.glob("*.parquet"))]
         if reference_at in (None, folder.name):
-            own += [_setup(path, tables[path.stem]) for path in sorted((world_dir / REFERENCE_FOLDER).glob("*.parquet"))]
+            own += [
+                _setup(path, tables[path.stem]) for path in sorted((world_dir / REFERENCE_FOLDER).glob("*.parquet"))
+            ]
         holder = HOLDERS.get(folder.name, f"{folder.name.replace('_', ' ').title()} (made up)")
         setups.append(NodeSetup(folder.name, holder, tuple(own)))
     return setups

@@ -132,7 +132,9 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_a_certificate_of_another_authority_is_not_let_in(layout: Layout, stranger: Path, federation: LocalFederation) -> None:
+def test_a_certificate_of_another_authority_is_not_let_in(
+    layout: Layout, stranger: Path, federation: LocalFederation
+) -> None:
     with pytest.raises(errors.OperationalError) as problem:
         archipel.connect(
             layout.address, permit=layout.permit, key=stranger / "researchers" / "mallory" / "mallory.pem"

@@ -39,9 +39,7 @@ def person_keys(world: Path) -> set[bytes]:
     return found
 
 
-def test_nothing_of_a_patient_is_stored_or_logged_outside_the_nodes(
-    federation: LocalFederation, world: Path
-) -> None:
+def test_nothing_of_a_patient_is_stored_or_logged_outside_the_nodes(federation: LocalFederation, world: Path) -> None:
     texts: list[str] = []
     with federation.connect() as connection:
         for sql in (*(q.sql for q in QUESTIONS), *HOSTILE):
@@ -59,7 +57,5 @@ def test_nothing_of_a_patient_is_stored_or_logged_outside_the_nodes(
     assert any("coordinator.db" in name for name in haystacks)
     width = {len(key) for key in keys}
     for name, haystack in haystacks.items():
-        found = {
-            haystack[i : i + size] for size in width for i in range(len(haystack) - size + 1)
-        } & keys
+        found = {haystack[i : i + size] for size in width for i in range(len(haystack) - size + 1)} & keys
         assert not found, f"{len(found)} person identifiers in {name}"
