@@ -19,7 +19,7 @@ _DISTRIBUTION_TO_WIRE = {
     schema.Distribution.SHARDED: common_pb2.DISTRIBUTION_SHARDED,
     schema.Distribution.REPLICATED: common_pb2.DISTRIBUTION_REPLICATED,
 }
-_FORM_TO_WIRE = {
+_FORM_TO_WIRE: dict[schema.Form, common_pb2.Form.ValueType] = {
     schema.Form.NONE: common_pb2.FORM_NONE,
     schema.Form.AGGREGATE: common_pb2.FORM_AGGREGATE,
     schema.Form.ROWS: common_pb2.FORM_ROWS,
@@ -93,7 +93,7 @@ def column_from_wire(message: common_pb2.Column) -> schema.Column:
     return schema.Column(message.name, message.type, message.description)
 
 
-def form_to_wire(form: schema.Form) -> common_pb2.Form:
+def form_to_wire(form: schema.Form) -> common_pb2.Form.ValueType:
     """Return the message value of a form."""
     return _FORM_TO_WIRE[form]
 

@@ -40,12 +40,13 @@ class Oracle:
     def __init__(self, shards: Mapping[str, Iterable[tuple[str, Path]]], *, threads: int | None = None) -> None:
         """``shards`` maps each table to its (node, file) pairs; a replicated table has one pair."""
         self._database = duckdb.connect(config={"threads": threads} if threads else {})
-        for table, parts in shards.items():
+        for table, given in shards.items():
+            parts = list(given)
             pieces = [
-                duckdb.read_parquet(str(path), connection=self._database)
+                self._database.read_parquet(str(path))
                 if path.suffix == ".parquet"
-                else duckdb.read_csv(str(path), connection=self._database)
-                for _, path in (parts := list(parts))
+                else self._database.read_csv(str(path))
+                for _, path in parts
             ]
             union = None
             for (node, _), piece in zip(parts, pieces, strict=True):

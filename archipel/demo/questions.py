@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question. The first ``keys`` columns of its answer identify a row: the check against one DuckDB goes by them."""
+    """A question. The first ``keys`` columns of its answer identify a row, for the check against one DuckDB."""
 
     title: str
     sql: str

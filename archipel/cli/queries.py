@@ -1,0 +1,262 @@
+"""Commands of the researcher: query, explain, tables, nodes, queries, cancel; and synthetic and demo."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from archipel import errors
+from archipel.cli.exits import Exit, exit_code, show
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from archipel.client import Connection
+
+Address = Annotated[str, typer.Option(envvar="ARCHIPEL_ADDRESS", help="Coordinator as host:port.")]
+PermitFile = Annotated[Path, typer.Option(envvar="ARCHIPEL_PERMIT", help="Permit file.")]
+KeyFile = Annotated[Path, typer.Option(envvar="ARCHIPEL_KEY", help="Researcher's identity file.")]
+Sql = Annotated[str | None, typer.Argument(help="The SQL; without it, --file or the standard input is read.")]
+SqlFile = Annotated[Path | None, typer.Option("--file", "-f", help="Read the SQL from a file.")]
+Params = Annotated[list[str] | None, typer.Option("--param", help="Value for ? in order, or NAME=VALUE for $name.")]
+Dialect = Annotated[str, typer.Option(help="Dialect the SQL is written in.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TableFormat = Literal["table", "csv", "json", "parquet", "arrow"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command()(query)
+    app.command()(explain)
+    app.command()(tables)
+    app.command()(nodes)
+    app.command()(queries)
+    app.command()(cancel)
+    app.command("synthetic")(_synthetic())
+    from archipel.demo.cli import demo_command
+
+    app.command("demo")(demo_command)
+
+
+def query(
+    address: Address,
+    permit: PermitFile,
+    key: KeyFile,
+    sql: Sql = None,
+    file: SqlFile = None,
+    param: Params = None,
+    dialect: Dialect = "duckdb",
+    output_format: Annotated[TableFormat, typer.Option("--format", help="Form of the output.")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
+    on_missing: Annotated[Literal["fail", "partial"], typer.Option(help="When a node is away.")] = "fail",
+    timeout: Annotated[float, typer.Option(help="Seconds until the query is ended.")] = 300.0,
+    max_rows: Annotated[int | None, typer.Option(min=0, help="More rows than this are an error.")] = None,
+    require_complete: Annotated[
+        bool, typer.Option(help=f"End with code {Exit.INCOMPLETE:d} when groups were withheld or a node is missing.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notices.")] = False,
+) -> None:
+    """Ask a question and print the answer."""
+    text = _sql(sql, file)
+    with _connected(address, permit, key) as connection, _explained(text):
+        result = connection.query(
+            text,
+            _params(param),
+            dialect=dialect,
+            on_missing=on_missing,
+            timeout_s=timeout,
+            max_rows=max_rows,
+            progress=False if quiet else None,
+        ).result()
+    _write(result.to_arrow(), output_format, output)
+    if not quiet:
+        for notice in result.notices:
+            print(f"{notice.kind}: {notice.text}", file=sys.stderr)
+    if require_complete and not result.complete:
+        raise typer.Exit(Exit.INCOMPLETE)
+
+
+def explain(
+    address: Address,
+    permit: PermitFile,
+    key: KeyFile,
+    sql: Sql = None,
+    file: SqlFile = None,
+    param: Params = None,
+    dialect: Dialect = "duckdb",
+    as_json: AsJson = False,
+) -> None:
+    """Print the plan of a query without running it: stages, sites, what crosses which border and why it may."""
+    text = _sql(sql, file)
+    with _connected(address, permit, key) as connection, _explained(text):
+        plan = connection.explain(text, _params(param), dialect=dialect)
+    print(plan.json if as_json else plan.text)
+
+
+def tables(
+    address: Address,
+    permit: PermitFile,
+    key: KeyFile,
+    like: Annotated[str | None, typer.Argument(help="Pattern with % and _.")] = None,
+    columns: Annotated[bool, typer.Option(help="Show columns too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the tables: who holds them and what may leave."""
+    with _connected(address, permit, key) as connection:
+        found = connection.tables(like)
+    if as_json:
+        _print_json(
+            [
+                {
+                    "name": t.name,
+                    "description": t.table.description,
+                    "nodes": t.nodes,
+                    "policy": t.policy_text,
+                    "columns": [{"name": c.name, "type": c.type, "description": c.description} for c in t.columns],
+                }
+                for t in found
+            ]
+        )
+        return
+    for t in found:
+        print(f"{t.name}  [{', '.join(t.nodes)}]  {t.policy_text}  {t.table.description}")
+        if t.conflict is not None:
+            print(f"  ! {t.conflict}")
+        for c in t.columns if columns else ():
+            print(f"    {c.name:24} {c.type:16} {t.table.policy.role_of(c.name).value:8} {c.description}")
+
+
+def nodes(address: Address, permit: PermitFile, key: KeyFile, as_json: AsJson = False) -> None:
+    """List the nodes and whether they are attached."""
+    with _connected(address, permit, key) as connection:
+        found = connection.nodes()
+    if as_json:
+        _print_json([{"name": n.name, "holder": n.holder, "attached": n.attached, "tables": n.tables} for n in found])
+        return
+    for n in found:
+        seen = f"last seen {n.last_seen:%Y-%m-%d %H:%M:%S} UTC" if n.last_seen else "never seen"
+        print(f"{n.name:20} {'attached' if n.attached else 'away':10} {n.tables:4} tables  {seen}  {n.holder}")
+
+
+def queries(
+    address: Address,
+    permit: PermitFile,
+    key: KeyFile,
+    limit: Annotated[int, typer.Option(min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List your own queries, newest first."""
+    with _connected(address, permit, key) as connection:
+        found = connection.queries(limit)
+    if as_json:
+        _print_json([{"query_id": q.query_id, "state": q.state, "sql": q.sql, "created": str(q.created)} for q in found])
+        return
+    for q in found:
+        print(f"{q.query_id}  {q.state:10} {q.created:%Y-%m-%d %H:%M:%S}  {' '.join(q.sql.split())[:80]}")
+
+
+def cancel(address: Address, permit: PermitFile, key: KeyFile, query_id: Annotated[str, typer.Argument()]) -> None:
+    """Cancel a query, also in the nodes' engines."""
+    with _connected(address, permit, key) as connection:
+        print(connection.cancel(query_id))
+
+
+def _synthetic() -> Any:
+    from archipel.synthetic.cli import synthetic_command
+
+    return synthetic_command
+
+
+def _connected(address: str, permit: Path, key: Path) -> Connection:
+    from archipel.client import connect
+
+    return connect(address, permit=permit, key=key)
+
+
+class _explained:  # noqa: N801 - reads as a word in a with statement
+    """Shows an error with its place in the SQL and ends with its exit code."""
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, value: BaseException | None, trace: object) -> None:
+        if isinstance(value, errors.ArchipelError):
+            show(value, self._sql)
+            raise typer.Exit(exit_code(value))
+
+
+def _sql(sql: str | None, file: Path | None) -> str:
+    if sql is not None and file is not None:
+        raise typer.BadParameter("give the SQL or --file, not both")
+    if sql is not None:
+        return sql
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as cause:
+            raise typer.BadParameter(f"{file} cannot be read as text") from cause
+    if sys.stdin.isatty():
+        raise typer.BadParameter("give the SQL, --file, or the SQL on the standard input")
+    return sys.stdin.read()
+
+
+def _params(texts: list[str] | None) -> list[Any] | dict[str, Any]:
+    if not texts:
+        return []
+    if all("=" in text for text in texts):
+        return {name: _value(value) for name, _, value in (text.partition("=") for text in texts)}
+    return [_value(text) for text in texts]
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if value is None or isinstance(value, str | int | float | bool) else text
+
+
+def _write(table: pa.Table, form: str, output: Path | None) -> None:
+    if form in {"parquet", "arrow"} and output is None and sys.stdout.isatty():
+        raise typer.BadParameter(f"{form} is binary: name a file with --output, or redirect the output")
+    if form in {"table", "json"}:
+        _write_text(table, form, output)
+        return
+    import pyarrow as pa
+
+    with pa.OSFile(str(output), "wb") if output else pa.PythonFile(sys.stdout.buffer, mode="w") as sink:
+        if form == "csv":
+            from pyarrow import csv
+
+            csv.write_csv(table, sink)
+        elif form == "parquet":
+            import pyarrow.parquet as pq
+
+            pq.write_table(table, sink)
+        else:
+            with pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table)
+
+
+def _write_text(table: pa.Table, form: str, output: Path | None) -> None:
+    from archipel.client.result import text_table
+
+    if form == "table":
+        text = text_table(table, limit=table.num_rows)
+    else:
+        text = json.dumps(table.to_pylist(), default=str, ensure_ascii=False, indent=1)
+    if output is None:
+        print(text)
+    else:
+        output.write_text(text + "\n", encoding="utf-8")
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=1, default=str, ensure_ascii=False))

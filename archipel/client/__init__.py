@@ -1,0 +1,20 @@
+"""The researcher's Python client. Needs neither Ray, DuckDB nor sqlglot."""
+
+from archipel.client.connection import Connection, connect
+from archipel.client.model import Event, Explanation, NodeInfo, NodeOutcome, Notice, QuerySummary, TableInfo
+from archipel.client.query import Query
+from archipel.client.result import Result
+
+__all__ = [
+    "Connection",
+    "Event",
+    "Explanation",
+    "NodeInfo",
+    "NodeOutcome",
+    "Notice",
+    "Query",
+    "QuerySummary",
+    "Result",
+    "TableInfo",
+    "connect",
+]

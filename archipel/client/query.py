@@ -1,0 +1,121 @@
+"""The handle of a submitted query: its identifier outlives the client, and everything else hangs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from archipel import errors, frames
+from archipel.client import progress as progress_display
+from archipel.client.model import ENDED, Event, Explanation
+from archipel.client.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+    from archipel.client.connection import Connection
+
+
+class Query:
+    """A query that the coordinator has taken. Safe to use from several threads."""
+
+    def __init__(self, connection: Connection, query_id: str, *, sql: str = "", progress: bool | None = None) -> None:
+        self._connection = connection
+        self._result: Result | None = None
+        self._progress = progress
+        self.query_id = query_id
+        self.sql = sql
+
+    def __repr__(self) -> str:
+        return f"<Query {self.query_id}>"
+
+    @property
+    def status(self) -> str:
+        """Where the query stands now: "queued", "running", "finished", "failed" or "cancelled"."""
+        return self._connection.summary(self.query_id).state
+
+    def done(self) -> bool:
+        """Whether the query has ended, well or not."""
+        return self.status in ENDED
+
+    def watch(self) -> Iterator[Event]:
+        """Yield what has happened to the query and what happens, until it ends. A lost stream is taken up again."""
+        seen = 0
+        for message in self._connection.watch(self.query_id):
+            event = Event.from_wire(message)
+            if event.sequence > seen:
+                seen = event.sequence
+                yield event
+
+    def result(self, timeout_s: float | None = None) -> Result:
+        """Wait for the end and return the result. Ctrl-C cancels the query.
+
+        Raises:
+            ArchipelError: what ended the query, or TIMEOUT when it has not ended within ``timeout_s``; the query goes on.
+        """
+        if self._result is None:
+            try:
+                self._wait(timeout_s)
+            except KeyboardInterrupt:
+                self.cancel()
+                raise
+            self._result = self._fetch()
+        return self._result
+
+    def _wait(self, timeout_s: float | None) -> None:
+        last: Event | None = None
+        with progress_display.shown(self._progress) as show:
+            for message in self._connection.watch(self.query_id, timeout_s=timeout_s):
+                last = Event.from_wire(message)
+                show(last)
+        if last is not None and last.state != "finished":
+            raise last.error or errors.error(
+                errors.CANCELLED if last.state == "cancelled" else errors.INTERNAL,
+                f"The query ended as {last.state}.",
+                query_id=self.query_id,
+            )
+
+    def _fetch(self) -> Result:
+        header, parts = self._connection.fetch(self.query_id)
+        return Result.from_wire(header, frames.decode_table(parts))
+
+    def to_batches(self) -> Iterator[pa.RecordBatch]:
+        """Wait for the end and yield the rows as they arrive, without holding all of them."""
+        self._wait(None)
+        _, parts = self._connection.fetch(self.query_id)
+        yield from frames.decode_batches(parts)
+
+    def cancel(self) -> str:
+        """Cancel the query, also in the engines of the nodes; return the state it is in then."""
+        return self._connection.cancel(self.query_id)
+
+    def explain(self) -> Explanation:
+        """Return the plan of the same SQL, made now."""
+        return self._connection.explain(self.sql or self._connection.summary(self.query_id).sql)
+
+    def to_arrow(self) -> pa.Table:
+        """``result().to_arrow()``"""
+        return self.result().to_arrow()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """``result().to_pandas()``"""
+        return self.result().to_pandas()
+
+    def to_polars(self) -> pl.DataFrame:
+        """``result().to_polars()``"""
+        return self.result().to_polars()
+
+    def to_parquet(self, path: str | Path) -> None:
+        """``result().to_parquet(path)``"""
+        self.result().to_parquet(path)
+
+    def to_csv(self, path: str | Path) -> None:
+        """``result().to_csv(path)``"""
+        self.result().to_csv(path)
+
+    df = to_pandas
+    pl = to_polars
