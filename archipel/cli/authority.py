@@ -25,7 +25,9 @@ def init(
     researcher: Annotated[str, typer.Option(help="First researcher.")] = "alice",
     project: Annotated[str, typer.Option(help="Project of the first permit.")] = "development",
     purpose: Annotated[str, typer.Option(help="Purpose of the first permit.")] = "Development on made-up data",
-    table: Annotated[list[str] | None, typer.Option(help="Table of the first permit, as TABLE or TABLE:COL,COL.")] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(help="Table of the first permit, as TABLE or TABLE:COL,COL.")
+    ] = None,
     days: Annotated[int, typer.Option(min=1, help="Days of validity.")] = 365,
 ) -> None:
     """Create authority, signed manifest, certificates and a first permit for a development federation."""
@@ -104,7 +106,9 @@ def verify(
     federation = str(permit.read_unverified(token).get("federation", ""))
     checked = permit.verify(token, identity.load_public_key(authority_key), federation=federation, now=time.time())
     expires = datetime.fromtimestamp(checked.permit.expires, UTC)
-    print(f"Valid: permit {checked.permit.permit_id}, project {checked.permit.project}, until {expires:%Y-%m-%d %H:%M} UTC.")
+    print(
+        f"Valid: permit {checked.permit.permit_id}, project {checked.permit.project}, until {expires:%Y-%m-%d %H:%M} UTC."
+    )
 
 
 def _read(file: Path) -> str:

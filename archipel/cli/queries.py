@@ -153,7 +153,9 @@ def queries(
     with _connected(address, permit, key) as connection:
         found = connection.queries(limit)
     if as_json:
-        _print_json([{"query_id": q.query_id, "state": q.state, "sql": q.sql, "created": str(q.created)} for q in found])
+        _print_json(
+            [{"query_id": q.query_id, "state": q.state, "sql": q.sql, "created": str(q.created)} for q in found]
+        )
         return
     for q in found:
         print(f"{q.query_id}  {q.state:10} {q.created:%Y-%m-%d %H:%M:%S}  {' '.join(q.sql.split())[:80]}")

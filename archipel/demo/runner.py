@@ -66,7 +66,7 @@ def _run(options: DemoOptions, console: Console) -> int:
     )
     merge: dict[str, Any] = {"ray": {"mode": "local" if options.ray else "off"}}
     if options.ray:
-        merge["ray_threshold_bytes"] = RAY_DEMO_THRESHOLD_BYTES
+        merge["threshold_bytes"] = RAY_DEMO_THRESHOLD_BYTES
     layout = write_layout(options.directory, setups, coordinator_settings={"merge": merge})
     with LocalFederation(layout) as federation:
         console.print(f"Coordinator and {len(setups)} nodes run as separate processes; mutual TLS; {layout.address}.\n")

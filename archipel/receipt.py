@@ -1,0 +1,51 @@
+"""A node's signed statement of what one stage took from it."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from archipel import errors, tokens
+
+RECEIPT_KIND = "archipel-receipt+jwt"
+
+
+class ReceiptContent(BaseModel):
+    """The payload of a receipt. ``groups`` only where the node's policy lets counts be told. Times in Unix seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    node: str
+    query_id: str
+    stage_id: str
+    attempt: int
+    permit_id: str
+    request_sha256: str
+    sql_sha256: str
+    form: str
+    rule: str
+    min_persons: int
+    bytes: int
+    content_sha256: str
+    """SHA-256 over the released Arrow frames, in order."""
+    audit_record: str
+    """Hash of the audit record that was written before the release."""
+    time: int
+    groups: int | None = None
+
+
+def sign(content: ReceiptContent, key: Ed25519PrivateKey) -> str:
+    """Return the receipt as a token signed by the node."""
+    return tokens.sign(content.model_dump(mode="json"), RECEIPT_KIND, key)
+
+
+def verify(token: str, node_key: Ed25519PublicKey) -> ReceiptContent:
+    """Return the receipt's content after checking the node's signature.
+
+    Raises:
+        ArchipelError: BAD_REQUEST.
+    """
+    try:
+        return ReceiptContent.model_validate(tokens.verify(token, RECEIPT_KIND, node_key))
+    except (tokens.TokenError, ValidationError) as cause:
+        raise errors.error(errors.BAD_REQUEST, "The receipt is not signed by that node.") from cause

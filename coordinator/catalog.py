@@ -1,0 +1,130 @@
+"""What the coordinator knows of the federation's tables: one view over what the nodes registered. Pure data.
+
+A table's shards come from the nodes' registrations, those of nodes that are away now included: what is not asked must be
+said, never forgotten. Registrations of one table that contradict each other make a conflict, and the table is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from archipel import errors
+from archipel.schema import Distribution, Role, SiteKey, Table, TablePolicy
+
+_STRICTEST_FIRST = (Role.HIDDEN, Role.MEASURE, Role.GROUP, Role.PUBLIC)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogTable:
+    """A table of the federation and the nodes that hold it. ``shards`` is keyed by node name, in order of names.
+
+    ``conflict`` is set when the registrations contradict each other; then the table cannot be queried.
+    """
+
+    shards: Mapping[str, Table]
+    conflict: errors.ErrorInfo | None = None
+
+    @property
+    def table(self) -> Table:
+        """One table for all shards: the common schema, the strictest policy, the sums of the estimates."""
+        shards = list(self.shards.values())
+        first = shards[0]
+        return replace(
+            first,
+            site_keys=_common_site_keys(shards),
+            policy=_strictest(shards),
+            approximate_rows=_total(first, [s.approximate_rows for s in shards]),
+            approximate_bytes=_total(first, [s.approximate_bytes for s in shards]),
+        )
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that hold it, sorted."""
+        return tuple(self.shards)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All tables, keyed by lower-case name, and which nodes are attached now."""
+
+    tables: Mapping[str, CatalogTable]
+    attached: frozenset[str]
+
+    def find(self, name: str) -> CatalogTable | None:
+        """Return the table of that name, case-insensitively."""
+        return self.tables.get(name.lower())
+
+    def only(self, nodes: Iterable[str]) -> Catalog:
+        """Return the catalogue as if there were no other nodes than ``nodes``; tables without a shard fall away."""
+        kept = frozenset(nodes)
+        tables = {}
+        for name, entry in self.tables.items():
+            shards = {node: shard for node, shard in entry.shards.items() if node in kept}
+            if shards:
+                tables[name] = build_table(shards)
+        return Catalog(tables, self.attached & kept)
+
+
+def build(registrations: Mapping[str, Iterable[Table]], attached: Iterable[str]) -> Catalog:
+    """Return the catalogue of what each node registered."""
+    by_table: dict[str, dict[str, Table]] = {}
+    for node in sorted(registrations):
+        for table in registrations[node]:
+            by_table.setdefault(table.name.lower(), {})[node] = table
+    return Catalog({name: build_table(shards) for name, shards in by_table.items()}, frozenset(attached))
+
+
+def build_table(shards: Mapping[str, Table]) -> CatalogTable:
+    """Return a table of its shards, with the conflict if they contradict each other."""
+    ordered = dict(sorted(shards.items()))
+    first_node, first = next(iter(ordered.items()))
+    for node, other in ordered.items():
+        difference = _difference(first, other)
+        if difference:
+            text = f"Nodes '{first_node}' and '{node}' register table '{first.name}' differently: {difference}."
+            hint = "The holders' operators must agree on one version; until then the table cannot be queried."
+            return CatalogTable(ordered, errors.ErrorInfo(errors.SCHEMA_CONFLICT, text, hint))
+    return CatalogTable(ordered)
+
+
+def _difference(first: Table, other: Table) -> str:
+    if first.distribution is not other.distribution:
+        return f"{first.distribution.value} against {other.distribution.value}"
+    ours, theirs = (", ".join(f"{c.name} {c.type}" for c in t.columns) for t in (first, other))
+    if ours.lower() != theirs.lower():
+        return f"({ours}) against ({theirs})"
+    if first.policy.protected is not other.policy.protected:
+        return "protected at one, not protected at the other"
+    if (first.person_column or "").lower() != (other.person_column or "").lower():
+        return f"person column {first.person_column} against {other.person_column}"
+    if first.person_domain != other.person_domain:
+        return f"person domain {first.person_domain} against {other.person_domain}"
+    if first.distribution is Distribution.REPLICATED and first.content_digest != other.content_digest:
+        return "their copies do not hold the same rows"
+    return ""
+
+
+def _common_site_keys(shards: list[Table]) -> tuple[SiteKey, ...]:
+    return tuple(k for k in shards[0].site_keys if all(_declares(s, k) for s in shards))
+
+
+def _declares(table: Table, key: SiteKey) -> bool:
+    wanted = tuple(c.lower() for c in key.columns)
+    return any(k.name == key.name and tuple(c.lower() for c in k.columns) == wanted for k in table.site_keys)
+
+
+def _strictest(shards: list[Table]) -> TablePolicy:
+    policies = [s.policy for s in shards]
+    names = [c.name for c in shards[0].columns]
+    return TablePolicy(
+        protected=any(p.protected for p in policies),
+        coordinator_form=min(p.coordinator_form for p in policies),
+        min_persons=max(p.min_persons for p in policies),
+        roles=tuple((n, min((p.role_of(n) for p in policies), key=_STRICTEST_FIRST.index)) for n in names),
+        tell_withheld_count=all(p.tell_withheld_count for p in policies),
+    )
+
+
+def _total(first: Table, numbers: list[int]) -> int:
+    return max(numbers) if first.distribution is Distribution.REPLICATED else sum(numbers)

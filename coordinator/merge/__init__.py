@@ -1,0 +1,1 @@
+"""Merging what nodes delivered: one interface, two executors, one threshold."""
