@@ -1,4 +1,4 @@
-"""The locked-down DuckDB that merges, in the coordinator's process and in Ray's workers alike.
+"""The locked-down DuckDB that merges and finishes, in the coordinator's process and in Ray's workers alike.
 
 It sees nothing but the tables handed to it: no file, no network, no extension, no setting; and it does not spill, since
 partials have no business on a disk. Errors of the engine can quote values: none of their text goes any further.
@@ -7,13 +7,28 @@ partials have no business on a disk. Errors of the engine can quote values: none
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 import duckdb
 import pyarrow as pa
 
 from archipel import errors
+from archipel.frames import BATCH_ROWS
+
+_INTERRUPT_AGAIN_S = 0.05
+"""An interrupt that comes just before a statement begins is lost, so it is repeated until the statement has ended."""
+
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,
+    "temp_directory": "",
+    "max_temp_directory_size": "0KiB",
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,
+    "allow_community_extensions": False,
+}
 
 
 class Engine:
@@ -25,57 +40,104 @@ class Engine:
     """
 
     def __init__(self, *, memory_limit_bytes: int) -> None:
-        self._database = duckdb.connect(
-            ":memory:",
-            config={
-                "threads": 1,
-                "memory_limit": f"{memory_limit_bytes}B",
-                "temp_directory": "",
-                "max_temp_directory_size": "0KiB",
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "python_enable_replacements": False,
-                "allow_community_extensions": False,
-            },
-        )
+        self._database = duckdb.connect(":memory:", config=_SETTINGS | {"memory_limit": f"{memory_limit_bytes}B"})
         self._database.execute("SET TimeZone = 'UTC'")
         self._database.execute("SET enable_external_access = false")
         self._database.execute("SET lock_configuration = true")
+        self._changed = threading.Condition()
+        self._running: set[duckdb.DuckDBPyConnection] = set()
+        self._closed = False
 
     def run(self, sql: str, name: str, tables: Sequence[pa.Table], *, timeout_s: float | None = None) -> pa.Table:
-        """Return what ``sql`` gives over the rows of ``tables``, together the table ``name``.
+        """Return what the merge ``sql`` gives over the rows of ``tables``, together the table ``name``.
 
         Raises:
-            ArchipelError: TIMEOUT, MERGE_FAILED, or SQL_EXECUTION where a number overflowed.
+            ArchipelError: TIMEOUT, INTERRUPTED, MERGE_FAILED, or SQL_EXECUTION where a number overflowed.
         """
-        cursor = self._database.cursor()
-        deadline = _Deadline(cursor, timeout_s)
-        try:
-            cursor.register(name, pa.concat_tables(tables))
-            with deadline:
-                merged = cursor.execute(sql).to_arrow_table()
+        with self._statement({name: pa.concat_tables(tables)}, timeout_s, _merge_error) as cursor:
+            merged = cursor.execute(sql).to_arrow_table()
             _check_decimals(merged)
-        except (duckdb.Error, pa.ArrowException) as cause:
-            # "from None": the engine's message can quote values, and tracebacks are logged.
-            raise _mapped(cause, timed_out=deadline.passed) from None
-        finally:
-            cursor.close()
         return merged
+
+    def answer(
+        self, sql: str, inputs: Mapping[str, pa.Table], *, timeout_s: float, max_rows: int, max_bytes: int
+    ) -> pa.Table:
+        """Return what the final ``sql`` gives over ``inputs``, in its order; stops as soon as it is too large.
+
+        Raises:
+            ArchipelError: TIMEOUT, INTERRUPTED, RESULT_TOO_LARGE, SQL_EXECUTION where the values do not fit the
+                query's expressions, MERGE_FAILED where memory ran out, INTERNAL where the engine refused the SQL.
+        """
+        batches: list[pa.RecordBatch] = []
+        rows = n_bytes = 0
+        with self._statement(inputs, timeout_s, _answer_error) as cursor:
+            reader = cursor.execute(sql).to_arrow_reader(BATCH_ROWS)
+            try:
+                for batch in reader:
+                    rows += batch.num_rows
+                    n_bytes += batch.nbytes
+                    if rows > max_rows:
+                        raise errors.error(errors.RESULT_TOO_LARGE, f"The result has more than {max_rows:,} rows.")
+                    if n_bytes > max_bytes:
+                        raise errors.error(errors.RESULT_TOO_LARGE, f"The result has more than {max_bytes:,} bytes.")
+                    batches.append(batch)
+                answer = pa.Table.from_batches(batches, reader.schema)
+            finally:
+                reader.close()
+            _check_decimals(answer)
+        return answer
 
     def hashes(self, table: pa.Table, keys: Sequence[str]) -> pa.ChunkedArray:
         """Return the 64-bit hash of the keys of each row, in the rows' order; equal keys, NULL included, are equal."""
-        cursor = self._database.cursor()
-        try:
+        with self._statement({}, None, _merge_error) as cursor:
             expression = duckdb.FunctionExpression("hash", *(duckdb.ColumnExpression(key) for key in keys))
             return cursor.from_arrow(table.select(list(keys))).select(expression.alias("h")).to_arrow_table()["h"]
-        except (duckdb.Error, pa.ArrowException) as cause:
-            raise _mapped(cause, timed_out=False) from None
-        finally:
-            cursor.close()
 
     def close(self) -> None:
-        """Close the database; idempotent."""
+        """Interrupt what runs, wait until it has ended, and close the database; idempotent."""
+        with self._changed:
+            self._closed = True
+            while self._running:
+                for cursor in self._running:
+                    cursor.interrupt()
+                self._changed.wait(_INTERRUPT_AGAIN_S)
         self._database.close()
+
+    @contextmanager
+    def _statement(
+        self,
+        inputs: Mapping[str, pa.Table],
+        timeout_s: float | None,
+        mapped: Callable[[type[BaseException]], errors.ArchipelError],
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a cursor that sees ``inputs``; turns the engine's errors into the catalogue's."""
+        cursor = self._opened()
+        deadline = _Deadline(cursor, timeout_s)
+        try:
+            for name, table in inputs.items():
+                cursor.register(name, table)
+            with deadline:
+                yield cursor
+        except (duckdb.Error, pa.ArrowException, OSError) as cause:
+            # "from None": the engine's message can quote values, and tracebacks are logged.
+            if self._closed:
+                raise errors.error(errors.INTERRUPTED, "The coordinator was stopped.") from None
+            if deadline.passed:
+                raise errors.error(errors.TIMEOUT, "Merging the partial results took too long.") from None
+            raise mapped(_kind(cause)) from None
+        finally:
+            with self._changed:
+                self._running.discard(cursor)
+                cursor.close()
+                self._changed.notify_all()
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        with self._changed:
+            if self._closed:
+                raise errors.error(errors.INTERRUPTED, "The coordinator was stopped.")
+            cursor = self._database.cursor()
+            self._running.add(cursor)
+            return cursor
 
 
 class _Deadline:
@@ -84,38 +146,57 @@ class _Deadline:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, timeout_s: float | None) -> None:
         self.passed = False
         self._cursor = cursor
-        self._over = False
+        self._over = threading.Event()
         self._switch = threading.Lock()
-        self._timer = None if timeout_s is None else threading.Timer(max(timeout_s, 0.0), self._pass)
+        self._timeout_s = timeout_s
+        self._watch = threading.Thread(target=self._wait, name="merge-deadline", daemon=True)
 
-    def _pass(self) -> None:
-        with self._switch:
-            if not self._over:
+    def _wait(self) -> None:
+        wait_s = max(self._timeout_s or 0.0, 0.0)
+        while not self._over.wait(wait_s):
+            with self._switch:
+                if self._over.is_set():
+                    return
                 self.passed = True
                 self._cursor.interrupt()
+            wait_s = _INTERRUPT_AGAIN_S
 
     def __enter__(self) -> None:
-        if self._timer is not None:
-            self._timer.daemon = True
-            self._timer.start()
+        if self._timeout_s is not None:
+            self._watch.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, cause: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._switch:
-            self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()
+            self._over.set()
+        if self._timeout_s is not None:
+            self._watch.join()
 
 
 def _check_decimals(table: pa.Table) -> None:
     """Refuse decimals of more digits than their type has: sums of DECIMAL(38) can reach them without an error."""
-    wide = [f.name for f in table.schema if pa.types.is_decimal128(f.type) and f.type.precision == 38]
+    wide = [i for i, f in enumerate(table.schema) if pa.types.is_decimal128(f.type) and f.type.precision == 38]
     try:
-        table.select(wide).validate(full=True)
+        for index in wide:
+            table.column(index).validate(full=True)
     except pa.ArrowInvalid:
         raise _overflow() from None
+
+
+_KINDS: dict[str, type[BaseException]] = {
+    "Conversion Error": duckdb.ConversionException,
+    "Invalid Input Error": duckdb.InvalidInputException,
+    "Out of Memory Error": duckdb.OutOfMemoryException,
+    "Out of Range Error": duckdb.OutOfRangeException,
+}
+
+
+def _kind(cause: Exception) -> type[BaseException]:
+    """Return the engine's class of an error; through an Arrow stream it comes only as the text's first words."""
+    if isinstance(cause, duckdb.Error):
+        return type(cause)
+    return _KINDS.get(str(cause).partition(":")[0], type(cause))
 
 
 def _overflow() -> errors.ArchipelError:
@@ -126,15 +207,36 @@ def _overflow() -> errors.ArchipelError:
     )
 
 
-def _mapped(cause: Exception, *, timed_out: bool) -> errors.ArchipelError:
-    if timed_out:
-        return errors.error(errors.TIMEOUT, "Merging the partial results took too long.")
-    if isinstance(cause, duckdb.OutOfRangeException):
+def _out_of_memory() -> errors.ArchipelError:
+    return errors.error(
+        errors.MERGE_FAILED,
+        "Merging the partial results needs more memory than the coordinator gives it.",
+        hint="Ask for fewer groups or columns; the operator can raise the limits under 'merge'.",
+    )
+
+
+def _merge_error(kind: type[BaseException]) -> errors.ArchipelError:
+    if issubclass(kind, duckdb.OutOfRangeException):
         return _overflow()
-    if isinstance(cause, duckdb.OutOfMemoryException):
-        return errors.error(
-            errors.MERGE_FAILED,
-            "Merging the partial results needs more memory than the coordinator gives it.",
-            hint="Ask for fewer groups or columns; the operator can raise the limits under 'merge'.",
-        )
-    return errors.error(errors.MERGE_FAILED, f"The partial results could not be merged ({type(cause).__name__}).")
+    if issubclass(kind, duckdb.OutOfMemoryException):
+        return _out_of_memory()
+    return errors.error(errors.MERGE_FAILED, f"The partial results could not be merged ({kind.__name__}).")
+
+
+_AT_FAULT_IN_THE_QUERY: tuple[tuple[type[BaseException], str], ...] = (
+    (duckdb.ConversionException, "A value cannot be converted to the type that the query casts it to."),
+    (duckdb.OutOfRangeException, "A number or date leaves the range of its type, or of the function it is given to."),
+    (
+        duckdb.InvalidInputException,
+        "A function of the query does not take a value it is given, or a scalar subquery has more than one row.",
+    ),
+)
+
+
+def _answer_error(kind: type[BaseException]) -> errors.ArchipelError:
+    for known, message in _AT_FAULT_IN_THE_QUERY:
+        if issubclass(kind, known):
+            return errors.error(errors.SQL_EXECUTION, message, hint="TRY_CAST and CASE WHEN help to find such values.")
+    if issubclass(kind, duckdb.OutOfMemoryException):
+        return _out_of_memory()
+    return errors.error(errors.INTERNAL, f"The final statement of the query failed ({kind.__name__}).")

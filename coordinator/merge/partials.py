@@ -17,8 +17,9 @@ from coordinator.plan import SHARD_COLUMN
 def prepared(source: MergeInput, keys: tuple[str, ...]) -> tuple[pa.Table, ...]:
     """Return the tables with the agreed plain types, canonical keys and ``SHARD_COLUMN``; at least one table.
 
-    Encodings of the same values (dictionaries, large and view types, names inside lists, names of the one time
-    zone) become one. In key columns -0.0 becomes 0.0 and every NaN the same NaN.
+    They come in the order of their shards, in whatever order the nodes delivered. Encodings of the same values
+    (dictionaries, large and view types, names inside lists, names of the one time zone) become one. In key columns
+    -0.0 becomes 0.0 and every NaN the same NaN.
 
     Raises:
         ArchipelError: MERGE_FAILED when a node's columns are not those agreed.
@@ -26,13 +27,20 @@ def prepared(source: MergeInput, keys: tuple[str, ...]) -> tuple[pa.Table, ...]:
     agreed = _plain_schema(source.schema)
     if len(source.tables) != len(source.shards):
         raise errors.error(errors.INTERNAL, "Partials and shard indexes differ in number.")
+    if len(set(source.shards)) != len(source.shards):
+        raise errors.error(errors.INTERNAL, "Partials of one site would be counted twice.")
     if SHARD_COLUMN in agreed.names or not set(keys) <= set(agreed.names):
         raise errors.error(errors.INTERNAL, "The columns of an exchange do not fit its merge stage.")
     tables = [
         _with_shard(_conforming(table, agreed, keys, shard), shard)
-        for shard, table in zip(source.shards, source.tables, strict=True)
+        for shard, table in sorted(zip(source.shards, source.tables, strict=True), key=lambda pair: pair[0])
     ]
     return tuple(tables) or (_with_shard(agreed.empty_table(), 0),)
+
+
+def gathered(source: MergeInput) -> pa.Table:
+    """Return all rows as one table, made alike as ``prepared`` does: what a finish stage reads without a merge."""
+    return pa.concat_tables(prepared(source, ()))
 
 
 def _conforming(table: pa.Table, agreed: pa.Schema, keys: tuple[str, ...], shard: int) -> pa.Table:
@@ -116,8 +124,8 @@ def _canonical_array(array: pa.Array) -> pa.Array:
         if array.null_count:
             array = pa.concat_arrays([array])
         values = _canonical_array(array.values)
-        return pa.ListArray.from_arrays(
-            array.offsets, values, mask=array.is_null() if array.null_count else None
-        ).cast(kind)
+        return pa.ListArray.from_arrays(array.offsets, values, mask=array.is_null() if array.null_count else None).cast(
+            kind
+        )
     nan = pa.scalar(float("nan"), kind)
     return pc.if_else(pc.is_nan(array), nan, pc.add(array, pa.scalar(0.0, kind)))

@@ -26,8 +26,8 @@ def _engine(memory_limit_bytes: int) -> Engine:
 def split(table: pa.Table, keys: Sequence[str], partitions: int, memory_limit_bytes: int) -> list[pa.Table] | pa.Table:
     """Return one table for each partition, rows in their order; the table itself when there is one partition.
 
-    Rows with equal keys come into the same partition, whichever node's table and worker it is: the hash is a pure function
-    of the keys, and NULL, NaN and zero each have one.
+    Rows with equal keys come into the same partition, whichever node's table and worker it is: the hash is a pure
+    function of the keys, and NULL, NaN and zero each have one.
     """
     if partitions == 1:
         return table
