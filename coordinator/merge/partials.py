@@ -32,10 +32,10 @@ def prepared(source: MergeInput, keys: tuple[str, ...]) -> tuple[pa.Table, ...]:
     if SHARD_COLUMN in agreed.names or not set(keys) <= set(agreed.names):
         raise errors.error(errors.INTERNAL, "The columns of an exchange do not fit its merge stage.")
     tables = [
-        _with_shard(_conforming(table, agreed, keys, shard), shard)
+        with_shard(_conforming(table, agreed, keys, shard), shard)
         for shard, table in sorted(zip(source.shards, source.tables, strict=True), key=lambda pair: pair[0])
     ]
-    return tuple(tables) or (_with_shard(agreed.empty_table(), 0),)
+    return tuple(tables) or (with_shard(agreed.empty_table(), 0),)
 
 
 def gathered(source: MergeInput) -> pa.Table:
@@ -70,8 +70,8 @@ def _unlike(shard: int, how: str) -> errors.ArchipelError:
     )
 
 
-def _with_shard(table: pa.Table, shard: int) -> pa.Table:
-    # One run, whatever the number of rows; the engine reads it as INTEGER.
+def with_shard(table: pa.Table, shard: int) -> pa.Table:
+    """Return the table with ``SHARD_COLUMN``: one run, whatever the number of rows; the engine reads it as INTEGER."""
     ends = pa.array([table.num_rows] if table.num_rows else [], pa.int32())
     values = pa.array([shard] if table.num_rows else [], pa.int32())
     return table.append_column(SHARD_COLUMN, pa.RunEndEncodedArray.from_arrays(ends, values))
