@@ -88,7 +88,7 @@ def verify(token: str, authority_key: Ed25519PublicKey, *, federation: str, now:
     """Return the permit in ``token`` after checking signature, federation and dates at ``now`` (Unix seconds).
 
     Raises:
-        ArchipelError: PERMIT_INVALID, PERMIT_EXPIRED, or CLOCK_SKEW when it is not valid yet.
+        ArchipelError: PERMIT_INVALID, or PERMIT_EXPIRED when it is not valid any more or not yet.
     """
     try:
         permit = Permit.model_validate(tokens.verify(token, PERMIT_KIND, authority_key))

@@ -59,7 +59,12 @@ class PeerIdentity:
     certificate_sha256: str
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """Return the content of a PEM file.
+
+    Raises:
+        ArchipelError: CONFIG_INVALID.
+    """
     try:
         return path.read_bytes()
     except OSError as cause:
@@ -70,13 +75,13 @@ def _read(path: Path) -> bytes:
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     """Return credentials of a server that lets in only peers with a certificate of the federation's authority."""
-    pair = (_read(files.private_key), _read(files.certificate))
-    return grpc.ssl_server_credentials([pair], root_certificates=_read(files.authority), require_client_auth=True)
+    pair = (read(files.private_key), read(files.certificate))
+    return grpc.ssl_server_credentials([pair], root_certificates=read(files.authority), require_client_auth=True)
 
 
 def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
     """Return credentials of a client, from files."""
-    return channel_credentials_from_pem(_read(files.certificate), _read(files.private_key), _read(files.authority))
+    return channel_credentials_from_pem(read(files.certificate), read(files.private_key), read(files.authority))
 
 
 def channel_credentials_from_pem(certificate: bytes, private_key: bytes, authority: bytes) -> grpc.ChannelCredentials:

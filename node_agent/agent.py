@@ -6,12 +6,14 @@ One event loop; statements run in threads. Nothing is decided here: ``tasks`` de
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import contextvars
 import logging
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import grpc
 import pyarrow as pa
@@ -19,15 +21,18 @@ import pyarrow as pa
 from archipel import __version__, errors, frames, telemetry, tls, tokens, wire
 from archipel.v1 import common_pb2, gateway_pb2, gateway_pb2_grpc
 from node_agent.engine.base import Engine
-from node_agent.tasks import Released, TaskOrder, TaskRunner
+from node_agent.tasks import Cancellation, Released, TaskOrder, TaskRunner
 
 log = logging.getLogger(__name__)
 
-FIRST_BACKOFF_S = 0.5
-MAX_BACKOFF_S = 30.0
+T = TypeVar("T")
+
 DELIVER_GRACE_S = 120.0
-SOURCE_CHECK_S = 10.0
-"""How often the agent looks whether its data files changed, so that it registers them anew."""
+"""Seconds that a delivery may take beyond the statement's own time."""
+CLOSE_TIMEOUT_S = 2.0
+"""How long the coordinator may take to end its half of the stream after ours has ended."""
+ABANDON_TIMEOUT_S = 10.0
+DEFAULT_HEARTBEAT_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,24 @@ class AgentSettings:
     policy_digest: str
     max_concurrent_tasks: int
     max_queued_tasks: int
+    max_input_bytes: int
     drain_s: float
+    first_backoff_s: float = 0.5
+    max_backoff_s: float = 30.0
+    source_check_s: float = 10.0
+    """How often the agent looks whether its data files changed, so that it registers them anew."""
 
 
 class SourceChanged(Exception):
     """A data file is no longer what was registered: the engine must be opened anew."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A task that was taken: its work and the means to stop it."""
+
+    work: asyncio.Task[None]
+    cancellation: Cancellation
 
 
 class Agent:
@@ -54,10 +72,13 @@ class Agent:
         self._settings = settings
         self._runner = runner
         self._engine = engine
-        self._outbox: asyncio.Queue[gateway_pb2.AttachRequest] = asyncio.Queue()
+        self._outbox: asyncio.Queue[gateway_pb2.AttachRequest | None] = asyncio.Queue()
         self._slots = asyncio.Semaphore(settings.max_concurrent_tasks)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._threads = ThreadPoolExecutor(settings.max_concurrent_tasks, thread_name_prefix="task")
+        self._tasks: dict[str, _Running] = {}
         self._stopping = asyncio.Event()
+        self._look_at_sources = asyncio.Event()
+        self._reopening = False
         self._clock_apart = False
 
     def stop(self) -> None:
@@ -68,36 +89,44 @@ class Agent:
         """Stay attached until ``stop``.
 
         Raises:
-            SourceChanged: no task runs and a data file changed.
+            SourceChanged: a data file changed; what ran has ended.
         """
-        backoff_s = FIRST_BACKOFF_S
+        backoff_s = self._settings.first_backoff_s
         watcher = asyncio.create_task(self._watch_sources())
         stopping = asyncio.create_task(self._stopping.wait())
+        attached: asyncio.Task[None] | None = None
         try:
-            while not self._stopping.is_set():
+            while True:
                 started = time.monotonic()
                 attached = asyncio.create_task(self._attach_once())
-                done, _ = await asyncio.wait({attached, watcher}, return_when=asyncio.FIRST_COMPLETED)
-                if watcher in done:
-                    attached.cancel()
-                    await asyncio.gather(attached, return_exceptions=True)
+                await asyncio.wait({attached, watcher, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if stopping.done():
+                    await self._drain(attached)
+                    return
+                if watcher.done():
+                    watcher.result()
                     raise SourceChanged
-                problem = attached.exception()
-                if self._stopping.is_set():
-                    break
-                if time.monotonic() - started > MAX_BACKOFF_S:
-                    backoff_s = FIRST_BACKOFF_S
-                log.warning("not attached (%s); next attempt in about %.1f s", _reason(problem), backoff_s)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(stopping), backoff_s * random.uniform(0.7, 1.3))
-                backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
+                if time.monotonic() - started > self._settings.max_backoff_s:
+                    backoff_s = self._settings.first_backoff_s
+                log.warning("not attached (%s); next attempt in about %.1f s", _reason(attached), backoff_s)
+                await asyncio.wait(
+                    {watcher, stopping},
+                    timeout=backoff_s * random.uniform(0.7, 1.3),  # so that many nodes do not come back as one
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if stopping.done():
+                    return
+                backoff_s = min(backoff_s * 2, self._settings.max_backoff_s)
         finally:
-            stopping.cancel()
-            watcher.cancel()
-            await asyncio.gather(stopping, watcher, return_exceptions=True)
+            left = [task for task in (attached, watcher, stopping) if task is not None]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            await self._abandon_tasks()
+            self._threads.shutdown(wait=True)
 
     async def _attach_once(self) -> None:
-        self._outbox = asyncio.Queue()
+        outbox = self._outbox = asyncio.Queue()
         credentials = tls.channel_credentials(self._settings.tls)
         async with grpc.aio.secure_channel(
             self._settings.coordinator,
@@ -106,28 +135,45 @@ class Agent:
             interceptors=telemetry.client_interceptors(),
         ) as channel:
             stub = gateway_pb2_grpc.NodeGatewayStub(channel)
-            await self._outbox.put(gateway_pb2.AttachRequest(hello=self._hello()))
-            stream = stub.Attach(self._sent())
+            self._send(gateway_pb2.AttachRequest(hello=self._hello()))
+            stream = stub.Attach(_sent(outbox))
             heartbeat: asyncio.Task[None] | None = None
-            stopper = asyncio.create_task(self._drain_when_stopped(stream))
             try:
                 async for answer in stream:
                     kind = answer.WhichOneof("instruction")
                     if kind == "welcome":
                         self._welcomed(answer.welcome)
-                        interval = answer.welcome.heartbeat_interval_s or 5
-                        heartbeat = heartbeat or asyncio.create_task(self._heartbeat(interval))
+                        interval_s = answer.welcome.heartbeat_interval_s or DEFAULT_HEARTBEAT_S
+                        heartbeat = heartbeat or asyncio.create_task(self._heartbeat(interval_s))
+                    elif kind == "heartbeat_ack":
+                        self._compare_clocks(answer.heartbeat_ack.clock_unix_ms)
                     elif kind == "task":
                         self._take(answer.task, stub)
                     elif kind == "cancel_task":
                         self._cancel(answer.cancel_task.task_id)
             finally:
-                for helper in (heartbeat, stopper):
-                    if helper is not None:
-                        helper.cancel()
+                if heartbeat is not None:
+                    heartbeat.cancel()
                 stream.cancel()
-                if not self._stopping.is_set():
-                    await self._abandon_tasks()
+                await self._abandon_tasks()  # whoever asked for them is not there any more
+
+    async def _drain(self, attached: asyncio.Task[None]) -> None:
+        """Tell that no more is taken, finish what runs, end our half of the stream."""
+        self._send(gateway_pb2.AttachRequest(draining=gateway_pb2.Draining()))
+        deadline = time.monotonic() + self._settings.drain_s
+        if self._tasks:
+            log.info("finishing %d running tasks", len(self._tasks))
+        while self._tasks and not attached.done() and time.monotonic() < deadline:
+            running = {task.work for task in self._tasks.values()}
+            await asyncio.wait(
+                {*running, attached}, timeout=deadline - time.monotonic(), return_when=asyncio.FIRST_COMPLETED
+            )
+        await self._abandon_tasks()
+        self._outbox.put_nowait(None)
+        await asyncio.wait({attached}, timeout=CLOSE_TIMEOUT_S)
+
+    def _send(self, message: gateway_pb2.AttachRequest) -> None:
+        self._outbox.put_nowait(message)
 
     def _hello(self) -> gateway_pb2.Hello:
         info = self._engine.info()
@@ -145,110 +191,117 @@ class Agent:
         )
 
     def _welcomed(self, welcome: gateway_pb2.Welcome) -> None:
-        apart_s = abs(time.time() - welcome.clock_unix_ms / 1000)
-        self._clock_apart = apart_s > tokens.CLOCK_SKEW_S
-        if self._clock_apart:
-            log.error("this clock and the coordinator's are %.0f s apart: tasks are refused until they agree", apart_s)
+        self._compare_clocks(welcome.clock_unix_ms)
         for refused in welcome.refused_tables:
             log.error("the coordinator does not take a table: %s", refused.message)
         log.info("attached to %s", self._settings.coordinator)
 
-    async def _sent(self) -> AsyncIterator[gateway_pb2.AttachRequest]:
-        while True:
-            yield await self._outbox.get()
+    def _compare_clocks(self, coordinator_unix_ms: int) -> None:
+        apart_s = abs(time.time() - coordinator_unix_ms / 1000)
+        apart = apart_s > tokens.CLOCK_SKEW_S
+        if apart and not self._clock_apart:
+            log.error("this clock and the coordinator's are %.0f s apart: tasks are refused until they agree", apart_s)
+        self._clock_apart = apart
 
     async def _heartbeat(self, interval_s: int) -> None:
         while True:
             await asyncio.sleep(interval_s)
             beat = gateway_pb2.Heartbeat(clock_unix_ms=int(time.time() * 1000), running_tasks=len(self._tasks))
-            await self._outbox.put(gateway_pb2.AttachRequest(heartbeat=beat))
-
-    async def _drain_when_stopped(self, stream: grpc.aio.StreamStreamCall) -> None:
-        await self._stopping.wait()
-        await self._outbox.put(gateway_pb2.AttachRequest(draining=gateway_pb2.Draining()))
-        running = list(self._tasks.values())
-        if running:
-            log.info("finishing %d running tasks", len(running))
-            await asyncio.wait(running, timeout=self._settings.drain_s)
-        await self._abandon_tasks()
-        stream.cancel()
+            self._send(gateway_pb2.AttachRequest(heartbeat=beat))
 
     async def _abandon_tasks(self) -> None:
         for task_id in list(self._tasks):
             self._cancel(task_id)
-        running = list(self._tasks.values())
+        running = [task.work for task in self._tasks.values()]
         if running:
-            await asyncio.wait(running, timeout=10.0)
+            await asyncio.wait(running, timeout=ABANDON_TIMEOUT_S)
 
     async def _watch_sources(self) -> None:
-        names = tuple(table.name for table in self._engine.tables())
-        broken = bool(self._engine.problems())
+        """Return when the sources must be opened anew and no task runs any more."""
         while True:
-            await asyncio.sleep(SOURCE_CHECK_S)
-            if self._tasks:
-                continue
-            try:
-                await asyncio.to_thread(self._engine.check_unchanged, names)
-            except errors.ArchipelError:
-                return
-            if broken:
-                return  # a table that could not be read may be readable now
+            await _set_within(self._look_at_sources, self._settings.source_check_s)
+            self._look_at_sources.clear()
+            if await asyncio.to_thread(self._engine.must_reopen):
+                break
+        self._reopening = True
+        while self._tasks:
+            await asyncio.wait([task.work for task in self._tasks.values()])
 
     def _cancel(self, task_id: str) -> None:
-        self._runner.cancel(task_id)
         task = self._tasks.get(task_id)
         if task is not None:
-            task.cancel()
+            task.cancellation.cancel()
+            task.work.cancel()
 
     def _take(self, task: gateway_pb2.Task, stub: gateway_pb2_grpc.NodeGatewayAsyncStub) -> None:
-        if self._stopping.is_set() or len(self._tasks) >= (
-            self._settings.max_concurrent_tasks + self._settings.max_queued_tasks
-        ):
-            self._refuse(task.task_id, errors.error(errors.NODE_BUSY, "The node takes no more tasks now."))
+        if task.task_id in self._tasks:
+            log.warning("a task was sent twice; the second is ignored")
             return
+        problem = self._reason_not_to_take()
+        if problem is not None:
+            self._refuse(task.task_id, problem)
+            return
+        cancellation = Cancellation()
+        work = asyncio.create_task(self._work(task, stub, cancellation))
+        self._tasks[task.task_id] = _Running(work, cancellation)
+        work.add_done_callback(lambda _: self._tasks.pop(task.task_id, None))
+
+    def _reason_not_to_take(self) -> errors.ArchipelError | None:
+        if self._stopping.is_set():
+            return errors.error(errors.NODE_BUSY, "The node is being stopped.")
+        if self._reopening:
+            return errors.error(errors.NODE_CHANGED, "The node's data has changed and is being opened anew.")
+        if len(self._tasks) >= self._settings.max_concurrent_tasks + self._settings.max_queued_tasks:
+            return errors.error(errors.NODE_BUSY, "The node takes no more tasks now.")
         if self._clock_apart:
-            self._refuse(
-                task.task_id, errors.error(errors.CLOCK_SKEW, "The node's clock and the coordinator's differ.")
-            )
-            return
-        running = asyncio.create_task(self._work(task, stub))
-        self._tasks[task.task_id] = running
-        running.add_done_callback(lambda _: self._tasks.pop(task.task_id, None))
+            return errors.error(errors.CLOCK_SKEW, "The node's clock and the coordinator's differ.")
+        return None
 
     def _refuse(self, task_id: str, problem: errors.ArchipelError) -> None:
         told = errors.with_context(problem, node=self._settings.node)
         failed = gateway_pb2.TaskFailed(task_id=task_id, error=wire.error_to_wire(told.info))
-        self._outbox.put_nowait(gateway_pb2.AttachRequest(task_failed=failed))
+        self._send(gateway_pb2.AttachRequest(task_failed=failed))
 
-    async def _work(self, task: gateway_pb2.Task, stub: gateway_pb2_grpc.NodeGatewayAsyncStub) -> None:
-        attributes = {
+    async def _work(
+        self, task: gateway_pb2.Task, stub: gateway_pb2_grpc.NodeGatewayAsyncStub, cancellation: Cancellation
+    ) -> None:
+        deadline = time.monotonic() + task.timeout_ms / 1000
+        attributes: dict[telemetry.Attribute, str | int | float | bool] = {
             telemetry.Attribute.QUERY_ID: task.query_id,
             telemetry.Attribute.STAGE_ID: task.stage_id,
             telemetry.Attribute.NODE: self._settings.node,
+            telemetry.Attribute.ATTEMPT: task.attempt,
         }
         try:
             async with self._slots:
                 accepted = gateway_pb2.TaskAccepted(task_id=task.task_id)
-                await self._outbox.put(gateway_pb2.AttachRequest(task_accepted=accepted))
+                self._send(gateway_pb2.AttachRequest(task_accepted=accepted))
                 with telemetry.span("archipel.task", attributes=attributes, parent=task.traceparent or None):
-                    await self._run_and_deliver(task, stub)
+                    await self._run_and_deliver(task, stub, cancellation, deadline)
         except errors.ArchipelError as problem:
+            if problem.info.code in _SOURCE_FAILURES:
+                self._look_at_sources.set()
             self._refuse(task.task_id, problem)
         except grpc.aio.AioRpcError as cause:
-            log.warning("a delivery broke off: %s", cause.code().name)
-            self._refuse(task.task_id, errors.error(errors.NODE_UNAVAILABLE, "The delivery broke off."))
+            log.warning("an exchange broke off: %s", cause.code().name)
+            self._refuse(task.task_id, _broken_off(cause))
         except Exception as cause:  # noqa: BLE001 - the last line of defence: no text of an unknown error leaves
             log.error("a task failed with %s", type(cause).__name__)  # no traceback: its lines can hold values
             self._refuse(task.task_id, errors.error(errors.INTERNAL, "The node failed."))
 
-    async def _run_and_deliver(self, task: gateway_pb2.Task, stub: gateway_pb2_grpc.NodeGatewayAsyncStub) -> None:
-        started = time.monotonic()
-        timeout_s = task.timeout_ms / 1000
+    async def _run_and_deliver(
+        self,
+        task: gateway_pb2.Task,
+        stub: gateway_pb2_grpc.NodeGatewayAsyncStub,
+        cancellation: Cancellation,
+        deadline: float,
+    ) -> None:
+        if time.monotonic() >= deadline:
+            raise errors.error(errors.TIMEOUT, "The task waited at the node for longer than it may take.")
         inputs: dict[str, pa.Table] = {}
         for source in task.inputs:
-            request = gateway_pb2.CollectRequest(task_id=task.task_id, exchange_id=source.exchange_id)
-            parts = [part.frame.data async for part in stub.Collect(request, timeout=timeout_s)]
-            inputs[source.name] = await asyncio.to_thread(frames.decode_table, parts)
+            parts = await self._collect(task, source, stub, deadline - time.monotonic())
+            inputs[source.name] = await self._in_thread(frames.decode_table, parts)
         order = TaskOrder(
             task_id=task.task_id,
             query_id=task.query_id,
@@ -258,11 +311,62 @@ class Agent:
             request=task.request,
             sql=task.sql,
             inputs={s.name: tuple(wire.column_from_wire(c) for c in s.columns) for s in task.inputs},
-            timeout_s=max(0.05, timeout_s - (time.monotonic() - started)),
+            timeout_s=max(0.05, deadline - time.monotonic()),
             max_bytes=task.max_bytes,
         )
-        released = await asyncio.to_thread(self._runner.run, order, inputs)
-        await stub.Deliver(_delivery(task, released), timeout=timeout_s + DELIVER_GRACE_S)
+        run = self._in_thread(self._runner.run, order, inputs, cancellation)
+        try:
+            released = await asyncio.shield(run)
+        except asyncio.CancelledError:
+            await asyncio.wait({run})  # the slot is free only when the thread is
+            raise
+        timeout_s = max(0.0, deadline - time.monotonic()) + DELIVER_GRACE_S
+        answer = await stub.Deliver(_delivery(task, released), timeout=timeout_s)
+        if not answer.accepted:
+            log.info("a delivery was not wanted any more")
+
+    async def _collect(
+        self,
+        task: gateway_pb2.Task,
+        source: gateway_pb2.TaskInput,
+        stub: gateway_pb2_grpc.NodeGatewayAsyncStub,
+        timeout_s: float,
+    ) -> list[bytes]:
+        request = gateway_pb2.CollectRequest(task_id=task.task_id, exchange_id=source.exchange_id)
+        parts, size = [], 0
+        async for part in stub.Collect(request, timeout=max(0.05, timeout_s)):
+            size += len(part.frame.data)
+            if size > self._settings.max_input_bytes:
+                raise errors.error(errors.NODE_RESOURCES, "An input of the task is larger than this node takes.")
+            parts.append(part.frame.data)
+        return parts
+
+    def _in_thread(self, work: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
+        """Run blocking work in a task's thread, within the same span."""
+        context = contextvars.copy_context()
+        return asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(work, *arguments))
+
+
+_SOURCE_FAILURES = frozenset({errors.NODE_CHANGED, errors.NODE_SOURCE, errors.NODE_EXECUTION})
+"""After these the files are looked at at once: the next attempt shall find them registered as they are."""
+
+
+async def _sent(outbox: asyncio.Queue[gateway_pb2.AttachRequest | None]) -> AsyncIterator[gateway_pb2.AttachRequest]:
+    while (message := await outbox.get()) is not None:
+        yield message
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def _broken_off(cause: grpc.aio.AioRpcError) -> errors.ArchipelError:
+    if cause.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return errors.error(errors.TIMEOUT, "The exchange between node and coordinator took too long.")
+    return errors.error(errors.NODE_UNAVAILABLE, "The exchange between node and coordinator broke off.")
 
 
 async def _delivery(task: gateway_pb2.Task, released: Released) -> AsyncIterator[gateway_pb2.DeliverRequest]:
@@ -287,7 +391,8 @@ async def _delivery(task: gateway_pb2.Task, released: Released) -> AsyncIterator
     )
 
 
-def _reason(problem: BaseException | None) -> str:
+def _reason(attached: asyncio.Task[None]) -> str:
+    problem = None if attached.cancelled() else attached.exception()
     if isinstance(problem, grpc.aio.AioRpcError):
         return f"{problem.code().name}: {wire.from_rpc_error(problem).info.message}"
     if isinstance(problem, errors.ArchipelError):

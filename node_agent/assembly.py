@@ -1,8 +1,15 @@
-"""Puts a node together from its configuration: keys, manifest, policy, engine, audit log."""
+"""Puts a node together from its configuration: keys, manifest, policy, engine, audit log; and checks all of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from archipel import errors, identity, manifest, policy, tls, tokens
 from node_agent.agent import AgentSettings
@@ -17,10 +24,18 @@ from node_agent.tasks import TaskRunner
 class Node:
     """A node's parts."""
 
+    config: NodeConfig
+    rules: policy.Policy
     settings: AgentSettings
     runner: TaskRunner
     engine: DuckDBEngine
     audit: AuditLog | None
+
+    def reopen(self) -> None:
+        """Open the sources anew, after a file changed. Policy and keys stay those of the start."""
+        self.engine.close()
+        self.engine = DuckDBEngine(self.config, self.rules)
+        self.runner.engine = self.engine
 
     def close(self) -> None:
         """Close engine and audit log."""
@@ -36,13 +51,7 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         ArchipelError: CONFIG_INVALID or AUDIT_UNAVAILABLE.
     """
     authority = identity.load_public_key(config.federation.authority_key)
-    try:
-        token = config.federation.manifest.read_text().strip()
-    except OSError as cause:
-        raise errors.error(
-            errors.CONFIG_INVALID, f"The manifest {config.federation.manifest} cannot be read."
-        ) from cause
-    federation = manifest.verify(token, authority)
+    federation = _manifest(config, authority)
     entry = federation.node(config.node)
     if entry is None:
         raise errors.error(
@@ -50,13 +59,23 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
             f"The manifest names no node '{config.node}'.",
             hint=f"It names: {', '.join(node.name for node in federation.nodes)}.",
         )
-    signing = identity.load_signing_key(config.signing_key)
-    if tokens.encode_public_key(signing.public_key()) != entry.signing_key:
-        raise errors.error(errors.CONFIG_INVALID, "The signing key is not the one that the manifest names.")
+    signing = _signing_key(config, entry)
+    _check_certificate(config, federation.federation, entry)
     rules, digest = policy.load(config.policy)
-    config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _check_policy(config, rules)
+    try:
+        config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as cause:
+        raise errors.error(
+            errors.CONFIG_INVALID, f"state_dir {config.state_dir} cannot be made: {cause.strerror}."
+        ) from cause
     audit = AuditLog(config.state_dir / AUDIT_FOLDER) if with_audit else None
-    engine = DuckDBEngine(config, rules)
+    try:
+        engine = DuckDBEngine(config, rules)
+    except BaseException:
+        if audit is not None:
+            audit.close()
+        raise
     runner = TaskRunner(
         node=config.node,
         federation=federation.federation,
@@ -65,6 +84,7 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         engine=engine,
         audit=audit,
         statement_timeout_s=config.limits.statement_timeout_s,
+        max_release_bytes=config.limits.max_release_bytes,
         compress=config.compress,
     )
     settings = AgentSettings(
@@ -74,6 +94,76 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         policy_digest=digest,
         max_concurrent_tasks=config.limits.max_concurrent_tasks,
         max_queued_tasks=config.limits.max_queued_tasks,
+        max_input_bytes=config.limits.max_input_bytes,
         drain_s=config.limits.drain_s,
     )
-    return Node(settings, runner, engine, audit)
+    return Node(config, rules, settings, runner, engine, audit)
+
+
+def _manifest(config: NodeConfig, authority: Ed25519PublicKey) -> manifest.Manifest:
+    try:
+        token = config.federation.manifest.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as cause:
+        raise errors.error(
+            errors.CONFIG_INVALID, f"The manifest {config.federation.manifest} cannot be read."
+        ) from cause
+    return manifest.verify(token, authority)
+
+
+def _signing_key(config: NodeConfig, entry: manifest.NodeEntry) -> Ed25519PrivateKey:
+    signing = identity.load_signing_key(config.signing_key)
+    if tokens.encode_public_key(signing.public_key()) != entry.signing_key:
+        raise errors.error(
+            errors.CONFIG_INVALID,
+            f"The signing key {config.signing_key} is not the one that the manifest names for '{config.node}'.",
+            hint="Use this node's own key, or have the authority sign a manifest with the new one.",
+        )
+    return signing
+
+
+def _check_certificate(config: NodeConfig, federation: str, entry: manifest.NodeEntry) -> None:
+    """Refuse at the start what the coordinator would refuse at every attempt to attach."""
+    path = config.tls.certificate
+    certificate = _certificate(path)
+    found = tls.identity_of(certificate)
+    if (found.kind, found.name, found.federation) != ("node", config.node, federation):
+        raise _mismatch(f"The certificate {path} is for {found.kind} '{found.name}' of federation '{found.federation}'")
+    if found.certificate_sha256 != entry.certificate_sha256:
+        raise _mismatch(f"The certificate {path} is not the one that the manifest names for '{config.node}'")
+    try:
+        key = serialization.load_pem_private_key(tls.read(config.tls.private_key), password=None)
+    except (ValueError, TypeError) as cause:
+        raise _mismatch(f"The file {config.tls.private_key} holds no private key") from cause
+    public = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    if key.public_key().public_bytes(*public) != certificate.public_key().public_bytes(*public):
+        raise _mismatch(f"The private key {config.tls.private_key} does not belong to the certificate {path}")
+    try:
+        certificate.verify_directly_issued_by(_certificate(config.tls.authority))
+    except (ValueError, TypeError, InvalidSignature) as cause:
+        raise _mismatch(f"The certificate {path} was not issued by the authority in {config.tls.authority}") from cause
+    if datetime.now(UTC) >= certificate.not_valid_after_utc:
+        raise _mismatch(f"The certificate {path} has expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(tls.read(path))
+    except ValueError as cause:
+        raise _mismatch(f"The file {path} holds no certificate") from cause
+
+
+def _check_policy(config: NodeConfig, rules: policy.Policy) -> None:
+    known = {table.name.lower() for table in config.tables}
+    unknown = [name for name in rules.tables if name.lower() not in known]
+    if unknown:
+        raise errors.error(
+            errors.CONFIG_INVALID,
+            f"{config.policy}: the policy names the table '{unknown[0]}', which {config.node} does not have.",
+            hint=f"Tables of this node: {', '.join(table.name for table in config.tables)}.",
+        )
+
+
+def _mismatch(message: str) -> errors.ArchipelError:
+    return errors.error(
+        errors.CONFIG_INVALID, f"{message}.", hint="Certificate, key and manifest come together from the authority."
+    )

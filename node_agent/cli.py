@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from archipel.cli.exits import Exit
+
 if TYPE_CHECKING:
+    from node_agent.agent import Agent
+    from node_agent.assembly import Node
     from node_agent.config import NodeConfig
 
 app = typer.Typer(no_args_is_help=True, help="Run a node agent beside the data of its holder.")
@@ -30,19 +34,22 @@ def run(config: Config) -> None:
 
 @app.command("check-config")
 def check_config(config: Config) -> None:
-    """Read configuration, policy, keys and sources, and say what is wrong with them."""
+    """Read configuration, policy, keys and sources; say what is wrong. Ends with 5 when a table cannot be read."""
     from node_agent import config as configuration
     from node_agent.assembly import assemble
 
     node = assemble(configuration.load(config), with_audit=False)
     try:
-        for problem in node.engine.problems():
+        problems = node.engine.problems()
+        for problem in problems:
             print(f"problem: {problem}")
-        print(f"{config}: {len(node.engine.tables())} tables can be read")
-        if node.engine.problems():
-            raise typer.Exit(5)
+        for warning in node.engine.warnings():
+            print(f"warning: {warning}")
+        print(f"{config}: {len(node.engine.tables())} of {len(node.config.tables)} tables can be read")
     finally:
         node.close()
+    if problems:
+        raise typer.Exit(Exit.OPERATION)
 
 
 @app.command()
@@ -58,7 +65,14 @@ def tables(config: Config) -> None:
             kind = f"protected, at least {policy.min_persons} persons" if policy.protected else "not protected"
             print(f"{table.name}: {table.distribution.value}; {kind}; leaves: {policy.coordinator_form.name.lower()}")
             for column in table.columns:
-                print(f"    {column.name:24} {column.type:16} {policy.role_of(column.name).value}")
+                role = (
+                    "person"
+                    if column.name.lower() == (table.person_column or "").lower()
+                    else policy.role_of(column.name).value
+                )
+                print(f"    {column.name:24} {column.type:16} {role}")
+        for problem in node.engine.problems():
+            print(f"problem: {problem}", file=sys.stderr)
     finally:
         node.close()
 
@@ -73,29 +87,37 @@ async def _run(config: NodeConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    log = logging.getLogger(__name__)
     with telemetry.configure(config.telemetry):
-        async with serve_health(config.health_listen):
-            while not stopped.is_set():
-                node = assemble(config)
-                try:
-                    for problem in node.engine.problems():
-                        logging.getLogger(__name__).error("%s", problem)
+        node = assemble(config)
+        try:
+            async with serve_health(config.health_listen):
+                while True:
+                    _tell(node, log)
                     agent = Agent(node.settings, node.runner, node.engine)
                     watcher = asyncio.create_task(_stop_when(stopped, agent))
                     try:
                         await agent.run()
+                        break
                     except SourceChanged:
-                        logging.getLogger(__name__).warning("a data file changed: opening the sources anew")
+                        log.warning("a data file changed: opening the sources anew")
                     finally:
                         watcher.cancel()
                         await asyncio.gather(watcher, return_exceptions=True)
-                finally:
-                    node.close()
+                    node.reopen()
+        finally:
+            node.close()
+    log.info("stopped")
 
 
-async def _stop_when(stopped: asyncio.Event, agent: object) -> None:
-    from node_agent.agent import Agent
+def _tell(node: Node, log: logging.Logger) -> None:
+    log.info("node %s holds %d tables", node.config.node, len(node.engine.tables()))
+    for problem in node.engine.problems():
+        log.error("left out: %s", problem)
+    for warning in node.engine.warnings():
+        log.warning("%s", warning)
 
+
+async def _stop_when(stopped: asyncio.Event, agent: Agent) -> None:
     await stopped.wait()
-    assert isinstance(agent, Agent)
     agent.stop()

@@ -15,40 +15,48 @@ from archipel.telemetry.settings import TelemetrySettings
 class TlsSection(configuration.Section):
     """PEM files of this node's certificate and key, and the federation's certificate authority."""
 
-    certificate: Path
-    private_key: Path
-    authority: Path
+    certificate: Path = Field(description="This node's certificate.")
+    private_key: Path = Field(description="Its private key; readable by the agent's user only.")
+    authority: Path = Field(description="The certificate of the federation's authority.")
 
 
 class FederationSection(configuration.Section):
     """The signed manifest and the authority's public key, pinned here."""
 
-    manifest: Path
-    authority_key: Path
+    manifest: Path = Field(description="The federation manifest, as the authority signed it.")
+    authority_key: Path = Field(description="The authority's public key. Nothing it did not sign is believed.")
+
+
+_SIZE = r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
 
 
 class LimitsSection(configuration.Section):
     """What the engine may use."""
 
-    threads: int = Field(default=2, ge=1, le=256)
-    memory_limit: str = Field(default="2GB", pattern=r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$")
-    max_concurrent_tasks: int = Field(default=4, ge=1, le=256)
-    max_queued_tasks: int = Field(default=64, ge=0, le=10_000)
-    statement_timeout_s: float = Field(default=600.0, gt=0)
-    spill_dir: Path | None = None
-    """Where the engine may spill; a folder of its own under state_dir when absent."""
-    max_spill: str = Field(default="10GB", pattern=r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$")
-    drain_s: float = Field(default=30.0, ge=0)
-    """How long running tasks may go on after SIGTERM."""
+    threads: int = Field(default=2, ge=1, le=256, description="Threads of the engine, for all statements together.")
+    memory_limit: str = Field(default="2GB", pattern=_SIZE, description="Memory of the engine, such as 4GB.")
+    max_concurrent_tasks: int = Field(default=4, ge=1, le=256, description="Statements that run at the same time.")
+    max_queued_tasks: int = Field(default=64, ge=0, le=10_000, description="Tasks that may wait; more are refused.")
+    statement_timeout_s: float = Field(default=600.0, gt=0, description="Seconds after which a statement is stopped.")
+    spill_dir: Path | None = Field(
+        default=None, description="Where the engine may spill; absent: the folder spill in state_dir."
+    )
+    max_spill: str = Field(default="10GB", pattern=_SIZE, description="How much it may spill.")
+    max_release_bytes: int = Field(
+        default=1 << 30, ge=1, description="Most bytes that one task may release; held in memory before they leave."
+    )
+    max_input_bytes: int = Field(default=1 << 28, ge=1, description="Most bytes of one task's inputs.")
+    drain_s: float = Field(default=30.0, ge=0, description="Seconds that running tasks may go on after SIGTERM.")
 
 
 class SourceSection(configuration.Section):
     """Where rows are: a folder of files, or one DuckDB file."""
 
-    name: str = Field(min_length=1)
-    kind: Literal["files", "duckdb"]
-    path: Path
-    format: Literal["parquet", "csv"] | None = None
+    name: str = Field(min_length=1, description="A name of your choice, for the tables to refer to.")
+    kind: Literal["files", "duckdb"] = Field(description="files: a folder of files; duckdb: one DuckDB file.")
+    path: Path = Field(description="The folder, or the DuckDB file. It is opened for reading only.")
+    format: Literal["parquet", "csv"] | None = Field(default=None, description="For kind files.")
+    delimiter: str = Field(default=",", min_length=1, max_length=1, description="For CSV: what stands between fields.")
 
     @model_validator(mode="after")
     def _consistent(self) -> SourceSection:
@@ -62,40 +70,57 @@ class SourceSection(configuration.Section):
 class TableSection(configuration.Section):
     """A table of the federation and where its rows are."""
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")
-    source: str
-    file: str | None = None
-    """For a source of kind files: a file name or a pattern with * in the source's folder."""
-    table: str | None = None
-    """For a source of kind duckdb: the table in it; the same name when absent."""
-    description: str = ""
-    person_column: str | None = None
-    person_domain: str | None = None
-    """Which identifiers the person column holds; columns of equal domains may be joined. The column's name when absent."""
-    site_keys: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    distribution: Literal["sharded", "replicated"] = "sharded"
-    columns: Mapping[str, str] = Field(default_factory=dict)
-    """Descriptions of columns."""
-    types: Mapping[str, str] = Field(default_factory=dict)
-    """For CSV: the type of each column; text when absent."""
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$", description="The table's name in the federation.")
+    source: str = Field(description="Name of the source that holds it.")
+    file: str | None = Field(
+        default=None, description="For kind files: a file name, or a pattern with *, in the source's folder."
+    )
+    table: str | None = Field(
+        default=None, description="For kind duckdb: the table in the file, or schema.table; absent: the same name."
+    )
+    description: str = Field(default="", description="What researchers read about the table.")
+    person_column: str | None = Field(
+        default=None, description="Whose data a row is about. Every protected table needs one."
+    )
+    person_domain: str | None = Field(
+        default=None,
+        description="Which identifiers the person column holds; columns of equal domains may be joined. "
+        "Absent: the column's name.",
+    )
+    site_keys: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Name of a key: its columns. For keys whose values never match across nodes, such as stay numbers.",
+    )
+    distribution: Literal["sharded", "replicated"] = Field(
+        default="sharded",
+        description="sharded: this node's own rows; replicated: every node that has it has all of it.",
+    )
+    columns: Mapping[str, str] = Field(default_factory=dict, description="Column: its description for researchers.")
+    types: Mapping[str, str] = Field(
+        default_factory=dict, description="For CSV: column: its type, such as INTEGER or DATE; text when absent."
+    )
 
 
 class NodeConfig(configuration.Section):
     """A node's configuration file."""
 
-    node: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
-    coordinator: str = Field(pattern=r"^[^:\s]+:\d{1,5}$")
+    node: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="This node's name in the manifest.")
+    coordinator: str = Field(pattern=r"^[^:\s]+:\d{1,5}$", description="host:port that the agent dials.")
     tls: TlsSection
     federation: FederationSection
-    signing_key: Path
-    state_dir: Path
-    policy: Path
+    signing_key: Path = Field(description="Private key that signs receipts; its public half is in the manifest.")
+    state_dir: Path = Field(description="Folder of the audit log; on a disk that is backed up.")
+    policy: Path = Field(description="The policy file; see policy-reference.md.")
     sources: tuple[SourceSection, ...] = Field(min_length=1)
     tables: tuple[TableSection, ...] = Field(min_length=1)
     limits: LimitsSection = LimitsSection()
-    health_listen: str | None = None
-    compress: bool = False
-    """Compress what is delivered with zstd: worth it over networks, not on loopback."""
+    health_listen: str | None = Field(
+        default=None,
+        description="host:port for health probes (grpc.health.v1 in plain text). Absent: no port is opened.",
+    )
+    compress: bool = Field(
+        default=False, description="Compress deliveries with zstd: worth it over networks, not on loopback."
+    )
     telemetry: TelemetrySettings = TelemetrySettings(service_name="archipel-node")
 
     @model_validator(mode="after")
@@ -115,6 +140,10 @@ class NodeConfig(configuration.Section):
                 )
             if source.kind == "files" and table.file is None:
                 raise ValueError(f"the table '{table.name}' needs 'file'")
+            if source.kind == "duckdb" and table.file is not None:
+                raise ValueError(f"the table '{table.name}' is in a DuckDB file: it has 'table', not 'file'")
+            if table.types and source.format != "csv":
+                raise ValueError(f"the table '{table.name}' has 'types', which only CSV files need")
             if table.file is not None and ("/" in table.file or ".." in table.file):
                 raise ValueError(f"'file' of the table '{table.name}' is a name in the source's folder, not a path")
         return self

@@ -5,17 +5,19 @@ The order is the point of this module: no byte leaves before the audit record th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from archipel import errors, frames, receipt, tokens
+from archipel import errors, frames, receipt, telemetry, tokens
 from archipel.border import check
 from archipel.border.decision import BorderContext, Release
 from archipel.schema import Column
@@ -24,6 +26,15 @@ from node_agent.authorise import Asked, authorise
 from node_agent.engine.base import Engine, Statement
 
 log = logging.getLogger(__name__)
+
+MAX_SQL_KEPT = 1_000_000
+"""Characters of a statement that the audit log keeps."""
+
+PROTECTED_FAILURE = "A statement over protected tables failed; why is not told."
+PROTECTED_FAILURE_HINT = "Usual causes are a CAST (TRY_CAST gives NULL instead) and arithmetic out of range."
+"""Always the same two texts: which failure it was would tell about the values."""
+
+_SAYS_WHY = frozenset({errors.SQL_EXECUTION, errors.NODE_EXECUTION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,39 @@ class Released:
     """Called after the last frame: returns the signed receipt."""
 
 
+class Cancellation:
+    """Tells a task from any thread that nobody wants it any more. Once cancelled, nothing of it is released."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._cancelled = False
+        self._statement: Statement | None = None
+
+    def cancel(self) -> None:
+        """Stop the task: its statement now, or before it starts."""
+        with self._mutex:
+            self._cancelled = True
+            if self._statement is not None:
+                self._statement.cancel()
+
+    def check(self) -> None:
+        """Raise CANCELLED when the task was cancelled."""
+        if self._cancelled:
+            raise errors.error(errors.CANCELLED, "The query was cancelled.")
+
+    @contextlib.contextmanager
+    def reaching(self, statement: Statement) -> Iterator[None]:
+        """Let ``cancel`` stop ``statement`` while the block runs."""
+        with self._mutex:
+            self.check()
+            self._statement = statement
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._statement = None
+
+
 @dataclass(slots=True)
 class TaskRunner:
     """What all tasks of a node share."""
@@ -73,17 +117,13 @@ class TaskRunner:
     engine: Engine
     audit: AuditLog | None
     statement_timeout_s: float
+    max_release_bytes: int
     compress: bool = False
     now: Callable[[], float] = time.time
-    _running: dict[str, Statement] = field(default_factory=dict)
 
-    def cancel(self, task_id: str) -> None:
-        """Stop the statement of a task, if it runs."""
-        statement = self._running.get(task_id)
-        if statement is not None:
-            statement.cancel()
-
-    def run(self, order: TaskOrder, inputs: Mapping[str, pa.Table]) -> Released:
+    def run(
+        self, order: TaskOrder, inputs: Mapping[str, pa.Table], cancellation: Cancellation | None = None
+    ) -> Released:
         """Do the task up to the point where its frames may be sent. Blocks: call it in a thread.
 
         Raises:
@@ -92,59 +132,115 @@ class TaskRunner:
         audit = self.audit
         if audit is None:
             raise errors.error(errors.AUDIT_UNAVAILABLE, "The node runs without an audit log.", node=self.node)
-        asked: Asked | None = None
+        known: dict[str, Any] = self._order_facts(order)
         try:
-            asked = authorise(
-                order.permit,
-                order.request,
-                node=self.node,
-                federation=self.federation,
-                authority_key=self.authority_key,
-                now=self.now(),
-            )
-            release = check(order.sql, self._context(order, asked))
-            self.engine.check_unchanged(release.tables)
-            return self._execute(order, inputs, asked, release, audit)
+            return self._run(order, inputs, cancellation or Cancellation(), audit, known)
         except errors.ArchipelError as problem:
-            audit.append("refused", {**self._who(order, asked), "code": problem.code, "reason": problem.info.message})
-            raise errors.with_context(problem, node=self.node) from None
+            told = errors.with_context(problem, node=self.node)
+        except Exception as cause:  # noqa: BLE001 - a fault of ours is an audited refusal too, and its text stays here
+            log.error("a task failed with %s", type(cause).__name__)  # no traceback: its lines can hold values
+            told = errors.error(errors.INTERNAL, "The node failed.", node=self.node)
+        refused = told.info.code.fault in {errors.Fault.PERMISSION, errors.Fault.REQUEST}
+        audit.append("refused" if refused else "failed", {**known, "code": told.code, "reason": told.info.message})
+        raise told
 
-    def _context(self, order: TaskOrder, asked: Asked) -> BorderContext:
+    def _run(
+        self,
+        order: TaskOrder,
+        inputs: Mapping[str, pa.Table],
+        cancellation: Cancellation,
+        audit: AuditLog,
+        known: dict[str, Any],
+    ) -> Released:
+        """Do the task; what becomes known on the way is added to ``known`` for the audit log."""
+        asked = authorise(
+            order.permit,
+            order.request,
+            node=self.node,
+            federation=self.federation,
+            authority_key=self.authority_key,
+            now=self.now(),
+        )
+        known |= _asked_facts(asked)
+        _check_inputs(order, inputs, {table.name.lower() for table in self.engine.tables()})
+        release = self._decide(order, asked)
+        known |= _release_facts(release)
+        self.engine.check_unchanged(release.tables)
+        started = time.monotonic()
+        table = self._execute(order, inputs, asked, release, cancellation)
+        engine_ms = (time.monotonic() - started) * 1000
+        self.engine.check_unchanged(release.tables)  # what was read is what was registered, not half of a new file
+        cancellation.check()
+        return self._release(order, asked, release, table, engine_ms, audit, known)
+
+    def _decide(self, order: TaskOrder, asked: Asked) -> Release:
+        """Check at the border; the decision and its rule are all that a span tells of it."""
         tables = {table.name.lower(): table for table in self.engine.tables()}
         inputs = {name.lower(): columns for name, columns in order.inputs.items()}
-        return BorderContext(node=self.node, tables=tables, inputs=inputs, permit=asked.permit)
+        context = BorderContext(node=self.node, tables=tables, inputs=inputs, permit=asked.permit)
+        with telemetry.span("archipel.border") as span:
+            try:
+                release = check(order.sql, context)
+            except errors.ArchipelError as problem:
+                span.set(telemetry.Attribute.POLICY_DECISION, "refused")
+                span.set(telemetry.Attribute.POLICY_RULE, getattr(problem, "rule", "") or problem.code)
+                raise
+            span.set(telemetry.Attribute.POLICY_DECISION, "allowed")
+            span.set(telemetry.Attribute.POLICY_RULE, release.rule)
+        return release
 
     def _execute(
-        self, order: TaskOrder, inputs: Mapping[str, pa.Table], asked: Asked, release: Release, audit: AuditLog
-    ) -> Released:
-        timeout_s = min(self.statement_timeout_s, order.timeout_s)
+        self,
+        order: TaskOrder,
+        inputs: Mapping[str, pa.Table],
+        asked: Asked,
+        release: Release,
+        cancellation: Cancellation,
+    ) -> pa.Table:
+        timeout_s = min(self.statement_timeout_s, order.timeout_s, asked.request.timeout_s)
+        max_bytes = min(order.max_bytes or self.max_release_bytes, self.max_release_bytes)
+        summary = " ".join(("SELECT", *release.tables))
         statement = self.engine.statement(release.sql, inputs, timeout_s=timeout_s)
-        self._running[order.task_id] = statement
-        started = time.monotonic()
+        started, failed = time.monotonic(), ""
         try:
-            # Also what is not protected is read whole before the first frame leaves: the record must name its size.
-            table = _read(statement.run(), order.max_bytes)
+            with (
+                telemetry.span(
+                    summary, kind="client", attributes=telemetry.query_attributes(release.sql, summary=summary)
+                ),
+                cancellation.reaching(statement),
+            ):
+                # Read whole before the first frame leaves, also what is not protected: the record must name its size.
+                return _read(statement.run(), max_bytes)
+        except errors.ArchipelError as problem:
+            failed = problem.code
+            if release.protected and problem.info.code in _SAYS_WHY:
+                raise errors.error(errors.NODE_EXECUTION, PROTECTED_FAILURE, hint=PROTECTED_FAILURE_HINT) from None
+            raise
         finally:
-            self._running.pop(order.task_id, None)
             statement.close()
-        engine_ms = (time.monotonic() - started) * 1000
+            telemetry.record_statement(time.monotonic() - started, error=failed)
+
+    def _release(
+        self,
+        order: TaskOrder,
+        asked: Asked,
+        release: Release,
+        table: pa.Table,
+        engine_ms: float,
+        audit: AuditLog,
+        known: dict[str, Any],
+    ) -> Released:
         output, withheld, fewest = _strip(table, release)
         content = list(frames.encode_table(output, compress=self.compress))
-        size = sum(len(frame) for frame in content)
         record = audit.append(
             "released",
             {
-                **self._who(order, asked),
-                "rule": release.rule,
-                "form": release.form.name.lower(),
-                "tables": release.tables,
-                "columns": release.columns,
+                **known,
                 "min_persons": release.min_persons if release.protected else None,
                 "fewest_persons_of_a_group": fewest,
                 "rows": output.num_rows,
                 "withheld_groups": withheld if release.protected else None,
-                "bytes": size,
-                "executed_sql": release.sql,
+                "bytes": sum(len(frame) for frame in content),
             },
         )
         told = withheld if release.protected and release.tell_withheld_count else None
@@ -189,25 +285,47 @@ class TaskRunner:
             self.signing_key,
         )
 
-    def _who(self, order: TaskOrder, asked: Asked | None) -> dict[str, Any]:
-        known = {
+    def _order_facts(self, order: TaskOrder) -> dict[str, Any]:
+        return {
             "time": round(self.now(), 3),
             "query": order.query_id,
             "stage": order.stage_id,
             "attempt": order.attempt,
             "request_sha256": tokens.digest(order.request),
             "permit_sha256": tokens.digest(order.permit),
-            "asked_sql": order.sql[:100_000],
+            "asked_sql": order.sql[:MAX_SQL_KEPT],
         }
-        if asked is not None:
-            known |= {
-                "researcher": asked.researcher,
-                "project": asked.permit.project,
-                "purpose": asked.permit.purpose,
-                "permit": asked.permit.permit_id,
-                "researcher_sql": asked.request.sql[:100_000],
-            }
-        return known
+
+
+def _asked_facts(asked: Asked) -> dict[str, Any]:
+    return {
+        "researcher": asked.researcher,
+        "project": asked.permit.project,
+        "purpose": asked.permit.purpose,
+        "permit": asked.permit.permit_id,
+        "request": asked.request.request_id,
+        "researcher_sql": asked.request.sql[:MAX_SQL_KEPT],
+    }
+
+
+def _release_facts(release: Release) -> dict[str, Any]:
+    return {
+        "rule": release.rule,
+        "form": release.form.name.lower(),
+        "tables": release.tables,
+        "columns": release.columns,
+        "executed_sql": release.sql,
+    }
+
+
+def _check_inputs(order: TaskOrder, inputs: Mapping[str, pa.Table], tables: set[str]) -> None:
+    """Make sure that the inputs are what the border check is told they are, and hide no table of this node."""
+    names = {name.lower() for name in order.inputs}
+    if len(names) < len(order.inputs) or set(order.inputs) != set(inputs) or names & tables:
+        raise errors.error(errors.BAD_REQUEST, "The task's inputs are not those that it declares.")
+    for name, columns in order.inputs.items():
+        if [column.name for column in columns] != inputs[name].column_names:
+            raise errors.error(errors.BAD_REQUEST, "An input of the task has other columns than it declares.")
 
 
 def _read(reader: pa.RecordBatchReader, max_bytes: int) -> pa.Table:

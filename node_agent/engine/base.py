@@ -28,7 +28,8 @@ class Statement(Protocol):
         """Run it and return its rows as they come.
 
         Raises:
-            ArchipelError: NODE_EXECUTION, NODE_RESOURCES, NODE_SOURCE, CANCELLED or TIMEOUT; no text holds a value.
+            ArchipelError: SQL_EXECUTION, NODE_EXECUTION, NODE_RESOURCES, NODE_SOURCE, CANCELLED or TIMEOUT; no text
+                holds a value.
         """
         ...
 
@@ -56,12 +57,20 @@ class Engine(Protocol):
         """Return what is wrong with configured tables that cannot be read, for the operator's log."""
         ...
 
+    def warnings(self) -> tuple[str, ...]:
+        """Return what works but should not stay so, for the operator's log."""
+        ...
+
     def check_unchanged(self, tables: tuple[str, ...]) -> None:
         """Make sure that the sources of ``tables`` are as they were when they were registered.
 
         Raises:
             ArchipelError: NODE_CHANGED or NODE_SOURCE.
         """
+        ...
+
+    def must_reopen(self) -> bool:
+        """Whether something of the sources came, went or changed, so that a new engine would hold other tables."""
         ...
 
     def statement(self, sql: str, inputs: Mapping[str, pa.Table], *, timeout_s: float) -> Statement:
