@@ -38,11 +38,6 @@ def prepared(source: MergeInput, keys: tuple[str, ...]) -> tuple[pa.Table, ...]:
     return tuple(tables) or (with_shard(agreed.empty_table(), 0),)
 
 
-def gathered(source: MergeInput) -> pa.Table:
-    """Return all rows as one table, made alike as ``prepared`` does: what a finish stage reads without a merge."""
-    return pa.concat_tables(prepared(source, ()))
-
-
 def _conforming(table: pa.Table, agreed: pa.Schema, keys: tuple[str, ...], shard: int) -> pa.Table:
     if table.num_columns != len(agreed):
         raise _unlike(shard, f"has {table.num_columns} columns in place of {len(agreed)}")

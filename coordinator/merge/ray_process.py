@@ -132,7 +132,7 @@ class RayDriver:
             line = _line(self._control, deadline)
         except TimeoutError:
             self._process.kill()
-            raise _unavailable(self._settings, "it took longer than merge.ray.start_timeout_s") from None
+            raise _unavailable(self._settings, "it took longer than merge.ray.start_timeout_s (a wrong token looks the same)") from None
         except OSError as cause:
             raise _unavailable(self._settings, type(cause).__name__) from None
         if not line:
