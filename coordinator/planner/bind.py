@@ -1,0 +1,278 @@
+"""Binding: every name of the query is found in the catalogue and in the permit, or the researcher is told where it is not.
+
+The tree that comes out is qualified (every column carries its source), its identifiers are lower-case and quoted, stars are
+expanded, and common table expressions stand where they are used.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import Scope, traverse_scope
+
+from archipel import errors
+from archipel.permit import Permit
+from archipel.schema import NODE_COLUMN
+from coordinator.catalog import Catalog, CatalogTable
+from coordinator.plan import OutputColumn
+from coordinator.planner.inline import inline
+from coordinator.planner.positions import position_of
+
+Describe = Callable[..., tuple[OutputColumn, ...]]
+"""``describe(sql, inputs=None, *, bare=False)``: see ``coordinator.shadow.Shadow``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A bound query: the tree with common table expressions in their places, and the columns it must give.
+
+    ``whole`` is the same query as the researcher wrote it, qualified but otherwise unchanged. Neither is ever altered.
+    """
+
+    tree: exp.Query
+    whole: exp.Query
+    columns: tuple[OutputColumn, ...]
+    tables: tuple[str, ...]
+
+
+def bind(tree: exp.Query, text: str | None, catalog: Catalog, permit: Permit, describe: Describe) -> Bound:
+    """Return the bound query. ``text`` is the researcher's own SQL when it is in DuckDB's dialect and has no parameters.
+
+    Raises:
+        ArchipelError: SQL_UNKNOWN_TABLE, SQL_UNKNOWN_COLUMN, SQL_AMBIGUOUS_COLUMN, SQL_TYPE, SQL_UNKNOWN_FUNCTION,
+            SCHEMA_CONFLICT, PERMIT_SCOPE, SQL_UNSUPPORTED.
+    """
+    tables = _tables(tree, catalog)
+    for table, entry in tables:
+        _check_table(table, entry, permit)
+    names_node = any(c.name.lower() == NODE_COLUMN for c in tree.find_all(exp.Column))
+    schema = {entry.table.name.lower(): _columns(entry, names_node) for _, entry in tables}
+    original = text if text is not None else tree.sql("duckdb")
+    try:
+        qualified = qualify(
+            tree.copy(),
+            schema=schema or None,
+            dialect="duckdb",
+            validate_qualify_columns=False,
+            identify=True,
+            sql=text,
+        )
+    except SqlglotError as cause:
+        # What the engine says about the same query is clearer than what the parser's library says, if it says anything.
+        describe(original, bare=not names_node)
+        raise errors.error(errors.SQL_UNSUPPORTED, f"The query cannot be understood: {_first(cause)}.") from None
+    if not isinstance(qualified, exp.Query):
+        raise errors.error(errors.SQL_NOT_A_QUERY, "This is no query.")
+    _check_columns(qualified, schema, permit)
+    try:
+        columns = describe(original, bare=not names_node)
+    except errors.ArchipelError as problem:
+        raise _placed(problem, tree) from None
+    _name_outputs(qualified, [c.name for c in columns])
+    return Bound(inline(qualified.copy()), qualified, columns, tuple(sorted(schema)))
+
+
+def _tables(tree: exp.Query, catalog: Catalog) -> list[tuple[exp.Table, CatalogTable]]:
+    found = []
+    common = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
+    for table in tree.find_all(exp.Table):
+        name = table.name
+        if not isinstance(table.this, exp.Identifier):
+            continue  # a table function: the engine and the border check see to it
+        if table.args.get("db") or table.args.get("catalog"):
+            raise errors.error(
+                errors.SQL_UNKNOWN_TABLE,
+                f"There is no table '{table.sql('duckdb')}': tables of the federation have plain names.",
+                hint="Leave out what stands before the last dot.",
+                position=position_of(table),
+            )
+        entry = catalog.find(name)
+        if name.lower() in common and _sees_cte(table, name):
+            continue
+        if entry is None:
+            near = difflib.get_close_matches(name.lower(), [*catalog.tables, *common], n=1)
+            hint = f"Did you mean '{_written(near[0], catalog)}'?" if near else "'archipel tables' lists all tables."
+            raise errors.error(
+                errors.SQL_UNKNOWN_TABLE, f"There is no table '{name}'.", hint=hint, position=position_of(table)
+            )
+        found.append((table, entry))
+    return found
+
+
+def _sees_cte(table: exp.Table, name: str) -> bool:
+    """Whether a common table expression of that name is in scope at ``table`` (it hides a table of the catalogue)."""
+    child: exp.Expr = table
+    node = table.parent
+    while node is not None:
+        ctes = node.args.get("with_")
+        if ctes is not None and child is not ctes:
+            if any(cte.alias_or_name.lower() == name.lower() for cte in ctes.expressions):
+                return True
+        elif ctes is not None:
+            inside = next((i for i, cte in enumerate(ctes.expressions) if _contains(cte, table)), 0)
+            visible = ctes.expressions if ctes.args.get("recursive") else ctes.expressions[:inside]
+            if any(cte.alias_or_name.lower() == name.lower() for cte in visible):
+                return True
+        child, node = node, node.parent
+    return False
+
+
+def _contains(outer: exp.Expr, inner: exp.Expr) -> bool:
+    node: exp.Expr | None = inner
+    while node is not None:
+        if node is outer:
+            return True
+        node = node.parent
+    return False
+
+
+def _written(name: str, catalog: Catalog) -> str:
+    entry = catalog.find(name)
+    return entry.table.name if entry else name
+
+
+def _check_table(table: exp.Table, entry: CatalogTable, permit: Permit) -> None:
+    if entry.conflict is not None:
+        info = entry.conflict
+        raise errors.error(info.code, info.message, hint=info.hint, position=position_of(table))
+    if not permit.allows_table(entry.table.name):
+        raise errors.error(
+            errors.PERMIT_SCOPE,
+            f"The permit does not name table '{entry.table.name}'.",
+            position=position_of(table),
+        )
+
+
+def _columns(entry: CatalogTable, names_node: bool) -> dict[str, str]:
+    columns = {c.name.lower(): c.type for c in entry.table.columns}
+    return {**columns, NODE_COLUMN: "VARCHAR"} if names_node else columns
+
+
+def _check_columns(tree: exp.Query, schema: Mapping[str, Mapping[str, str]], permit: Permit) -> None:
+    for scope in traverse_scope(tree):
+        outputs = {name.lower() for name in scope.expression.named_selects if name}
+        for column in scope.columns:
+            if isinstance(column.this, exp.Star):
+                continue
+            source = _source_of(column, scope)
+            if source is None:
+                _unresolved(column, scope, outputs, schema)
+                continue
+            known = _known_columns(source, schema)
+            if known is not None and column.name.lower() not in known:
+                _unknown(column, known, f" in '{column.table}'")
+            if isinstance(source, exp.Table) and column.name.lower() != NODE_COLUMN:
+                if source.name in schema and not permit.allows_column(source.name, column.name):
+                    raise errors.error(
+                        errors.PERMIT_SCOPE,
+                        f"The permit does not name column '{column.name}' of table '{source.name}'.",
+                        position=position_of(column),
+                    )
+
+
+def _source_of(column: exp.Column, scope: Scope) -> exp.Expr | Scope | None:
+    if not column.table:
+        return None
+    current: Scope | None = scope
+    while current is not None:
+        found: exp.Expr | Scope | None = current.sources.get(column.table)
+        if found is not None:
+            return found
+        current = current.parent
+    return None
+
+
+def _known_columns(source: exp.Expr | Scope, schema: Mapping[str, Mapping[str, str]]) -> list[str] | None:
+    """Return a source's column names; None when they cannot be known here (table functions and the like)."""
+    if isinstance(source, exp.Table):
+        columns = schema.get(source.name)
+        return list(columns) if columns is not None else None
+    expression = source.expression if isinstance(source, Scope) else source
+    if not isinstance(expression, exp.Query):
+        return None
+    names = [name.lower() for name in expression.named_selects]
+    return None if not names or "*" in names or "" in names else names
+
+
+def _unresolved(column: exp.Column, scope: Scope, outputs: set[str], schema: Mapping[str, Mapping[str, str]]) -> None:
+    name = column.name.lower()
+    if name in outputs and not column.table:
+        return  # an alias of the same SELECT
+    if column.table:
+        known = sorted(str(s) for s in scope.sources)
+        near = difflib.get_close_matches(column.table.lower(), known, n=1)
+        if not near and any(_known_columns(s, schema) is None for s in scope.sources.values()):
+            return  # perhaps a field of a column of a source whose columns are not known here
+        raise errors.error(
+            errors.SQL_UNKNOWN_TABLE,
+            f"There is no table '{column.table}' in this FROM clause.",
+            hint=f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(known)}." if known else "",
+            position=position_of(column),
+        )
+    holders: list[str] = []
+    every: list[str] = []
+    current: Scope | None = scope
+    while current is not None:
+        for alias, source in current.sources.items():
+            columns = _known_columns(source, schema)
+            if columns is None:
+                return
+            every += columns
+            if name in columns:
+                holders.append(str(alias))
+        current = current.parent
+    if len(holders) > 1:
+        raise errors.error(
+            errors.SQL_AMBIGUOUS_COLUMN,
+            f"The column '{column.name}' is in more than one table here: {', '.join(holders)}.",
+            hint=f"Write the table's name or alias before it, such as {holders[0]}.{column.name}.",
+            position=position_of(column),
+        )
+    if not holders:
+        _unknown(column, [*every, *outputs], "")
+
+
+def _unknown(column: exp.Column, known: Iterable[str], where: str) -> None:
+    names = sorted(set(known))
+    near = difflib.get_close_matches(column.name.lower(), names, n=1)
+    raise errors.error(
+        errors.SQL_UNKNOWN_COLUMN,
+        f"There is no column '{column.name}'{where}.",
+        hint=f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(names[:20])}." if names else "",
+        position=position_of(column),
+    )
+
+
+def _name_outputs(tree: exp.Query, names: list[str]) -> None:
+    """Give the outermost projections the names that the engine gives them."""
+    select = tree
+    while not isinstance(select, exp.Select):
+        if not isinstance(select, exp.SetOperation | exp.Subquery):
+            return
+        select = select.this
+    if len(select.expressions) != len(names):
+        return
+    for projection, name in zip(list(select.expressions), names, strict=True):
+        if isinstance(projection, exp.Alias) and projection.alias.lower() == name.lower():
+            projection.set("alias", exp.to_identifier(name, quoted=True))
+
+
+def _placed(problem: errors.ArchipelError, tree: exp.Query) -> errors.ArchipelError:
+    """Return the engine's complaint with the place of the name that it quotes, where that name stands only once."""
+    info = problem.info
+    if info.position is not None or "'" not in info.message:
+        return problem
+    name = info.message.split("'")[1].lower()
+    found = [i for i in tree.find_all(exp.Identifier) if i.name.lower() == name]
+    if len(found) != 1:
+        return problem
+    return errors.error(info.code, info.message, hint=info.hint, position=position_of(found[0]))
+
+
+def _first(cause: Exception) -> str:
+    return str(cause).splitlines()[0].rstrip(".") if str(cause) else type(cause).__name__

@@ -1,0 +1,264 @@
+"""The cut of an aggregating block: partial aggregates at the nodes, merge, and what stands above the aggregation.
+
+SELECT region, avg(days) AS d FROM stays GROUP BY region HAVING count(*) > 10 ORDER BY d
+node    SELECT region AS g0, sum(days) AS p0s, count(days) AS p0n, count(*) AS p1v FROM stays GROUP BY region
+merge   SELECT g0, sum(p0s) AS p0s, sum(p0n) AS p0n, sum(p1v) AS p1v FROM x1 GROUP BY g0
+above   SELECT g0 AS region, p0s / p0n AS d FROM x2 WHERE p1v > 10 ORDER BY d
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from archipel import errors
+from coordinator.plan import OutputColumn
+from coordinator.planner import aggregation, rewrite, states
+from coordinator.planner.assembly import Assembly, Source
+from coordinator.planner.placement import Placement, covers_key
+from coordinator.planner.positions import position_of
+
+GROUPING_COLUMN = "gid"
+"""Which grouping set a row belongs to: keeps the NULL of a total apart from a NULL value."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    keys: tuple[exp.Expr, ...]
+    calls: tuple[exp.Expr, ...]
+    cuts: tuple[states.CutAggregate, ...]
+    several_sets: bool
+
+    def key_names(self) -> tuple[str, ...]:
+        names = tuple(f"g{i}" for i in range(len(self.keys)))
+        return (*names, GROUPING_COLUMN) if self.several_sets else names
+
+
+def cut_aggregation(
+    select: exp.Select, placed: Placement, sites: tuple[str, ...], inputs: Mapping[str, Source], assembly: Assembly
+) -> exp.Select:
+    """Add node and merge stages for an aggregating SELECT whose rows distribute; return what runs above them.
+
+    Raises:
+        ArchipelError: SQL_UNSUPPORTED for an aggregate that cannot be split, or what the border check refuses.
+    """
+    sets = _grouping_sets(select)
+    keys = tuple(aggregation.all_keys(select))
+    calls = tuple(_distinct_calls(aggregation.aggregates_in(select)))
+    types = _types_of(select, keys, calls, inputs, assembly)
+    local = len(sites) == 1 or (len(sets) == 1 and covers_key(list(keys), placed))
+    cuts = tuple(
+        _cut_call(call, f"p{i}", len(sites), types[i][0], types[i][1], placed, local=local)
+        for i, call in enumerate(calls)
+    )
+    cut = _Cut(keys, calls, cuts, len(sets) > 1)
+    delivered = assembly.node_stage(_node_tree(select, cut), sites, inputs)
+    merged = assembly.merge_stage(_merge_tree(cut, delivered.name), delivered, cut.key_names())
+    return _above(select, cut, merged.name)
+
+
+def _grouping_sets(select: exp.Select) -> list[list[exp.Expr]]:
+    sets = aggregation.grouping_sets(select)
+    group = select.args.get("group")
+    if len(sets) > aggregation.MAX_GROUPING_SETS:
+        raise errors.error(
+            errors.SQL_UNSUPPORTED,
+            f"More than {aggregation.MAX_GROUPING_SETS} grouping sets.",
+            position=position_of(group or select),
+        )
+    spelled = [frozenset(key.sql("duckdb") for key in keys) for keys in sets]
+    if len(set(spelled)) < len(spelled):
+        raise errors.error(
+            errors.SQL_UNSUPPORTED,
+            "The same grouping set stands twice, which cannot be split over nodes.",
+            hint="Leave out one of the two.",
+            position=position_of(group or select),
+        )
+    return sets
+
+
+def _distinct_calls(calls: list[exp.Expr]) -> list[exp.Expr]:
+    found: list[exp.Expr] = []
+    for call in calls:
+        if call not in found:
+            found.append(call)
+    return found
+
+
+def _types_of(
+    select: exp.Select,
+    keys: tuple[exp.Expr, ...],
+    calls: tuple[exp.Expr, ...],
+    inputs: Mapping[str, Source],
+    assembly: Assembly,
+) -> list[tuple[tuple[str, ...], str]]:
+    """Return, for each call, the types of its arguments and its own, as the engine describes them."""
+    if not calls:
+        return []
+    given = {name: source.columns for name, source in inputs.items()}
+    grouped = exp.select(*(rewrite.aliased(call.copy(), f"t{i}") for i, call in enumerate(calls)))
+    plain_arguments = [[a for a in states.arguments(c) if not isinstance(a, exp.Distinct | exp.Order)] for c in calls]
+    flat = [a for found in plain_arguments for a in found]
+    plain = exp.select(*(rewrite.aliased(a.copy(), f"a{i}") for i, a in enumerate(flat)))
+    for target in (grouped, plain):
+        for key in ("from_", "joins", "laterals", "where"):
+            value = select.args.get(key)
+            target.set(key, [v.copy() for v in value] if isinstance(value, list) else value.copy() if value else None)
+    results = assembly.describe(grouped.sql("duckdb"), given)
+    arguments: tuple[OutputColumn, ...] = assembly.describe(plain.sql("duckdb"), given) if flat else ()
+    types, start = [], 0
+    for found, result in zip(plain_arguments, results, strict=True):
+        types.append((tuple(c.type for c in arguments[start : start + len(found)]), result.type))
+        start += len(found)
+    return types
+
+
+def _cut_call(
+    call: exp.Expr,
+    prefix: str,
+    shards: int,
+    types: tuple[str, ...],
+    result_type: str,
+    placed: Placement,
+    *,
+    local: bool,
+) -> states.CutAggregate:
+    if local:
+        return states.whole(call, prefix, result_type)
+    distinct = states.distinct_of(call)
+    if distinct is not None:
+        if aggregation.name_of(call) == "count" and covers_key(list(distinct.expressions), placed):
+            return states.summed(call, prefix, result_type)
+        raise _not_splittable(
+            call,
+            "its values may be at several nodes, and the same one must count once",
+            "Count rows, or group by a site key such as the node; persons at several nodes are counted at each.",
+        )
+    try:
+        return states.cut(call, prefix, shards, types, result_type)
+    except states.NotSplittable:
+        raise _not_splittable(
+            call, "it has no small exact partial result", "Ask one node at a time (WHERE _node = '...')."
+        ) from None
+
+
+def _not_splittable(call: exp.Expr, why: str, hint: str) -> errors.ArchipelError:
+    name = aggregation.name_of(call)
+    distinct = "DISTINCT " if states.distinct_of(call) is not None else ""
+    return errors.error(
+        errors.SQL_UNSUPPORTED,
+        f"{name}({distinct}...) cannot be split over several nodes yet: {why}.",
+        hint=hint,
+        position=position_of(call),
+    )
+
+
+def _node_tree(select: exp.Select, cut: _Cut) -> exp.Select:
+    outputs = [rewrite.aliased(key.copy(), f"g{i}") for i, key in enumerate(cut.keys)]
+    if cut.several_sets:
+        grouping = exp.Grouping(expressions=[key.copy() for key in cut.keys])
+        outputs.append(rewrite.aliased(grouping, GROUPING_COLUMN))
+    for made in cut.cuts:
+        outputs += [rewrite.aliased(partial.copy(), name) for name, partial in made.partials]
+    if not outputs:
+        outputs = [rewrite.aliased(exp.Count(this=exp.Star(), big_int=True), "n")]
+    tree = exp.select(*outputs)
+    for key in ("from_", "joins", "laterals", "where"):
+        tree.set(key, select.args.get(key))
+    group = select.args.get("group")
+    if cut.several_sets and group is not None:
+        tree.set("group", group.copy())
+    elif cut.keys:
+        tree.set("group", exp.Group(expressions=[key.copy() for key in cut.keys]))
+    return tree
+
+
+def _merge_tree(cut: _Cut, source: str) -> exp.Select:
+    keys = [states.column(name) for name in cut.key_names()]
+
+    def outputs(step: list[tuple[str, exp.Expr]]) -> list[exp.Expr]:
+        named = [rewrite.aliased(key.copy(), key.name) for key in keys]
+        return [*named, *(rewrite.aliased(node.copy(), name) for name, node in step)]
+
+    folded = [item for made in cut.cuts for item in made.folded]
+    tree = exp.select(*(outputs(folded) or [rewrite.aliased(exp.Literal.number(1), "n")])).from_(rewrite.table(source))
+    if keys:
+        tree.set("group", exp.Group(expressions=[key.copy() for key in keys]))
+    if any(made.means for made in cut.cuts):
+        means = [item for made in cut.cuts for item in made.means or [(n, states.column(n)) for n, _ in made.folded]]
+        tree = exp.select(*outputs(means)).from_(tree.subquery("m", copy=False))
+    if any(made.centred for made in cut.cuts):
+        centred = [
+            item
+            for made in cut.cuts
+            for item in made.centred or [(n, states.column(n)) for n, _ in made.means or made.folded]
+        ]
+        tree = exp.select(*outputs(centred)).from_(tree.subquery("c", copy=False))
+    return tree
+
+
+def _above(select: exp.Select, cut: _Cut, merged: str) -> exp.Select:
+    """Return the block over the merged groups: HAVING has become WHERE."""
+    keys = {key: i for i, key in enumerate(cut.keys)}
+    finals = {call: rewrite.in_source(made.final, merged) for call, made in zip(cut.calls, cut.cuts, strict=True)}
+    above = select.copy()
+
+    outer = {(key.table, key.name): (merged, f"g{i}") for key, i in keys.items() if isinstance(key, exp.Column)}
+
+    def change(node: exp.Expr) -> exp.Expr | None:
+        if isinstance(node, exp.Query):
+            rewrite.renamed(node, outer)  # a subquery may name the group's keys; its aggregates are its own
+            return node
+        if node in keys:
+            return rewrite.column(merged, f"g{keys[node]}")
+        if node in finals and not _is_window_function(node):
+            return finals[node].copy()
+        if isinstance(node, exp.Grouping | exp.GroupingId):
+            return _grouping_value(node, cut, merged)
+        return None
+
+    for key in ("expressions", "having", "qualify", "windows", "order", "distinct", "limit"):
+        value = above.args.get(key)
+        if isinstance(value, list):
+            above.set(key, [rewrite.replace_below(node, change) for node in value])
+        elif isinstance(value, exp.Expr):
+            rewrite.replace_below(value, change)
+    having = above.args.get("having")
+    for key in ("joins", "laterals", "group", "having"):
+        above.set(key, None)
+    above.set("where", exp.Where(this=having.this) if having is not None else None)
+    above.set("from_", exp.From(this=rewrite.table(merged)))
+    return above
+
+
+def _is_window_function(node: exp.Expr) -> bool:
+    parent = node.parent
+    while isinstance(parent, aggregation.WRAPPERS) and parent.this is node:
+        node, parent = parent, parent.parent
+    return isinstance(parent, exp.Window) and parent.this is node
+
+
+def _grouping_value(node: exp.Expr, cut: _Cut, merged: str) -> exp.Expr:
+    """Return GROUPING(a, b) from the grouping of all keys: the bit of each of its arguments, the first the highest."""
+    arguments = node.expressions or ([node.this] if node.this else list(cut.keys))
+    if not cut.several_sets:
+        return exp.cast(exp.Literal.number(0), "BIGINT")
+    last = len(cut.keys) - 1
+    value: exp.Expr | None = None
+    for position, argument in enumerate(arguments):
+        index = next((i for i, key in enumerate(cut.keys) if key == argument.unnest()), None)
+        if index is None:
+            raise errors.error(
+                errors.SQL_TYPE, "GROUPING takes keys of GROUP BY.", position=position_of(argument) or position_of(node)
+            )
+        shifted = exp.BitwiseRightShift(
+            this=rewrite.column(merged, GROUPING_COLUMN), expression=exp.Literal.number(last - index)
+        )
+        bit = exp.paren(exp.BitwiseAnd(this=exp.paren(shifted), expression=exp.Literal.number(1)))
+        weight = exp.Literal.number(1 << (len(arguments) - 1 - position))
+        term = exp.Mul(this=bit, expression=weight)
+        value = term if value is None else exp.Add(this=value, expression=term)
+    assert value is not None
+    return exp.cast(exp.paren(value), "BIGINT")

@@ -1,0 +1,153 @@
+"""From the researcher's text to one DuckDB query tree, with parameters bound as literals in the tree."""
+
+from __future__ import annotations
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, TokenError, UnsupportedError
+
+from archipel import errors
+from archipel.request import Parameter, Request
+
+MAX_NODES = 200_000
+"""Expressions in a statement, after common table expressions were put in their places."""
+
+
+def parse(request: Request) -> exp.Query:
+    """Return the tree of the one query in ``request``, in DuckDB's dialect.
+
+    Raises:
+        ArchipelError: SQL_SYNTAX with the place, SQL_NOT_A_QUERY, SQL_PARAMETER, SQL_UNSUPPORTED, SQL_TOO_LARGE.
+    """
+    try:
+        tree = _one_query(request.sql, request.dialect)
+        tree = _bind(tree, request.parameters)
+        if request.dialect.lower() != "duckdb":
+            tree = _transpiled(tree, request.dialect)
+    except RecursionError as cause:
+        raise errors.error(
+            errors.SQL_TOO_LARGE, "The query is nested too deeply.", hint="Split it into WITH parts."
+        ) from cause
+    return tree
+
+
+def _one_query(sql: str, dialect: str) -> exp.Query:
+    try:
+        found = [t for t in sqlglot.parse(sql, read=dialect) if t is not None]
+    except ParseError as cause:
+        raise _syntax_error(cause) from None
+    except TokenError as cause:
+        raise errors.error(errors.SQL_SYNTAX, f"The SQL cannot be read: {_first_line(cause)}.") from None
+    except ValueError as cause:
+        known = ", ".join(sorted(name for name in sqlglot.Dialect.classes if name))
+        raise errors.error(
+            errors.BAD_REQUEST, f"There is no dialect '{dialect}'.", hint=f"Known dialects: {known}."
+        ) from cause
+    if not found:
+        raise errors.error(errors.SQL_NOT_A_QUERY, "The SQL is empty.")
+    if len(found) > 1 or isinstance(found[0], exp.Block):
+        raise errors.error(errors.SQL_NOT_A_QUERY, "The SQL holds more than one statement.")
+    tree = found[0]
+    while isinstance(tree, exp.Subquery) and not tree.args.get("alias") and isinstance(tree.this, exp.Query):
+        if any(tree.args.get(k) for k in ("with_", "order", "limit", "offset", "joins", "pivots")):
+            break
+        tree = tree.this
+    if not isinstance(tree, exp.Select | exp.SetOperation):
+        kind = type(tree).__name__.upper() if not isinstance(tree, exp.Command) else str(tree.this).upper()
+        raise errors.error(errors.SQL_NOT_A_QUERY, f"This is no query but {kind}.")
+    if tree.find(exp.Into):
+        raise errors.error(errors.SQL_NOT_A_QUERY, "SELECT ... INTO writes; only queries are taken.")
+    return tree
+
+
+def _syntax_error(cause: ParseError) -> errors.ArchipelError:
+    first = cause.errors[0] if cause.errors else {}
+    near = str(first.get("highlight") or "").strip()
+    description = str(first.get("description") or "The SQL cannot be parsed").rstrip(".")
+    line, column = first.get("line"), first.get("col")
+    place = None
+    if isinstance(line, int) and isinstance(column, int):
+        place = errors.Position(line, max(1, column - max(0, len(near) - 1)))
+    text = f"{description} near '{near}'." if near else f"{description}."
+    return errors.error(errors.SQL_SYNTAX, text, position=place)
+
+
+def _first_line(cause: Exception) -> str:
+    return str(cause).splitlines()[0].rstrip(".") if str(cause) else type(cause).__name__
+
+
+def _bind(tree: exp.Query, parameters: list[Parameter] | dict[str, Parameter]) -> exp.Query:
+    """Return the tree with every parameter replaced by its value as a literal."""
+    used: set[str] = set()
+    count = 0
+    # Outermost order of the text: placeholders are numbered by where they stand.
+    for mark in list(tree.find_all(exp.Placeholder, exp.Parameter, bfs=False)):
+        name = _name_of(mark)
+        if name is None or name.isdigit():
+            index = count if name is None else int(name) - 1
+            count += 1
+            if not isinstance(parameters, list) or index >= len(parameters):
+                raise errors.error(
+                    errors.SQL_PARAMETER,
+                    f"There is no value for parameter {index + 1}.",
+                    hint="Give params as a list with one value for each '?'.",
+                )
+            used.add(str(index))
+            value = parameters[index]
+        else:
+            if not isinstance(parameters, dict) or name not in parameters:
+                raise errors.error(
+                    errors.SQL_PARAMETER,
+                    f"There is no value for parameter '${name}'.",
+                    hint="Give params as a mapping with every name that the SQL uses.",
+                )
+            used.add(name)
+            value = parameters[name]
+        mark.replace(_literal(value))
+    given = {str(i) for i in range(len(parameters))} if isinstance(parameters, list) else set(parameters)
+    if given - used:
+        left = ", ".join(sorted(given - used))
+        raise errors.error(errors.SQL_PARAMETER, f"The SQL does not use the parameters: {left}.")
+    return tree
+
+
+def _name_of(mark: exp.Expr) -> str | None:
+    this = mark.args.get("this")
+    if this is None or this == "":
+        return None
+    return this.name if isinstance(this, exp.Expr) else str(this)
+
+
+def _literal(value: Parameter) -> exp.Expr:
+    if value is None:
+        return exp.Null()
+    if isinstance(value, bool):
+        return exp.Boolean(this=value)
+    if isinstance(value, float):
+        text = repr(value)
+        if text in {"inf", "-inf", "nan"}:
+            return exp.cast(exp.Literal.string(text), "DOUBLE")
+        return exp.cast(exp.Literal.string(text), "DOUBLE")
+    if isinstance(value, int):
+        number = exp.Literal.number(abs(value))
+        return exp.Paren(this=exp.Neg(this=number)) if value < 0 else number
+    return exp.Literal.string(value)
+
+
+def _transpiled(tree: exp.Query, dialect: str) -> exp.Query:
+    try:
+        text = tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE)
+        again = sqlglot.parse_one(text, read="duckdb")
+    except UnsupportedError as cause:
+        raise errors.error(
+            errors.SQL_UNSUPPORTED, f"Something here has no equivalent outside of {dialect}: {_first_line(cause)}."
+        ) from None
+    except SqlglotError as cause:
+        raise errors.error(
+            errors.SQL_UNSUPPORTED, f"The query cannot be translated from {dialect}: {_first_line(cause)}."
+        ) from None
+    if not isinstance(again, exp.Select | exp.SetOperation):
+        raise errors.error(errors.SQL_UNSUPPORTED, f"The query cannot be translated from {dialect}.")
+    for node in again.walk():
+        node.meta.clear()  # positions would point into a text that the researcher never saw
+    return again
