@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from pathlib import Path
 from typing import Annotated
 
@@ -29,13 +30,22 @@ def _folder(path: Path) -> Path:
 
 
 @app.command()
-def verify(path: Annotated[Path, typer.Argument(help="The node's state folder, or the audit folder in it.")]) -> None:
+def verify(
+    path: Annotated[Path, typer.Argument(help="The node's state folder, or the audit folder in it.")],
+    record: Annotated[
+        str | None, typer.Option(help="Also look for the record of this hash, as a receipt names it.")
+    ] = None,
+) -> None:
     """Prove that no record was altered, removed, added or moved. Ends with code 1 when one was."""
     from node_agent import audit
 
-    found = audit.verify(_folder(path))
+    folder = _folder(path)
+    found = audit.verify(folder)
     if found.problem:
         print(f"DOES NOT VERIFY after {found.records} records: {found.problem}")
+        raise typer.Exit(1)
+    if record is not None and all(known["hash"] != record for known in audit.records(folder)):
+        print(f"DOES NOT VERIFY: there is no record with the hash {record}")
         raise typer.Exit(1)
     print(f"verified: {found.records} records, head {found.head[:16]}")
     if found.warning:
@@ -50,6 +60,5 @@ def show(
     """Print the records as lines of JSON."""
     from node_agent import audit
 
-    found = list(audit.records(_folder(path)))
-    for record in found[-last:] if last else found:
+    for record in deque(audit.records(_folder(path)), maxlen=last):
         print(json.dumps(record, ensure_ascii=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated
 
 import typer
@@ -14,6 +14,12 @@ from archipel.cli.exits import Exit, exit_code, show
 from archipel.cli.queries import register as register_queries
 
 PLUGIN_GROUP = "archipel.commands"
+
+OWN_MODULES = (("synthetic", "archipel.synthetic.cli:synthetic_command"), ("demo", "archipel.demo.cli:demo_command"))
+"""Commands of parts that the bare client may lack."""
+
+EXTRAS = {"duckdb": "node", "numpy": "synthetic", "ray": "coordinator", "sqlalchemy": "coordinator", "sqlglot": "node"}
+"""Which extra brings a module that a command may miss."""
 
 
 def build() -> typer.Typer:
@@ -38,7 +44,8 @@ def build() -> typer.Typer:
     app.add_typer(federation_app, name="federation")
     app.add_typer(permit_app, name="permit")
     app.command("errors")(list_errors)
-    for plugin in sorted(entry_points(group=PLUGIN_GROUP), key=lambda p: p.name):
+    own = [EntryPoint(name, target, PLUGIN_GROUP) for name, target in OWN_MODULES]
+    for plugin in [*own, *sorted(entry_points(group=PLUGIN_GROUP), key=lambda p: p.name)]:
         try:
             loaded = plugin.load()
         except ImportError:
@@ -63,6 +70,12 @@ def main() -> None:
     except errors.ArchipelError as problem:
         show(problem)
         sys.exit(exit_code(problem))
+    except ModuleNotFoundError as cause:
+        if cause.name not in EXTRAS:
+            raise
+        print(f"error: this command needs {cause.name}, which is not installed.", file=sys.stderr)
+        print(f"hint: pip install 'archipel[{EXTRAS[cause.name]}]'", file=sys.stderr)
+        sys.exit(Exit.USAGE)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""Commands of the researcher: query, explain, tables, nodes, queries, cancel; and synthetic and demo."""
+"""Commands of the researcher: query, explain, tables, nodes, queries, cancel."""
 
 from __future__ import annotations
 
@@ -36,10 +36,6 @@ def register(app: typer.Typer) -> None:
     app.command()(nodes)
     app.command()(queries)
     app.command()(cancel)
-    app.command("synthetic")(_synthetic())
-    from archipel.demo.cli import demo_command
-
-    app.command("demo")(demo_command)
 
 
 def query(
@@ -165,12 +161,6 @@ def cancel(address: Address, permit: PermitFile, key: KeyFile, query_id: Annotat
     """Cancel a query, also in the nodes' engines."""
     with _connected(address, permit, key) as connection:
         print(connection.cancel(query_id))
-
-
-def _synthetic() -> Any:
-    from archipel.synthetic.cli import synthetic_command
-
-    return synthetic_command
 
 
 def _connected(address: str, permit: Path, key: Path) -> Connection:
