@@ -1,0 +1,128 @@
+"""All queries under way: takes them in, gives them their turn, and brings what happens at nodes to the right one.
+
+Lives on the event loop's thread. What a query does is in ``query_run``; what it should do in ``lifecycle``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+
+from archipel import errors
+from coordinator import events
+from coordinator.admission import Admission
+from coordinator.events import State
+from coordinator.planning import Planned
+from coordinator.query_run import Asked, QueryRun, RequestKey, Shared
+from coordinator.store import QueryRecord
+
+log = logging.getLogger(__name__)
+
+
+class Execution:
+    """The queries of this coordinator's life."""
+
+    def __init__(self, shared: Shared, *, make_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+        self._shared = shared
+        self._make_id = make_id
+        self._admission = Admission(shared.limits.max_concurrent_queries, shared.limits.max_queued_queries)
+        self._runs: dict[str, QueryRun] = {}
+        self._requests: dict[RequestKey, asyncio.Task[QueryRun | QueryRecord]] = {}
+        self._closing = False
+        shared.registry.on_lost = self._node_lost
+
+    async def submit(self, asked: Asked) -> tuple[str, State]:
+        """Plan and take a query; the same request again gives the same query. Returns when it is on disk.
+
+        Raises:
+            ArchipelError: what is wrong with the request, TOO_MANY_QUERIES, COORDINATOR_UNAVAILABLE.
+        """
+        key = (asked.permit.permit_id, asked.researcher, asked.request.request_id)
+        taking = self._requests.get(key)
+        if taking is None:
+            taking = asyncio.create_task(self._take(asked))
+            self._requests[key] = taking
+            taking.add_done_callback(lambda done: self._taken(key, done))
+        taken = await asyncio.shield(taking)  # a client that goes away takes nobody else's query with it
+        if taken.request_sha256 != asked.request_sha256:
+            raise errors.error(errors.BAD_REQUEST, "Another request was sent with the same request_id.")
+        return taken.query_id, taken.state
+
+    async def explain(self, asked: Asked) -> Planned:
+        """Plan a query and run nothing.
+
+        Raises:
+            ArchipelError: what is wrong with the request.
+        """
+        return await self._shared.planning.plan(asked.request, asked.permit)
+
+    def cancel(self, query_id: str, researcher: str) -> State | None:
+        """Cancel a query of this life; None when it is not under way, or somebody else's."""
+        run = self.run(query_id, researcher)
+        if run is None:
+            return None
+        run.handle(events.CancelAsked())
+        return run.state
+
+    def run(self, query_id: str, researcher: str) -> QueryRun | None:
+        """Return a researcher's own query if it is under way."""
+        run = self._runs.get(query_id)
+        return run if run is not None and run.researcher == researcher else None
+
+    def state_of(self, record: QueryRecord) -> State:
+        """Return where a remembered query stands: what is under way is ahead of the store."""
+        run = self._runs.get(record.query_id)
+        return run.state if run is not None else record.state
+
+    async def close(self, drain_s: float) -> None:
+        """Take no more queries, give those that run ``drain_s``, then end them as interrupted."""
+        self._closing = True
+        ending = [asyncio.create_task(run.wait_ended()) for run in self._runs.values()]
+        if not ending:
+            return
+        log.info("waiting for %d queries to end", len(ending))
+        _, late = await asyncio.wait(ending, timeout=drain_s)
+        for run in list(self._runs.values()):
+            run.handle(events.Interrupted())
+        if late:
+            await asyncio.wait(late)
+
+    async def _take(self, asked: Asked) -> QueryRun | QueryRecord:
+        find = self._shared.store.find_request
+        permit, request = asked.permit, asked.request
+        known = await asyncio.to_thread(find, permit.permit_id, asked.researcher, request.request_id)
+        if known is not None:
+            return known
+        if self._closing:
+            raise errors.error(errors.COORDINATOR_UNAVAILABLE, "The coordinator is ending and takes no more queries.")
+        if self._admission.full:
+            self._admission.take("")  # raises, before any work is done
+        planned = await self._shared.planning.plan(request, permit)
+        query_id = self._make_id()
+        self._admission, turn = self._admission.take(query_id)
+        run = QueryRun(self._shared, query_id, asked, planned, self._ended)
+        self._runs[query_id] = run
+        self._start(turn)
+        await asyncio.wrap_future(run.stored)
+        return run
+
+    def _taken(self, key: RequestKey, taking: asyncio.Task[QueryRun | QueryRecord]) -> None:
+        failed = taking.cancelled() or taking.exception() is not None
+        if failed or isinstance(taking.result(), QueryRecord) or taking.result().query_id not in self._runs:
+            self._requests.pop(key, None)  # from now on the store knows
+
+    def _ended(self, run: QueryRun) -> None:
+        self._runs.pop(run.query_id, None)
+        self._requests.pop(run.request_key, None)
+        self._admission, turn = self._admission.release(run.query_id)
+        self._start(turn)
+
+    def _start(self, turn: tuple[str, ...]) -> None:
+        for query_id in turn:
+            self._runs[query_id].start()
+
+    def _node_lost(self, node: str) -> None:
+        for run in list(self._runs.values()):
+            run.handle(events.NodeLost(node))

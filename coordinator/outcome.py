@@ -1,0 +1,109 @@
+"""What a result says besides its rows: who answered, what was withheld or is missing, and whether it is complete. Pure.
+
+A result never lacks anything silently. Where a node does not tell what it withheld, that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from archipel import tokens
+from archipel.v1 import common_pb2, query_pb2
+from coordinator.deliveries import Delivery, Withheld
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is known of the nodes that a query could have asked.
+
+    ``missing`` were left out, ``never_attached`` have never told what they hold; ``clock_offsets_ms`` by node.
+    """
+
+    holders: Mapping[str, str]
+    missing: frozenset[str] = frozenset()
+    never_attached: frozenset[str] = frozenset()
+    clock_offsets_ms: Mapping[str, int] | None = None
+
+
+def result_info(
+    deliveries: Mapping[tuple[str, str], Delivery], coverage: Coverage, *, merged_by: str, elapsed_ms: float
+) -> query_pb2.ResultInfo:
+    """Return the provenance of a result. ``deliveries`` is keyed by (stage, node)."""
+    by_node: dict[str, list[Delivery]] = {}
+    for (_, node), delivery in sorted(deliveries.items(), key=lambda item: item[0]):
+        by_node.setdefault(node, []).append(delivery)
+    info = query_pb2.ResultInfo(complete=True, merged_by=merged_by, elapsed_ms=elapsed_ms)
+    for node in sorted(by_node.keys() | coverage.missing):
+        holder = coverage.holders.get(node, "")
+        if node in coverage.missing:
+            info.nodes.append(query_pb2.NodeOutcome(node=node, holder=holder, outcome="unavailable"))
+            continue
+        outcome, notice = _outcome(node, holder, by_node[node])
+        info.nodes.append(outcome)
+        if notice is not None:
+            info.notices.append(notice)
+            info.complete = False
+    for notice in _coverage_notices(coverage):
+        info.notices.append(notice)
+        info.complete = False
+    info.notices.extend(_clock_notices(by_node, coverage.clock_offsets_ms or {}))
+    for node in sorted(by_node):
+        info.receipts.extend(common_pb2.Receipt(token=d.receipt) for d in by_node[node] if d.receipt)
+    return info
+
+
+def _outcome(
+    node: str, holder: str, deliveries: list[Delivery]
+) -> tuple[query_pb2.NodeOutcome, query_pb2.Notice | None]:
+    withheld = _together([d.withheld for d in deliveries])
+    nothing = not any(d.table.num_rows for d in deliveries)
+    outcome = query_pb2.NodeOutcome(
+        node=node,
+        holder=holder,
+        outcome="withheld" if nothing and withheld.groups else "released",
+        bytes_crossed=sum(d.wire_bytes for d in deliveries),
+        engine_ms=max(d.engine_ms for d in deliveries),
+        withheld=common_pb2.Withheld(threshold_applied=withheld.applied, min_persons=withheld.min_persons),
+    )
+    if withheld.groups is not None:
+        outcome.withheld.groups = withheld.groups
+    if not withheld.applied or withheld.groups == 0:
+        return outcome, None
+    fewer = f"fewer than {withheld.min_persons} persons"
+    if withheld.groups is None:
+        text = (
+            f"Node '{node}' may have withheld groups of {fewer} and does not tell how many: "
+            "totals over what it holds may be lower bounds."
+        )
+    else:
+        number = "1 group" if withheld.groups == 1 else f"{withheld.groups:,} groups"
+        text = f"Node '{node}' withheld {number} of {fewer}: totals over what it holds are lower bounds."
+    return outcome, query_pb2.Notice(kind="suppression", text=text, node=node)
+
+
+def _together(parts: Iterable[Withheld]) -> Withheld:
+    applied = [part for part in parts if part.applied]
+    told = [part.groups for part in applied if part.groups is not None]
+    return Withheld(
+        applied=bool(applied),
+        min_persons=max((part.min_persons for part in applied), default=0),
+        groups=sum(told) if applied and len(told) == len(applied) else None,
+    )
+
+
+def _coverage_notices(coverage: Coverage) -> Iterable[query_pb2.Notice]:
+    for node in sorted(coverage.missing):
+        text = f"Node '{node}' was not available: the result is without what it holds."
+        yield query_pb2.Notice(kind="coverage", text=text, node=node)
+    for node in sorted(coverage.never_attached - coverage.missing):
+        text = f"Node '{node}' has never been attached; whether it holds rows of these tables is not known."
+        yield query_pb2.Notice(kind="coverage", text=text, node=node)
+
+
+def _clock_notices(nodes: Iterable[str], offsets_ms: Mapping[str, int]) -> Iterable[query_pb2.Notice]:
+    for node in sorted(nodes):
+        apart_s = abs(offsets_ms.get(node, 0)) / 1000
+        if apart_s > tokens.CLOCK_SKEW_S:
+            text = f"The clock of node '{node}' and the coordinator's are {apart_s:.0f} s apart."
+            yield query_pb2.Notice(kind="clock", text=text, node=node)

@@ -1,0 +1,192 @@
+"""Planning off the event loop: the planner is CPU work, and the shadow that describes statements is built but rarely.
+
+The planner itself is handed in: ``coordinator.planner.plan``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import pyarrow as pa
+
+from archipel import errors, telemetry
+from archipel.permit import Permit
+from archipel.request import Request
+from archipel.schema import Table
+from coordinator import catalog as catalogs
+from coordinator.catalog import Catalog
+from coordinator.plan import OutputColumn, Plan
+from coordinator.registration import EngineProfile
+from coordinator.registry import Registry
+
+T = TypeVar("T")
+Describe = Callable[..., tuple[OutputColumn, ...]]
+Planner = Callable[[Request, Catalog, Permit, Describe], Plan]
+
+CATALOGUES_KEPT = 8
+"""Views of the catalogue, one for each set of nodes that permits name, kept with their shadows."""
+
+PLANNING_THREADS = 2
+
+
+class ShadowLike(Protocol):
+    """What is needed of ``coordinator.shadow.Shadow``; safe to use from several threads."""
+
+    def describe(
+        self, sql: str, inputs: Mapping[str, tuple[OutputColumn, ...]] | None = None, *, bare: bool = False
+    ) -> tuple[OutputColumn, ...]: ...
+
+    def arrow_schema(self, columns: tuple[OutputColumn, ...]) -> pa.Schema: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, as JSON too, with the Arrow schema of every stage's output and of the result.
+
+    ``against`` tells what it was made against: the plan holds while the registry still says the same.
+    """
+
+    plan: Plan
+    schemas: Mapping[str, pa.Schema]
+    schema: pa.Schema
+    json: str
+    against: tuple[int, frozenset[str]]
+
+
+@dataclass(slots=True)
+class _View:
+    catalog: Catalog
+    shadow: ShadowLike
+
+
+class Planning:
+    """Makes plans over the registry's catalogue. ``close`` it."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        planner: Planner,
+        shadow: Callable[[Catalog], ShadowLike],
+        *,
+        timeout_s: float,
+    ) -> None:
+        self._registry = registry
+        self._planner = planner
+        self._make_shadow = shadow
+        self._timeout_s = timeout_s
+        self._pool = ThreadPoolExecutor(PLANNING_THREADS, thread_name_prefix="planner")
+        self._views: OrderedDict[frozenset[str], tuple[int, asyncio.Future[_View]]] = OrderedDict()
+
+    def close(self) -> None:
+        """End the threads; idempotent."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for _, view in self._views.values():
+            if view.done() and not view.cancelled() and view.exception() is None:
+                view.result().shadow.close()
+        self._views.clear()
+
+    @property
+    def state(self) -> tuple[int, frozenset[str]]:
+        """What a plan made now would be made against."""
+        return self._registry.version, self._registry.attached
+
+    async def plan(self, request: Request, permit: Permit, *, among: frozenset[str] | None = None) -> Planned:
+        """Return a plan over the nodes that the permit names, or over those of them that are in ``among``.
+
+        Raises:
+            ArchipelError: whatever is wrong with the request; SCHEMA_CONFLICT when engines differ; TIMEOUT.
+        """
+        state = self.state
+        nodes = frozenset(permit.nodes) & (self._registry.known if among is None else among)
+        with telemetry.span("archipel.plan"):
+            view = await self._view(nodes)
+            catalog = Catalog(view.catalog.tables, nodes & state[1])
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    planned = await self._in_thread(self._make, request, catalog, permit, view.shadow, state)
+            except TimeoutError:
+                raise errors.error(errors.TIMEOUT, "Planning the query took too long.") from None
+        self._check_profiles(planned.plan.nodes())
+        return planned
+
+    async def unusable(self, tables: Iterable[Table]) -> dict[str, errors.ErrorInfo]:
+        """Return, by table name, why the engine cannot describe tables that a node registers."""
+        return await self._in_thread(self._halve, tuple(tables))
+
+    def _halve(self, tables: tuple[Table, ...]) -> dict[str, errors.ErrorInfo]:
+        problem = self._problem(tables)
+        if problem is None:
+            return {}
+        if len(tables) == 1:
+            return {tables[0].name: problem}
+        middle = len(tables) // 2
+        return self._halve(tables[:middle]) | self._halve(tables[middle:])
+
+    def _problem(self, tables: tuple[Table, ...]) -> errors.ErrorInfo | None:
+        try:
+            self._make_shadow(catalogs.build({"node": tables}, ())).close()
+        except errors.ArchipelError as problem:
+            return problem.info
+        return None
+
+    def _make(
+        self, request: Request, catalog: Catalog, permit: Permit, shadow: ShadowLike, state: tuple[int, frozenset[str]]
+    ) -> Planned:
+        plan = self._planner(request, catalog, permit, shadow.describe)
+        schemas = {stage.stage_id: shadow.arrow_schema(stage.columns) for stage in plan.stages}
+        text = json.dumps(plan.to_dict())
+        return Planned(plan, schemas, shadow.arrow_schema(plan.columns), text, state)
+
+    async def _view(self, nodes: frozenset[str]) -> _View:
+        version = self._registry.version
+        kept = self._views.get(nodes)
+        if kept is None or kept[0] != version or _failed(kept[1]):
+            whole = self._registry.catalog
+            building = asyncio.ensure_future(self._in_thread(self._build_view, whole, nodes))
+            self._views[nodes] = kept = (version, building)
+            while len(self._views) > CATALOGUES_KEPT:
+                self._views.popitem(last=False)  # a plan may still use its shadow: the last user frees it
+        self._views.move_to_end(nodes)
+        # Shielded: whoever waits may go away, and the view is everybody's.
+        return await asyncio.shield(kept[1])
+
+    def _build_view(self, whole: Catalog, nodes: frozenset[str]) -> _View:
+        catalog = whole.only(nodes)
+        return _View(catalog, self._make_shadow(catalog))
+
+    def _check_profiles(self, nodes: tuple[str, ...]) -> None:
+        """Refuse a plan over engines that could answer differently."""
+        known = [(n, r.profile) for n in nodes if (r := self._registry.registration(n)) is not None]
+        for node, profile in known[1:]:
+            difference = _difference(known[0][1], profile)
+            if difference:
+                raise errors.error(
+                    errors.SCHEMA_CONFLICT,
+                    f"Nodes '{known[0][0]}' and '{node}' could answer differently: {difference}.",
+                    hint="Their operators must agree on one; until then ask them one at a time.",
+                )
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, work, *arguments)
+
+
+def _failed(building: asyncio.Future[_View]) -> bool:
+    return building.done() and (building.cancelled() or building.exception() is not None)
+
+
+def _difference(first: EngineProfile, other: EngineProfile) -> str:
+    for name in ("engine", "version", "collation", "time_zone"):
+        ours, theirs = getattr(first, name), getattr(other, name)
+        if ours != theirs:
+            return f"{name.replace('_', ' ')} {ours!r} against {theirs!r}"
+    return ""

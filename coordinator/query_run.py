@@ -1,0 +1,487 @@
+"""One query under way: carries out what ``lifecycle`` says and feeds back what happened.
+
+Lives on the event loop's thread; what blocks is done in threads. Everything that it starts ends with the query.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from archipel import errors, telemetry, wire
+from archipel.permit import Permit
+from archipel.request import Request
+from archipel.schema import Column, Form
+from archipel.v1 import gateway_pb2, query_pb2
+from coordinator import events, lifecycle
+from coordinator.config import LimitsSection
+from coordinator.deliveries import Deliveries, Delivery, Expected
+from coordinator.events import State, TaskRef
+from coordinator.outcome import Coverage, result_info
+from coordinator.plan import Stage, StageKind
+from coordinator.planning import Planned, Planning
+from coordinator.registry import Registry
+from coordinator.stage_work import MergerLike, encoded, input_table, merge_input, result_table
+from coordinator.store import QueryRecord, ResultRecord, Store, make_event
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+RETRY_BACKOFF_S = 0.25
+LEAST_TIMEOUT_S = 0.05
+
+_METRIC_STATES = {State.FINISHED: "done", State.FAILED: "failed", State.CANCELLED: "cancelled"}
+
+
+RequestKey = tuple[str, str, str]
+"""Permit, researcher and request_id: what makes a repeated Submit count once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request whose signatures were checked, and the tokens that the nodes will check again."""
+
+    permit: Permit
+    permit_token: str
+    request: Request
+    request_token: str
+    request_sha256: str
+    researcher: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all queries share."""
+
+    registry: Registry
+    planning: Planning
+    deliveries: Deliveries
+    store: Store
+    merger: MergerLike
+    pool: Executor
+    limits: LimitsSection
+    results_keep_s: float
+    holders: dict[str, str]
+    """Holder by node, for every node that the manifest names."""
+    now: Callable[[], float]
+
+
+class QueryRun:
+    """A query from its submission to its end."""
+
+    def __init__(
+        self, shared: Shared, query_id: str, asked: Asked, planned: Planned, on_end: Callable[[QueryRun], None]
+    ) -> None:
+        self._shared = shared
+        self._asked = asked
+        self._planned = planned
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._created = shared.now()
+        self._began = self._loop.time()
+        attributes = {telemetry.Attribute.QUERY_ID: query_id}
+        self._span = telemetry.open_span("archipel.execute", attributes=attributes)
+        self._trace = self._span.traceparent or telemetry.current_traceparent()
+        self._inbox: deque[events.Event] = deque()
+        self._handling = False
+        self._working: set[asyncio.Task[None]] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._spans: dict[str, telemetry.ActiveSpan] = {}
+        self._outputs: dict[str, pa.Table | dict[str, pa.Table]] = {}
+        self._deliveries: dict[tuple[str, str], Delivery] = {}
+        self._merged_by = ""
+        self._result: ResultRecord | None = None
+        self._new_plan: str | None = None
+        self._changed = asyncio.Event()
+        self._ending: asyncio.Task[None] | None = None
+        self.ended = False
+        """Whether its end is on disk and told."""
+        self.query_id = query_id
+        self.told: list[query_pb2.QueryEvent] = []
+        """Everything that happened, as it is told to those who watch."""
+        self._query, instructions = lifecycle.submitted(query_id, planned.plan, asked.request.on_missing)
+        for instruction in instructions:
+            assert isinstance(instruction, events.Record)
+            self._tell(instruction.kind)
+        self.stored: Future[None] = shared.store.add_query(self._record(), self.told)
+        """Done when the query is on disk."""
+        self._timers["deadline"] = self._loop.call_later(asked.request.timeout_s, self._deadline_passed)
+
+    @property
+    def researcher(self) -> str:
+        """Whose query it is."""
+        return self._asked.researcher
+
+    @property
+    def request_sha256(self) -> str:
+        """Digest of the request that it came from."""
+        return self._asked.request_sha256
+
+    @property
+    def request_key(self) -> RequestKey:
+        """What makes a repeated request be recognised."""
+        return self._asked.permit.permit_id, self._asked.researcher, self._asked.request.request_id
+
+    @property
+    def state(self) -> State:
+        """Where it stands now; how it ends may not be on disk yet."""
+        return self._query.state
+
+    async def watch(self) -> AsyncIterator[query_pb2.QueryEvent]:
+        """Yield everything that happened and happens, until the end."""
+        position = 0
+        while True:
+            changed, over = self._changed, self.ended
+            while position < len(self.told):
+                position += 1
+                yield self.told[position - 1]
+            if over:
+                return
+            await changed.wait()
+
+    def start(self) -> None:
+        """Begin: the query's turn has come."""
+        stale = self._planned.against != self._shared.planning.state
+        self.handle(events.Started(self._shared.registry.attached, stale))
+
+    async def wait_ended(self) -> None:
+        """Return when the end is on disk and told."""
+        async for _ in self.watch():
+            pass
+
+    def handle(self, event: events.Event) -> None:
+        """Take an event and carry out what follows from it."""
+        self._inbox.append(event)
+        if self._handling:
+            return  # from within an instruction: its turn comes when all instructions of this step are carried out
+        self._handling = True
+        try:
+            while self._inbox:
+                self._step(self._inbox.popleft())
+        finally:
+            self._handling = False
+
+    def _step(self, event: events.Event) -> None:
+        try:
+            self._query, instructions = lifecycle.advance(self._query, event)
+        except lifecycle.LifecycleError as cause:
+            log.error("%s", cause)
+            self._query, instructions = lifecycle.advance(self._query, events.Broken())
+        for instruction in instructions:
+            try:
+                self._perform(instruction)
+            except Exception as cause:  # noqa: BLE001 - a query must end, whatever is wrong with us
+                self._broke("an instruction", cause)
+
+    def _perform(self, instruction: events.Instruction) -> None:
+        match instruction:
+            case events.Record():
+                self._publish(self._tell(instruction.kind, instruction.node, instruction.stage_id))
+            case events.SendTask():
+                self._send(instruction.task)
+            case events.Withdraw():
+                self._withdraw(instruction.task)
+            case events.RetryLater():
+                task = instruction.task
+                self._timers[self._task_id(task)] = self._loop.call_later(RETRY_BACKOFF_S, self._try_again, task)
+            case events.Replan():
+                self._stop_work()
+                self._outputs, self._deliveries, self._merged_by = {}, {}, ""
+                self._spawn(self._replan(instruction.without))
+            case events.Compute():
+                self._spawn(self._compute(self._planned.plan.stage(instruction.stage_id)))
+            case events.Conclude():
+                self._spawn(self._conclude())
+            case events.End():
+                self._end(instruction.state, instruction.error)
+
+    # Tasks at nodes
+
+    def _task_id(self, task: TaskRef) -> str:
+        return f"{self.query_id}.{task.stage_id}.{task.node}.{task.attempt}"
+
+    def _send(self, task: TaskRef) -> None:
+        session = self._shared.registry.session(task.node)
+        if session is None:
+            self.handle(events.NodeLost(task.node))
+            return
+        stage = self._planned.plan.stage(task.stage_id)
+        task_id = self._task_id(task)
+        span = telemetry.open_span(
+            "archipel.node_stage",
+            kind="producer",
+            attributes={
+                telemetry.Attribute.QUERY_ID: self.query_id,
+                telemetry.Attribute.STAGE_ID: task.stage_id,
+                telemetry.Attribute.STAGE_KIND: stage.kind.value,
+                telemetry.Attribute.NODE: task.node,
+                telemetry.Attribute.ATTEMPT: task.attempt,
+            },
+            parent=self._trace or None,
+        )
+        self._spans[task_id] = span
+        inputs = {
+            exchange_id: input_table(self._planned, exchange_id, self._outputs, with_shard=False)
+            for exchange_id in stage.inputs
+        }
+        self._shared.deliveries.expect(
+            Expected(
+                task_id=task_id,
+                query_id=self.query_id,
+                task=task,
+                max_bytes=self._shared.limits.max_stage_bytes,
+                inputs=inputs,
+                on_delivery=lambda delivery: self._delivered(task, delivery),
+                on_refusal=lambda problem: self._refused(task, problem),
+            )
+        )
+        message = gateway_pb2.Task(
+            task_id=task_id,
+            query_id=self.query_id,
+            stage_id=task.stage_id,
+            attempt=task.attempt,
+            permit=self._asked.permit_token,
+            request=self._asked.request_token,
+            sql=stage.sql,
+            inputs=[gateway_pb2.TaskInput(name=e, exchange_id=e, columns=self._columns_of(e)) for e in stage.inputs],
+            form=wire.form_to_wire(self._form_of(stage)),
+            timeout_ms=int(max(self._left_s(), LEAST_TIMEOUT_S) * 1000),
+            traceparent=span.traceparent or self._trace,
+            max_bytes=self._shared.limits.max_stage_bytes,
+        )
+        session.send(gateway_pb2.AttachResponse(task=message))
+
+    def _columns_of(self, exchange_id: str) -> list[Any]:
+        source = next(e.source for e in self._planned.plan.exchanges if e.exchange_id == exchange_id)
+        return [wire.column_to_wire(Column(c.name, c.type)) for c in self._planned.plan.stage(source).columns]
+
+    def _form_of(self, stage: Stage) -> Form:
+        forms = [e.form for e in self._planned.plan.exchanges if e.source == stage.stage_id]
+        return max(forms, default=Form.ROWS)
+
+    def _withdraw(self, task: TaskRef) -> None:
+        task_id = self._task_id(task)
+        timer = self._timers.pop(task_id, None)
+        if timer is not None:
+            timer.cancel()  # it waited to be tried again: the node knows nothing of it
+            return
+        self._shared.deliveries.withdraw(task_id)
+        self._end_span(task_id, "CANCELLED")
+        session = self._shared.registry.open_session(task.node)
+        if session is not None:
+            cancel = gateway_pb2.CancelTask(task_id=task_id)
+            session.send(gateway_pb2.AttachResponse(cancel_task=cancel))
+
+    def _delivered(self, task: TaskRef, delivery: Delivery) -> None:
+        self._end_span(self._task_id(task))
+        form = self._form_of(self._planned.plan.stage(task.stage_id)).name.lower()
+        telemetry.record_exchange(delivery.wire_bytes, form=form, node=task.node)
+        self._deliveries[task.stage_id, task.node] = delivery
+        tables = self._outputs.setdefault(task.stage_id, {})
+        assert isinstance(tables, dict)
+        tables[task.node] = delivery.table
+        self.handle(events.Delivered(task))
+
+    def _refused(self, task: TaskRef, problem: errors.ErrorInfo) -> None:
+        self._end_span(self._task_id(task), problem.code.name)
+        self.handle(events.Refused(task, problem))
+
+    def _try_again(self, task: TaskRef) -> None:
+        del self._timers[self._task_id(task)]
+        self.handle(events.BackoffOver(task))
+
+    def _end_span(self, task_id: str, error: str = "") -> None:
+        span = self._spans.pop(task_id, None)
+        if span is not None:
+            if error:
+                span.fail(error)
+            span.end()
+
+    # The coordinator's own work
+
+    async def _replan(self, without: frozenset[str]) -> None:
+        attached = self._shared.registry.attached - without
+        try:
+            self._planned = await self._shared.planning.plan(
+                self._asked.request, self._asked.permit, among=attached if without else None
+            )
+        except errors.ArchipelError as problem:
+            self.handle(events.ReplanFailed(problem.info))
+            return
+        self._new_plan = self._planned.json
+        self.handle(events.Replanned(self._planned.plan, self._shared.registry.attached - without))
+
+    async def _compute(self, stage: Stage) -> None:
+        try:
+            if stage.kind is StageKind.MERGE:
+                table, self._merged_by = await self._in_thread(stage.stage_id, self._merge, stage)
+            else:
+                table = await self._in_thread(stage.stage_id, self._finish, stage)
+        except errors.ArchipelError as problem:
+            self.handle(events.ComputeFailed(stage.stage_id, problem.info))
+            return
+        self._outputs[stage.stage_id] = table
+        self.handle(events.Computed(stage.stage_id))
+
+    def _merge(self, stage: Stage) -> tuple[pa.Table, str]:
+        source = merge_input(self._planned, stage, self._outputs)
+        return self._shared.merger.merge(stage.sql, source, stage.keys, timeout_s=self._left_s())
+
+    def _finish(self, stage: Stage) -> pa.Table:
+        inputs = {e: input_table(self._planned, e, self._outputs, with_shard=True) for e in stage.inputs}
+        last = stage.stage_id == self._planned.plan.result_stage
+        return self._shared.merger.finish(
+            stage.sql,
+            inputs,
+            timeout_s=self._left_s(),
+            max_rows=self._max_rows() if last else self._shared.limits.max_result_rows,
+            max_bytes=self._shared.limits.max_result_bytes,
+        )
+
+    async def _conclude(self) -> None:
+        try:
+            rows, frames = await self._in_thread("result", self._encode_result)
+        except errors.ArchipelError as problem:
+            self.handle(events.ConcludeFailed(problem.info))
+            return
+        registry = self._shared.registry
+        named = frozenset(self._asked.permit.nodes) & self._shared.holders.keys()
+        sessions = ((node, registry.open_session(node)) for node in self._planned.plan.nodes())
+        info = result_info(
+            self._deliveries,
+            Coverage(
+                holders=self._shared.holders,
+                missing=self._query.missing,
+                never_attached=named - registry.known,
+                clock_offsets_ms={node: s.clock_offset_ms for node, s in sessions if s is not None},
+            ),
+            merged_by=self._merged_by,
+            elapsed_ms=(self._loop.time() - self._began) * 1000,
+        )
+        expires_ms = int((self._shared.now() + self._shared.results_keep_s) * 1000)
+        self._result = ResultRecord(rows, info.SerializeToString(), frames, expires_ms)
+        self.handle(events.Concluded())
+
+    def _encode_result(self) -> tuple[int, list[bytes]]:
+        table = result_table(
+            self._planned,
+            self._outputs,
+            max_rows=self._max_rows(),
+            max_bytes=self._shared.limits.max_result_bytes,
+        )
+        return table.num_rows, encoded(table)
+
+    def _max_rows(self) -> int:
+        most = self._shared.limits.max_result_rows
+        asked = self._asked.request.max_rows
+        return most if asked is None else min(most, asked)
+
+    # Time, threads, events
+
+    def _left_s(self) -> float:
+        return self._began + self._asked.request.timeout_s - self._loop.time()
+
+    def _deadline_passed(self) -> None:
+        self.handle(events.DeadlinePassed(self._asked.request.timeout_s))
+
+    async def _in_thread(self, stage: str, work: Callable[..., T], *arguments: Any) -> T:
+        attributes = {telemetry.Attribute.QUERY_ID: self.query_id, telemetry.Attribute.STAGE_ID: stage}
+        # The parent is named: this may run in the context of whichever call happened to bring the last delivery.
+        with telemetry.span("archipel.stage", attributes=attributes, parent=self._trace or None):
+            context = contextvars.copy_context()
+            return await self._loop.run_in_executor(self._shared.pool, context.run, work, *arguments)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._broke("work", task.exception())
+
+    def _broke(self, what: str, cause: BaseException | None) -> None:
+        log.error("query %s: %s failed with %s", self.query_id, what, type(cause).__name__)
+        self.handle(events.Broken())
+
+    def _stop_work(self) -> None:
+        """Stop waiting for what runs; a merge that a thread has begun runs on, and nobody takes its output."""
+        for task in self._working - {asyncio.current_task()}:
+            task.cancel()
+
+    def _tell(self, kind: str, node: str = "", stage_id: str = "") -> query_pb2.QueryEvent:
+        told = self._event(self.state, kind, node=node, stage_id=stage_id)
+        self.told.append(told)
+        return told
+
+    def _event(self, state: State, kind: str, **details: Any) -> query_pb2.QueryEvent:
+        return make_event(len(self.told) + 1, int(self._shared.now() * 1000), state, kind, **details)
+
+    def _publish(self, told: query_pb2.QueryEvent) -> None:
+        self._shared.store.add_event(self.query_id, told, plan=self._new_plan)
+        self._new_plan = None
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _record(self) -> QueryRecord:
+        request, permit = self._asked.request, self._asked.permit
+        return QueryRecord(
+            query_id=self.query_id,
+            request_id=request.request_id,
+            request_sha256=self._asked.request_sha256,
+            permit_id=permit.permit_id,
+            project=permit.project,
+            researcher=self._asked.researcher,
+            sql=request.sql,
+            dialect=request.dialect,
+            created_ms=int(self._created * 1000),
+            plan=self._planned.json,
+        )
+
+    # The end
+
+    def _end(self, state: State, error: errors.ErrorInfo | None) -> None:
+        self._stop_work()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for task_id in list(self._spans):
+            self._end_span(task_id, "CANCELLED")
+        if error is not None:
+            self._span.fail(error.code.name)
+        self._span.end()
+        self._outputs, self._deliveries = {}, {}
+        self._ending = self._loop.create_task(self._store_end(state, error))
+
+    async def _store_end(self, state: State, error: errors.ErrorInfo | None) -> None:
+        told = self._event(state, state.value, error=error)
+        result = self._result if state is State.FINISHED else None
+        self._result = None
+        try:
+            await asyncio.wrap_future(self._shared.store.end_query(self.query_id, told, result))
+        except Exception as cause:  # noqa: BLE001 - a store that fails must not keep the researcher waiting
+            log.error("the end of query %s could not be stored: %s", self.query_id, type(cause).__name__)
+            if state is State.FINISHED:  # what is not on disk is not finished
+                state = State.FAILED
+                text = "The coordinator could not store the result."
+                unstored = errors.error(errors.INTERNAL, text, query_id=self.query_id).info
+                told = self._event(state, state.value, error=unstored)
+                self._shared.store.end_query(self.query_id, told)
+        self.told.append(told)
+        self.ended = True
+        telemetry.record_query(_METRIC_STATES[state], self._loop.time() - self._began)
+        self._on_end(self)
+        self._wake()

@@ -1,0 +1,428 @@
+"""What the coordinator remembers: queries, plans, events, results for a while, and what nodes registered.
+
+Methods block; the event loop calls reads in threads and waits for writes by their futures. A query that was reported as
+finished is on disk before. One coordinator process for each store: starting one ends what the last one left open.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, inspect, select, update
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from archipel import errors, wire
+from archipel.v1 import common_pb2, query_pb2
+from coordinator import store_schema as schema
+from coordinator.events import State
+from coordinator.lifecycle import interrupted
+from coordinator.store_writer import Writer
+
+UNTOLD_EVENTS = 10_000
+"""Gap in the numbering of events at a restart: a watcher may have seen events that did not reach the disk."""
+
+CHUNKS_AT_ONCE = 16
+"""Chunks of a result read at a time: 4 MiB."""
+
+_STATE_TO_WIRE = {
+    State.QUEUED: query_pb2.QUERY_STATE_QUEUED,
+    State.RUNNING: query_pb2.QUERY_STATE_RUNNING,
+    State.FINISHED: query_pb2.QUERY_STATE_FINISHED,
+    State.FAILED: query_pb2.QUERY_STATE_FAILED,
+    State.CANCELLED: query_pb2.QUERY_STATE_CANCELLED,
+}
+_STATE_FROM_WIRE = {wire_state: state for state, wire_state in _STATE_TO_WIRE.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRecord:
+    """A query as it is remembered. Times in Unix milliseconds; 0 is none."""
+
+    query_id: str
+    request_id: str
+    request_sha256: str
+    permit_id: str
+    project: str
+    researcher: str
+    sql: str
+    dialect: str
+    created_ms: int
+    plan: str = ""
+    state: State = State.QUEUED
+    ended_ms: int = 0
+    error: errors.ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRecord:
+    """A result: its header, and its rows as frames of an Arrow stream."""
+
+    rows: int
+    info: bytes
+    frames: Sequence[bytes]
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultHead:
+    """A stored result without its rows, which are in ``chunks`` frames."""
+
+    rows: int
+    info: bytes
+    chunks: int
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRegistration:
+    """What a node registered last: its hello as it was sent."""
+
+    node: str
+    hello: bytes
+    last_seen_ms: int
+
+
+class Store:
+    """The store behind one database URL. ``close`` it."""
+
+    def __init__(self, url: str) -> None:
+        """Connect and create what is missing.
+
+        Raises:
+            ArchipelError: CONFIG_INVALID when the URL names nothing that can be opened.
+        """
+        self._engine = _connect(url)
+        self._writer = Writer(self._engine)
+
+    def close(self) -> None:
+        """Write what waits and disconnect; idempotent."""
+        self._writer.close()
+        self._engine.dispose()
+
+    # Writes
+
+    def add_query(self, record: QueryRecord, told: Sequence[query_pb2.QueryEvent]) -> Future[None]:
+        """Remember a query that was taken, and its first events."""
+        row = {
+            "query_id": record.query_id,
+            "request_id": record.request_id,
+            "request_sha256": record.request_sha256,
+            "permit_id": record.permit_id,
+            "project": record.project,
+            "researcher": record.researcher,
+            "sql": record.sql,
+            "dialect": record.dialect,
+            "state": record.state.value,
+            "created_ms": record.created_ms,
+            "plan": record.plan,
+        }
+        rows = [_event_row(record.query_id, e) for e in told]
+
+        def write(connection: Connection) -> None:
+            connection.execute(insert(schema.queries), row)
+            connection.execute(insert(schema.events), rows)
+
+        return self._writer.write(write)
+
+    def add_event(self, query_id: str, told: query_pb2.QueryEvent, *, plan: str | None = None) -> Future[None]:
+        """Remember an event, the state that it tells, and a new plan if there is one."""
+        row = _event_row(query_id, told)
+        changed = {"state": row["state"]} | ({"plan": plan} if plan is not None else {})
+
+        def write(connection: Connection) -> None:
+            connection.execute(insert(schema.events), row)
+            connection.execute(update(schema.queries).where(schema.queries.c.query_id == query_id).values(**changed))
+
+        return self._writer.write(write)
+
+    def end_query(self, query_id: str, told: query_pb2.QueryEvent, result: ResultRecord | None = None) -> Future[None]:
+        """Remember how a query ended, with its result: all of it or nothing."""
+        row = _event_row(query_id, told)
+        ended = {"state": row["state"], "ended_ms": told.time_unix_ms, "error": row["error"]}
+
+        def write(connection: Connection) -> None:
+            if result is not None:
+                head = {
+                    "query_id": query_id,
+                    "rows": result.rows,
+                    "info": result.info,
+                    "chunks": len(result.frames),
+                    "expires_ms": result.expires_ms,
+                }
+                connection.execute(insert(schema.results), head)
+                for position, data in enumerate(result.frames):
+                    chunk = {"query_id": query_id, "position": position, "data": data}
+                    connection.execute(insert(schema.chunks), chunk)
+            connection.execute(insert(schema.events), row)
+            connection.execute(update(schema.queries).where(schema.queries.c.query_id == query_id).values(**ended))
+
+        return self._writer.write(write)
+
+    def save_registration(self, registration: StoredRegistration) -> Future[None]:
+        """Remember what a node registered, in the place of what it registered before."""
+        row = {
+            "node": registration.node,
+            "hello": registration.hello,
+            "last_seen_ms": registration.last_seen_ms,
+        }
+
+        def write(connection: Connection) -> None:
+            connection.execute(delete(schema.registrations).where(schema.registrations.c.node == registration.node))
+            connection.execute(insert(schema.registrations), row)
+
+        return self._writer.write(write)
+
+    def touch_registration(self, node: str, last_seen_ms: int) -> Future[None]:
+        """Remember when a node was last heard of."""
+        changed = update(schema.registrations).where(schema.registrations.c.node == node)
+        return self._writer.write(lambda connection: _do(connection, changed.values(last_seen_ms=last_seen_ms)))
+
+    def delete_expired(self, now_ms: int) -> Future[None]:
+        """Delete the rows of results whose time is over."""
+        over = select(schema.results.c.query_id).where(schema.results.c.expires_ms <= now_ms)
+        rows = delete(schema.chunks).where(schema.chunks.c.query_id.in_(over))
+        return self._writer.write(lambda connection: _do(connection, rows))
+
+    def interrupt_unfinished(self, now_ms: int) -> int:
+        """End every query that an earlier coordinator left open as failed, and return how many there were."""
+        open_states = (State.QUEUED.value, State.RUNNING.value)
+        found: list[str] = []
+
+        def write(connection: Connection) -> None:
+            unfinished = select(schema.queries.c.query_id).where(schema.queries.c.state.in_(open_states))
+            for query_id in connection.execute(unfinished).scalars().all():
+                last = select(func.max(schema.events.c.sequence)).where(schema.events.c.query_id == query_id)
+                number = (connection.execute(last).scalar() or 0) + UNTOLD_EVENTS
+                problem = errors.with_context(errors.raised(interrupted()), query_id=query_id).info
+                told = make_event(number, now_ms, State.FAILED, "failed", error=problem)
+                row = _event_row(query_id, told)
+                ended = {"state": row["state"], "ended_ms": now_ms, "error": row["error"]}
+                connection.execute(insert(schema.events), row)
+                connection.execute(update(schema.queries).where(schema.queries.c.query_id == query_id).values(**ended))
+                found.append(query_id)
+
+        self._writer.write(write).result()
+        return len(found)
+
+    # Reads
+
+    def find_request(self, permit_id: str, researcher: str, request_id: str) -> QueryRecord | None:
+        """Return the query that a request became."""
+        columns = schema.queries.c
+        wanted = (columns.permit_id == permit_id, columns.researcher == researcher, columns.request_id == request_id)
+        return self._one_query(*wanted)
+
+    def query(self, query_id: str, researcher: str) -> QueryRecord | None:
+        """Return a researcher's own query; None for one of somebody else."""
+        columns = schema.queries.c
+        return self._one_query(columns.query_id == query_id, columns.researcher == researcher)
+
+    def queries(self, researcher: str, limit: int) -> list[QueryRecord]:
+        """Return a researcher's queries, newest first, without their plans."""
+        columns = schema.queries.c
+        asked = (
+            select(schema.queries)
+            .where(columns.researcher == researcher)
+            .order_by(columns.created_ms.desc(), columns.query_id)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [_record(row) for row in connection.execute(asked).mappings()]
+
+    def events(self, query_id: str) -> list[query_pb2.QueryEvent]:
+        """Return a query's events in order."""
+        asked = select(schema.events).where(schema.events.c.query_id == query_id).order_by(schema.events.c.sequence)
+        with self._engine.connect() as connection:
+            return [_event(row) for row in connection.execute(asked).mappings()]
+
+    def result_head(self, query_id: str) -> ResultHead | None:
+        """Return a result's header."""
+        columns = schema.results.c
+        asked = select(columns.rows, columns.info, columns.chunks, columns.expires_ms).where(
+            columns.query_id == query_id
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(asked).first()
+        return None if row is None else ResultHead(row.rows, row.info, row.chunks, row.expires_ms)
+
+    def result_chunks(self, query_id: str, first: int) -> list[bytes]:
+        """Return the next ``CHUNKS_AT_ONCE`` frames of a result from position ``first`` on."""
+        columns = schema.chunks.c
+        asked = (
+            select(columns.data)
+            .where(columns.query_id == query_id, columns.position >= first, columns.position < first + CHUNKS_AT_ONCE)
+            .order_by(columns.position)
+        )
+        with self._engine.connect() as connection:
+            return [bytes(data) for data in connection.execute(asked).scalars()]
+
+    def registrations(self) -> list[StoredRegistration]:
+        """Return what every node registered last."""
+        columns = schema.registrations.c
+        asked = select(columns.node, columns.hello, columns.last_seen_ms).order_by(columns.node)
+        with self._engine.connect() as connection:
+            return [StoredRegistration(r.node, r.hello, r.last_seen_ms) for r in connection.execute(asked)]
+
+    def _one_query(self, *conditions: Any) -> QueryRecord | None:
+        with self._engine.connect() as connection:
+            row = connection.execute(select(schema.queries).where(*conditions)).mappings().first()
+        return None if row is None else _record(row)
+
+
+def make_event(
+    sequence: int,
+    time_ms: int,
+    state: State,
+    kind: str,
+    *,
+    node: str = "",
+    stage_id: str = "",
+    error: errors.ErrorInfo | None = None,
+) -> query_pb2.QueryEvent:
+    """Return an event of the wire."""
+    told = query_pb2.QueryEvent(
+        sequence=sequence,
+        time_unix_ms=time_ms,
+        state=_STATE_TO_WIRE[state],
+        kind=kind,
+        node=node,
+        stage_id=stage_id,
+        text=error.message if error is not None else "",
+    )
+    if error is not None:
+        told.error.CopyFrom(wire.error_to_wire(error))
+    return told
+
+
+def state_to_wire(state: State) -> query_pb2.QueryState.ValueType:
+    """Return the message value of a state."""
+    return _STATE_TO_WIRE[state]
+
+
+def _connect(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+    except (ArgumentError, NoSuchModuleError) as cause:
+        raise errors.error(
+            errors.CONFIG_INVALID,
+            "'store.url' is no database URL.",
+            hint="Write sqlite:////folder/coordinator.db or postgresql+psycopg://user@host/database.",
+        ) from cause
+    except ImportError as cause:
+        raise errors.error(
+            errors.CONFIG_INVALID, f"The driver of 'store.url' is not installed: {cause.name}.", hint="Install it."
+        ) from cause
+    if parsed.get_backend_name() == "sqlite":
+        _prepare_sqlite(parsed, engine)
+    try:
+        _create_tables(engine)
+    except SQLAlchemyError as cause:
+        engine.dispose()
+        shown = parsed.render_as_string(hide_password=True)
+        raise errors.error(
+            errors.CONFIG_INVALID,
+            f"The store {shown} cannot be opened ({type(getattr(cause, 'orig', cause)).__name__}).",
+            hint="Check that the folder or server exists and may be written to.",
+        ) from cause
+    return engine
+
+
+def _prepare_sqlite(url: URL, engine: Engine) -> None:
+    if not url.database or url.database == ":memory:":
+        raise errors.error(
+            errors.CONFIG_INVALID, "'store.url' names no file: a store in memory forgets everything at a restart."
+        )
+    path = Path(url.database)
+    try:
+        # Only the coordinator's user may read researchers' queries and results; WAL files take the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as cause:
+        raise errors.error(
+            errors.CONFIG_INVALID,
+            f"The store {path} cannot be opened: {cause.strerror}.",
+            hint="Check that the folder exists and may be written to.",
+        ) from cause
+
+    @event.listens_for(engine, "connect")
+    def _set_pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.execute("PRAGMA secure_delete=ON")  # an expired result is overwritten, not only unlinked
+        cursor.close()
+
+
+def _create_tables(engine: Engine) -> None:
+    with engine.begin() as connection:
+        known = inspect(connection).has_table(schema.versions.name)
+        found = connection.execute(select(schema.versions.c.version)).scalar() if known else None
+        if found not in (None, schema.SCHEMA_VERSION):
+            raise errors.error(
+                errors.CONFIG_INVALID,
+                f"The store has version {found}; this coordinator reads version {schema.SCHEMA_VERSION}.",
+            )
+        schema.metadata.create_all(connection)
+        if found is None:
+            connection.execute(insert(schema.versions), {"version": schema.SCHEMA_VERSION})
+
+
+def _do(connection: Connection, statement: Any) -> None:
+    connection.execute(statement)
+
+
+def _event_row(query_id: str, told: query_pb2.QueryEvent) -> dict[str, Any]:
+    return {
+        "query_id": query_id,
+        "sequence": told.sequence,
+        "time_ms": told.time_unix_ms,
+        "state": _STATE_FROM_WIRE[told.state].value,
+        "kind": told.kind,
+        "node": told.node,
+        "stage_id": told.stage_id,
+        "text": told.text,
+        "error": json_format.MessageToJson(told.error, indent=None) if told.HasField("error") else "",
+    }
+
+
+def _event(row: Any) -> query_pb2.QueryEvent:
+    told = query_pb2.QueryEvent(
+        sequence=row["sequence"],
+        time_unix_ms=row["time_ms"],
+        state=_STATE_TO_WIRE[State(row["state"])],
+        kind=row["kind"],
+        node=row["node"],
+        stage_id=row["stage_id"],
+        text=row["text"],
+    )
+    if row["error"]:
+        told.error.CopyFrom(json_format.Parse(row["error"], common_pb2.ErrorDetail()))
+    return told
+
+
+def _record(row: Any) -> QueryRecord:
+    error = None
+    if row["error"]:
+        error = wire.error_from_wire(json_format.Parse(row["error"], common_pb2.ErrorDetail())).info
+    return QueryRecord(
+        query_id=row["query_id"],
+        request_id=row["request_id"],
+        request_sha256=row["request_sha256"],
+        permit_id=row["permit_id"],
+        project=row["project"],
+        researcher=row["researcher"],
+        sql=row["sql"],
+        dialect=row["dialect"],
+        created_ms=row["created_ms"],
+        plan=row["plan"],
+        state=State(row["state"]),
+        ended_ms=row["ended_ms"],
+        error=error,
+    )
