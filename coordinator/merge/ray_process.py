@@ -102,6 +102,8 @@ class RayDriver:
                 return
             self._stopped = True
             _shut(self._control)
+        if not self._ready.done():
+            self._process.kill()  # Ray's start cannot be interrupted; what it has started so far ends below
         try:
             self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -132,7 +134,9 @@ class RayDriver:
             line = _line(self._control, deadline)
         except TimeoutError:
             self._process.kill()
-            raise _unavailable(self._settings, "it took longer than merge.ray.start_timeout_s (a wrong token looks the same)") from None
+            raise _unavailable(
+                self._settings, "it took longer than merge.ray.start_timeout_s (a wrong token looks the same)"
+            ) from None
         except OSError as cause:
             raise _unavailable(self._settings, type(cause).__name__) from None
         if not line:

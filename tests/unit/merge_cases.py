@@ -85,6 +85,15 @@ def comoments_sql(keys: Sequence[str], shards: int) -> str:
     return text(over(second, [*keys, "n"], {"mx": col("umx"), "my": col("umy"), "xy": total}))
 
 
+def slow_sql(rows: int) -> str:
+    """A merge whose every part takes long: it also counts ``rows`` numbers, and adds nothing."""
+    numbers = exp.func("range", exp.Literal.number(rows), dialect="duckdb")
+    counted = exp.select(exp.Count(this=exp.Star())).from_(exp.Table(this=numbers)).subquery()
+    nothing = exp.Mul(this=counted, expression=exp.Literal.number(0))
+    total = exp.Add(this=exp.Sum(this=col("n")), expression=exp.Max(this=nothing))
+    return text(grouped(["g"], {"n": total}))
+
+
 def source(*tables: pa.Table, schema: pa.Schema | None = None, shards: Sequence[int] | None = None) -> MergeInput:
     """The partials of one exchange, one table a node."""
     agreed = schema or tables[0].schema

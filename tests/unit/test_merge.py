@@ -397,21 +397,12 @@ def test_a_site_that_would_count_twice_is_refused(executor: MergeExecutor) -> No
 # Limits
 
 
-def slow_sql(rows: int) -> str:
-    """A merge whose every part takes long: it also counts ``rows`` numbers, and adds nothing."""
-    numbers = exp.func("range", exp.Literal.number(rows), dialect="duckdb")
-    counted = exp.select(exp.Count(this=exp.Star())).from_(exp.Table(this=numbers)).subquery()
-    nothing = exp.Mul(this=counted, expression=exp.Literal.number(0))
-    total = exp.Add(this=exp.Sum(this=cases.col("n")), expression=exp.Max(this=nothing))
-    return cases.text(cases.grouped(["g"], {"n": total}))
-
-
 def test_a_merge_that_takes_too_long_ends_with_a_timeout(executor: MergeExecutor) -> None:
     table = pa.table({"g": ["a", "b"], "n": [1, 2]})
     sql = cases.text(cases.grouped(["g"], cases.summed("n")))
     executor.merge(sql, cases.source(table), ("g",), timeout_s=TIMEOUT_S)  # Ray is up; its start is not measured
     with pytest.raises(ArchipelError) as caught:
-        executor.merge(slow_sql(10**12), cases.source(table), ("g",), timeout_s=0.5)
+        executor.merge(cases.slow_sql(10**12), cases.source(table), ("g",), timeout_s=0.5)
     assert caught.value.code == "TIMEOUT"
     merged = executor.merge(sql, cases.source(table, table), ("g",), timeout_s=TIMEOUT_S)
     assert sorted(int(n) for n in merged["n"].to_pylist()) == [2, 4]
