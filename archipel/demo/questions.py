@@ -142,7 +142,7 @@ LIMIT 10
     Question(
         "A rare disease: fewer than 11 patients at a hospital, so the hospitals keep it back",
         """
-SELECT DGN_PAL AS diagnosis, count(DISTINCT RSA_NUM) AS stays, avg(AGE_ANN) AS mean_age
+SELECT DGN_PAL AS diagnosis, count(*) AS stays, avg(AGE_ANN) AS mean_age
 FROM T_MCOaaB
 WHERE DGN_PAL IN ('E752', 'G122', 'I10', 'J189')
 GROUP BY DGN_PAL
