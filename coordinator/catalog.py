@@ -1,7 +1,8 @@
 """What the coordinator knows of the federation's tables: one view over what the nodes registered. Pure data.
 
-A table's shards come from the nodes' registrations, those of nodes that are away now included: what is not asked must be
-said, never forgotten. Registrations of one table that contradict each other make a conflict, and the table is refused.
+A table's shards come from the nodes' registrations, those of nodes that are away now included: what is not asked must
+be said, never forgotten. Registrations of one table that contradict each other make a conflict, and the table is
+refused.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ def plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe)
     ``describe`` says which columns a statement gives (``coordinator.shadow.Shadow.describe``).
 
     Raises:
-        ArchipelError: SQL_..., PERMIT_SCOPE, POLICY_REFUSED, BORDER_REFUSED, SCHEMA_CONFLICT, NODE_UNAVAILABLE; with the
-            place in the SQL where it has one.
+        ArchipelError: SQL_..., PERMIT_SCOPE, POLICY_REFUSED, BORDER_REFUSED, SCHEMA_CONFLICT, NODE_UNAVAILABLE; with
+            the place in the SQL where it has one.
     """
     try:
         return _plan(request, catalog, permit, describe)

@@ -1,7 +1,7 @@
-"""Binding: every name of the query is found in the catalogue and in the permit, or the researcher is told where it is not.
+"""Binding: every name of the query is found in the catalogue and in the permit, or the researcher is told where not.
 
-The tree that comes out is qualified (every column carries its source), its identifiers are lower-case and quoted, stars are
-expanded, and common table expressions stand where they are used.
+The tree that comes out is qualified (every column carries its source), its identifiers are lower-case and quoted, stars
+are expanded, and common table expressions stand where they are used.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Bound:
 
 
 def bind(tree: exp.Query, text: str | None, catalog: Catalog, permit: Permit, describe: Describe) -> Bound:
-    """Return the bound query. ``text`` is the researcher's own SQL when it is in DuckDB's dialect and has no parameters.
+    """Return the bound query. ``text`` is the researcher's own SQL if it is in DuckDB's dialect and has no parameters.
 
     Raises:
         ArchipelError: SQL_UNKNOWN_TABLE, SQL_UNKNOWN_COLUMN, SQL_AMBIGUOUS_COLUMN, SQL_TYPE, SQL_UNKNOWN_FUNCTION,
@@ -52,11 +52,12 @@ def bind(tree: exp.Query, text: str | None, catalog: Catalog, permit: Permit, de
         _check_table(table, entry, permit)
     names_node = any(c.name.lower() == NODE_COLUMN for c in tree.find_all(exp.Column))
     schema = {entry.table.name.lower(): _columns(entry, names_node) for _, entry in tables}
+    known: dict[str, object] = dict(schema)
     original = text if text is not None else tree.sql("duckdb")
     try:
         qualified = qualify(
             tree.copy(),
-            schema=schema or None,
+            schema=known or None,
             dialect="duckdb",
             validate_qualify_columns=False,
             identify=True,
@@ -155,7 +156,8 @@ def _columns(entry: CatalogTable, names_node: bool) -> dict[str, str]:
 
 def _check_columns(tree: exp.Query, schema: Mapping[str, Mapping[str, str]], permit: Permit) -> None:
     for scope in traverse_scope(tree):
-        outputs = {name.lower() for name in scope.expression.named_selects if name}
+        query = scope.expression
+        outputs = {name.lower() for name in query.named_selects if name} if isinstance(query, exp.Query) else set()
         for column in scope.columns:
             if isinstance(column.this, exp.Star):
                 continue
@@ -166,13 +168,17 @@ def _check_columns(tree: exp.Query, schema: Mapping[str, Mapping[str, str]], per
             known = _known_columns(source, schema)
             if known is not None and column.name.lower() not in known:
                 _unknown(column, known, f" in '{column.table}'")
-            if isinstance(source, exp.Table) and column.name.lower() != NODE_COLUMN:
-                if source.name in schema and not permit.allows_column(source.name, column.name):
-                    raise errors.error(
-                        errors.PERMIT_SCOPE,
-                        f"The permit does not name column '{column.name}' of table '{source.name}'.",
-                        position=position_of(column),
-                    )
+            if isinstance(source, exp.Table) and source.name in schema and column.name.lower() != NODE_COLUMN:
+                _check_permit(column, source.name, permit)
+
+
+def _check_permit(column: exp.Column, table: str, permit: Permit) -> None:
+    if not permit.allows_column(table, column.name):
+        raise errors.error(
+            errors.PERMIT_SCOPE,
+            f"The permit does not name column '{column.name}' of table '{table}'.",
+            position=position_of(column),
+        )
 
 
 def _source_of(column: exp.Column, scope: Scope) -> exp.Expr | Scope | None:

@@ -1,4 +1,7 @@
-"""Rough sizes of what a node stage delivers, from registered row counts alone. For choosing and for EXPLAIN, never for an answer."""
+"""Rough sizes of what a node stage delivers, from registered row counts alone.
+
+For choosing and for EXPLAIN, never for an answer.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def _rows(tree: exp.Query, catalog: Catalog, sites: tuple[str, ...]) -> int:
     if limit is not None and isinstance(limit.expression, exp.Literal) and not limit.expression.is_string:
         held = min(held, int(float(limit.expression.name)))
     if aggregation.is_aggregating(tree):
-        groups = sum(DISTINCT_OF_KEY ** len(keys) for keys in aggregation.grouping_sets(tree))
+        groups = sum(int(DISTINCT_OF_KEY ** len(keys)) for keys in aggregation.grouping_sets(tree))
         return min(max(held, len(sites)), groups * len(sites))
     return held
 

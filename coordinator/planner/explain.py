@@ -21,10 +21,7 @@ def _stage(stage: Stage, plan: Plan) -> list[str]:
     lines = [f"{stage.stage_id} {stage.kind.value} at {where}{reads}", f"    {stage.sql}"]
     if stage.keys:
         lines.append(f"    may be cut by hash of: {', '.join(stage.keys)}")
-    for exchange in plan.exchanges:
-        if exchange.source == stage.stage_id:
-            lines.append(_exchange(exchange, stage))
-    return lines
+    return [*lines, *(_exchange(e, stage) for e in plan.exchanges if e.source == stage.stage_id)]
 
 
 def _exchange(exchange: Exchange, stage: Stage) -> str:

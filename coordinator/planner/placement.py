@@ -1,7 +1,8 @@
 """Placement: where the rows of a block are, and whether the block distributes over the nodes that hold them.
 
-A block *distributes* over nodes when its rows over all data are the union of its rows at each node. What is not proved to
-distribute is *mixed*; the proof here is by site keys (columns whose values never match across nodes) and nothing is guessed.
+A block *distributes* over nodes when its rows over all data are the union of its rows at each node. What is not proved
+to distribute is *mixed*; the proof here is by site keys (columns whose values never match across nodes) and nothing is
+guessed.
 """
 
 from __future__ import annotations
@@ -265,7 +266,7 @@ class _Placer:
 
 
 def _is_local(placer: _Placer, subquery: exp.Query, outer: Placement) -> bool:
-    """Whether a correlated subquery equates a site key of its rows with one of the outer row: then all it sees is there."""
+    """Whether a correlated subquery equates a site key of its rows with one of the outer row: all it sees is there."""
     if not isinstance(subquery, exp.Select) or outer.nodes is None or outer.replicated:
         return False
     try:
@@ -287,7 +288,8 @@ def subqueries_in(part: exp.Expr) -> list[exp.Query]:
 
     def walk(node: exp.Expr) -> None:
         if isinstance(node, exp.Subquery):
-            found.append(node.unnest() if isinstance(node.unnest(), exp.Query) else node)
+            inner = node.unnest()
+            found.append(inner if isinstance(inner, exp.Query) else node)
             return
         if isinstance(node, exp.Query):
             found.append(node)
@@ -319,7 +321,8 @@ def _defined(alias: str, scope: object) -> bool:
 def _local_join(
     left: Placement, right: Placement, join: exp.Join, select: exp.Select, side: str, kind: str
 ) -> Placement:
-    assert left.nodes is not None and right.nodes is not None
+    assert left.nodes is not None
+    assert right.nodes is not None
     inner = side == "" and kind in {"", "INNER", "CROSS"}
     conditions = _conjuncts(join.args.get("on"))
     if inner:

@@ -1,4 +1,4 @@
-"""Small rewrites of trees that several planning rules share. Every function returns new trees or says that it alters."""
+"""Small rewrites of trees that several planning rules share: functions return new trees, or say that they alter."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def aliases_of(query: exp.Expr) -> set[str]:
 
 
 def map_columns(node: exp.Expr, change: Callable[[exp.Column], exp.Expr | None], names: set[str]) -> None:
-    """Replace, in place, the columns of sources ``names`` below ``node``; a query within that uses a name anew keeps its own."""
+    """Replace, in place, the columns of sources ``names`` below ``node``.
+
+    A query within that uses one of the names anew keeps its own.
+    """
     for child in list(node.iter_expressions()):
         if isinstance(child, exp.Column):
             if child.table in names:

@@ -1,7 +1,8 @@
-"""Cuts a bound query: what can run at the nodes goes into node stages, and what is left runs at the coordinator over them.
+"""Cuts a bound query: what can run at the nodes goes into node stages, the rest runs at the coordinator over them.
 
-``solve`` returns the query with the parts that run elsewhere replaced by exchanges. For every block the ways are tried from the
-one that moves least to the plan of last resort; a way is closed when it is not proved right or when a border refuses it.
+``solve`` returns the query with the parts that run elsewhere replaced by exchanges. For every block the ways are tried
+from the one that moves least to the plan of last resort; a way is closed when it is not proved right or when a border
+refuses it.
 """
 
 from __future__ import annotations

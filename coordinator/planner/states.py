@@ -1,9 +1,10 @@
 """Cuts one aggregate into partials at the nodes, their merge, and the final value: the formulas of every ``State``.
 
-A merge has up to three steps, each one SELECT over the one before: ``folded`` aggregates the partials of a group over the
-nodes; ``means`` and ``centred`` are expressions over that. Doubles are folded node by node in the order of the stage's sites, so that the
-same partials give the same bits. Moments merge by the many-way form of Chan, Golub and LeVeque, "Algorithms for computing the
-sample variance" (1983): n, mean, and the centred sum m2 + sum of n_i (mean_i - mean)^2.
+A merge has up to three steps, each one SELECT over the one before: ``folded`` aggregates the partials of a group over
+the nodes; ``means`` and ``centred`` are expressions over that. Doubles are folded node by node in the order of the
+stage's sites, so that the same partials give the same bits. Moments merge by the many-way form of Chan, Golub and
+LeVeque, "Algorithms for computing the sample variance" (1983): n, mean, and the centred sum m2 + sum of
+n_i (mean_i - mean)^2.
 """
 
 from __future__ import annotations
