@@ -1,4 +1,4 @@
-"""Key files: Ed25519 for signing, X25519 for sealing, EC P-256 for TLS; all PEM, private ones readable by the owner only.
+"""Key files: Ed25519 for signing, X25519 for sealing, EC P-256 for TLS; all PEM, private ones for the owner only.
 
 A researcher's identity is one PEM file with four blocks: the signing key, the TLS key, the TLS certificate and the
 authority's certificate.

@@ -16,6 +16,9 @@ from archipel.schema import MIN_PERSONS_FLOOR
 
 PERMIT_KIND = "archipel-permit+jwt"
 
+EVERY = "*"
+"""Stands for every column of a table, and, in the first permit of a development federation only, for every table."""
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -29,7 +32,10 @@ class Researcher(_Model):
 
 
 class TableGrant(_Model):
-    """Columns of one table. ``("*",)`` grants every column that the holder's policy does not hide."""
+    """Columns of one table. ``("*",)`` grants every column that the holder's policy does not hide.
+
+    The table ``"*"`` is every table: for development federations only, ``archipel permit issue`` signs no such permit.
+    """
 
     table: str = Field(min_length=1)
     columns: tuple[str, ...] = Field(min_length=1, strict=False)
@@ -52,15 +58,16 @@ class Permit(_Model):
 
     def allows_column(self, table: str, column: str) -> bool:
         """Whether the permit names the column, case-insensitively."""
-        for grant in self.tables:
-            if grant.table.lower() == table.lower():
-                if any(c == "*" or c.lower() == column.lower() for c in grant.columns):
-                    return True
-        return False
+        folded = column.lower()
+        return any(c == EVERY or c.lower() == folded for grant in self._grants_of(table) for c in grant.columns)
 
     def allows_table(self, table: str) -> bool:
         """Whether the permit names the table, case-insensitively."""
-        return any(grant.table.lower() == table.lower() for grant in self.tables)
+        return bool(self._grants_of(table))
+
+    def _grants_of(self, table: str) -> list[TableGrant]:
+        folded = table.lower()
+        return [grant for grant in self.tables if grant.table == EVERY or grant.table.lower() == folded]
 
     def researcher_for(self, kid: str) -> tuple[str, Ed25519PublicKey] | None:
         """Return the name and key of the researcher whose key has the identifier ``kid``."""
@@ -115,6 +122,9 @@ def read_unverified(token: str) -> dict[str, Any]:
 
     try:
         payload = jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
+        kind = jwt.get_unverified_header(token).get("typ")
     except jwt.PyJWTError as cause:
         raise errors.error(errors.PERMIT_INVALID, "The file holds no permit.") from cause
+    if kind != PERMIT_KIND:
+        raise errors.error(errors.PERMIT_INVALID, "The file holds a signed document, but no permit.")
     return dict(payload)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -49,3 +51,21 @@ def verify(token: str, node_key: Ed25519PublicKey) -> ReceiptContent:
         return ReceiptContent.model_validate(tokens.verify(token, RECEIPT_KIND, node_key))
     except (tokens.TokenError, ValidationError) as cause:
         raise errors.error(errors.BAD_REQUEST, "The receipt is not signed by that node.") from cause
+
+
+def read_unverified(token: str) -> dict[str, Any]:
+    """Return a receipt's payload without checking anything: to find out whose key to check it with.
+
+    Raises:
+        ArchipelError: BAD_REQUEST when it is no receipt.
+    """
+    import jwt
+
+    try:
+        payload = jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
+        kind = jwt.get_unverified_header(token).get("typ")
+    except jwt.PyJWTError as cause:
+        raise errors.error(errors.BAD_REQUEST, "This is no receipt.") from cause
+    if kind != RECEIPT_KIND:
+        raise errors.error(errors.BAD_REQUEST, "This is a signed document, but no receipt.")
+    return dict(payload)

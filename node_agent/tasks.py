@@ -140,8 +140,9 @@ class TaskRunner:
         except Exception as cause:  # noqa: BLE001 - a fault of ours is an audited refusal too, and its text stays here
             log.error("a task failed with %s", type(cause).__name__)  # no traceback: its lines can hold values
             told = errors.error(errors.INTERNAL, "The node failed.", node=self.node)
-        refused = told.info.code.fault in {errors.Fault.PERMISSION, errors.Fault.REQUEST}
-        audit.append("refused" if refused else "failed", {**known, "code": told.code, "reason": told.info.message})
+        kind = "refused" if told.info.code.fault in {errors.Fault.PERMISSION, errors.Fault.REQUEST} else "failed"
+        why = {"code": told.code, "reason": told.info.message, "refused_by": told.rule}
+        audit.append(kind, {**known, **why})
         raise told
 
     def _run(
@@ -183,7 +184,7 @@ class TaskRunner:
                 release = check(order.sql, context)
             except errors.ArchipelError as problem:
                 span.set(telemetry.Attribute.POLICY_DECISION, "refused")
-                span.set(telemetry.Attribute.POLICY_RULE, getattr(problem, "rule", "") or problem.code)
+                span.set(telemetry.Attribute.POLICY_RULE, problem.rule or problem.code)
                 raise
             span.set(telemetry.Attribute.POLICY_DECISION, "allowed")
             span.set(telemetry.Attribute.POLICY_RULE, release.rule)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archipel import __version__, errors
-from archipel.cli.authority import federation_app, permit_app
+from archipel.cli.authority import federation_app, permit_app, receipt_app
 from archipel.cli.exits import Exit, exit_code, show
 from archipel.cli.queries import register as register_queries
 
@@ -43,6 +43,7 @@ def build() -> typer.Typer:
     register_queries(app)
     app.add_typer(federation_app, name="federation")
     app.add_typer(permit_app, name="permit")
+    app.add_typer(receipt_app, name="receipt")
     app.command("errors")(list_errors)
     own = [EntryPoint(name, target, PLUGIN_GROUP) for name, target in OWN_MODULES]
     for plugin in [*own, *sorted(entry_points(group=PLUGIN_GROUP), key=lambda p: p.name)]:

@@ -1,4 +1,4 @@
-"""Commands of the authority: create a development federation; issue, show and verify permits."""
+"""Commands around signed documents: create a development federation; permits; verify receipts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from archipel import errors
 
 federation_app = typer.Typer(no_args_is_help=True, help="Create a federation.")
 permit_app = typer.Typer(no_args_is_help=True, help="Issue, show and verify permits.")
+receipt_app = typer.Typer(no_args_is_help=True, help="Verify the nodes' receipts.")
 
 
 @federation_app.command("init")
@@ -26,12 +27,13 @@ def init(
     project: Annotated[str, typer.Option(help="Project of the first permit.")] = "development",
     purpose: Annotated[str, typer.Option(help="Purpose of the first permit.")] = "Development on made-up data",
     table: Annotated[
-        list[str] | None, typer.Option(help="Table of the first permit, as TABLE or TABLE:COL,COL.")
+        list[str] | None,
+        typer.Option(help="Table of the first permit, as TABLE or TABLE:COL,COL; without it every table."),
     ] = None,
     days: Annotated[int, typer.Option(min=1, help="Days of validity.")] = 365,
 ) -> None:
     """Create authority, signed manifest, certificates and a first permit for a development federation."""
-    from archipel import federation
+    from archipel import federation, permit
 
     specs = []
     for text in node:
@@ -44,7 +46,7 @@ def init(
         researcher=researcher,
         project=project,
         purpose=purpose,
-        tables=_grants(table or []) or {"_": ["*"]},
+        tables=_grants(table or []) or {permit.EVERY: [permit.EVERY]},
         coordinator_hosts=tuple(host or ("localhost", "127.0.0.1")),
         valid_days=days,
     )
@@ -78,6 +80,14 @@ def issue(
     except ValidationError as cause:
         lines = [f"{description}: '{'.'.join(map(str, e['loc']))}': {e['msg']}" for e in cause.errors()]
         raise errors.error(errors.CONFIG_INVALID, "\n".join(lines)) from None
+    if any(grant.table == permit.EVERY for grant in document.tables):
+        raise errors.error(
+            errors.CONFIG_INVALID,
+            f"{description}: the table '*' is for the first permit of a development federation only.",
+            hint="Name the tables one by one; the columns of one may be '*'.",
+        )
+    if document.expires <= document.not_before:
+        raise errors.error(errors.CONFIG_INVALID, f"{description}: 'expires' is not after 'not_before'.")
     out.write_text(permit.issue(document, identity.load_signing_key(authority_key)) + "\n", encoding="utf-8")
     print(f"Permit {document.permit_id} for {', '.join(r.name for r in document.researchers)} is in {out}.")
 
@@ -106,16 +116,34 @@ def verify(
     federation = str(permit.read_unverified(token).get("federation", ""))
     checked = permit.verify(token, identity.load_public_key(authority_key), federation=federation, now=time.time())
     expires = datetime.fromtimestamp(checked.permit.expires, UTC)
-    print(
-        f"Valid: permit {checked.permit.permit_id}, project {checked.permit.project}, until {expires:%Y-%m-%d %H:%M} UTC."
-    )
+    who = f"permit {checked.permit.permit_id}, project {checked.permit.project}"
+    print(f"Valid: {who}, until {expires:%Y-%m-%d %H:%M} UTC.")
 
 
-def _read(file: Path) -> str:
+@receipt_app.command("verify")
+def verify_receipts(
+    file: Annotated[Path, typer.Argument(help="Receipts, one a line, as 'archipel query --receipts' writes them.")],
+    manifest_file: Annotated[Path, typer.Option("--manifest", help="The federation manifest.")],
+    authority_key: Annotated[Path, typer.Option(help="The authority's public key (authority.pub).")],
+) -> None:
+    """Check that each receipt was signed by the node that it names; print what it says as a line of JSON."""
+    from archipel import identity, manifest, receipt, tokens
+
+    federation = manifest.verify(_read(manifest_file, "manifest"), identity.load_public_key(authority_key))
+    for number, token in enumerate(_read(file, "receipts").splitlines(), start=1):
+        claimed = str(receipt.read_unverified(token).get("node", ""))
+        entry = federation.node(claimed)
+        if entry is None:
+            raise errors.error(errors.BAD_REQUEST, f"{file}, line {number}: the manifest names no such node.")
+        content = receipt.verify(token, tokens.decode_public_key(entry.signing_key))
+        print(json.dumps(content.model_dump(mode="json"), ensure_ascii=False))
+
+
+def _read(file: Path, what: str = "permit") -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as cause:
-        raise errors.error(errors.CONFIG_INVALID, f"The permit file {file} cannot be read.") from cause
+        raise errors.error(errors.CONFIG_INVALID, f"The {what} file {file} cannot be read.") from cause
 
 
 def _unix(value: object) -> object:

@@ -43,8 +43,9 @@ def show(problem: errors.ArchipelError, sql: str | None = None) -> None:
     if sql is not None and info.position is not None:
         lines = sql.splitlines()
         if 1 <= info.position.line <= len(lines):
-            print(f"  {lines[info.position.line - 1]}", file=sys.stderr)
-            print("  " + " " * (info.position.column - 1) + "^", file=sys.stderr)
+            line = lines[info.position.line - 1]
+            before = "".join("\t" if c == "\t" else " " for c in line[: info.position.column - 1])
+            print(f"  {line}\n  {before}^", file=sys.stderr)
     if info.hint:
         print(f"hint: {info.hint}", file=sys.stderr)
     if info.query_id:

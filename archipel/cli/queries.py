@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,10 +26,12 @@ PermitFile = Annotated[Path, typer.Option(envvar="ARCHIPEL_PERMIT", help="Permit
 KeyFile = Annotated[Path, typer.Option(envvar="ARCHIPEL_KEY", help="Researcher's identity file.")]
 Sql = Annotated[str | None, typer.Argument(help="The SQL; without it, --file or the standard input is read.")]
 SqlFile = Annotated[Path | None, typer.Option("--file", "-f", help="Read the SQL from a file.")]
-Params = Annotated[list[str] | None, typer.Option("--param", help="Value for ? in order, or NAME=VALUE for $name.")]
+Params = Annotated[list[str] | None, typer.Option("--param", help="Value for the next ?, or NAME=VALUE for $name.")]
 Dialect = Annotated[str, typer.Option(help="Dialect the SQL is written in.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TableFormat = Literal["table", "csv", "json", "parquet", "arrow"]
+
+_NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +60,7 @@ def query(
     require_complete: Annotated[
         bool, typer.Option(help=f"End with code {Exit.INCOMPLETE:d} when groups were withheld or a node is missing.")
     ] = False,
+    receipts: Annotated[Path | None, typer.Option(help="Write the nodes' receipts to a file, one a line.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notices.")] = False,
 ) -> None:
     """Ask a question and print the answer."""
@@ -61,14 +68,17 @@ def query(
     with _connected(address, permit, key) as connection, _explained(text):
         result = connection.query(
             text,
-            _params(param),
+            parameters_from(param),
             dialect=dialect,
             on_missing=on_missing,
             timeout_s=timeout,
             max_rows=max_rows,
             progress=False if quiet else None,
         ).result()
-    _write(result.to_arrow(), output_format, output)
+    write(result.to_arrow(), output_format, output)
+    if receipts is not None:
+        with _writing(receipts):
+            receipts.write_text("".join(f"{token}\n" for token in result.receipts), encoding="utf-8")
     if not quiet:
         for notice in result.notices:
             print(f"{notice.kind}: {notice.text}", file=sys.stderr)
@@ -89,7 +99,7 @@ def explain(
     """Print the plan of a query without running it: stages, sites, what crosses which border and why it may."""
     text = _sql(sql, file)
     with _connected(address, permit, key) as connection, _explained(text):
-        plan = connection.explain(text, _params(param), dialect=dialect)
+        plan = connection.explain(text, parameters_from(param), dialect=dialect)
     print(plan.json if as_json else plan.text)
 
 
@@ -169,19 +179,14 @@ def _connected(address: str, permit: Path, key: Path) -> Connection:
     return connect(address, permit=permit, key=key)
 
 
-class _explained:  # noqa: N801 - reads as a word in a with statement
-    """Shows an error with its place in the SQL and ends with its exit code."""
-
-    def __init__(self, sql: str) -> None:
-        self._sql = sql
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, value: BaseException | None, trace: object) -> None:
-        if isinstance(value, errors.ArchipelError):
-            show(value, self._sql)
-            raise typer.Exit(exit_code(value))
+@contextlib.contextmanager
+def _explained(sql: str) -> Iterator[None]:
+    """Show an error with its place in the SQL and end with its exit code."""
+    try:
+        yield
+    except errors.ArchipelError as problem:
+        show(problem, sql)
+        raise typer.Exit(exit_code(problem)) from None
 
 
 def _sql(sql: str | None, file: Path | None) -> str:
@@ -199,35 +204,58 @@ def _sql(sql: str | None, file: Path | None) -> str:
     return sys.stdin.read()
 
 
-def _params(texts: list[str] | None) -> list[Any] | dict[str, Any]:
-    if not texts:
-        return []
-    if all("=" in text for text in texts):
-        return {name: _value(value) for name, _, value in (text.partition("=") for text in texts)}
-    return [_value(text) for text in texts]
+def parameters_from(texts: list[str] | None) -> list[Any] | dict[str, Any]:
+    """Return the values of ``--param``: by name when all are NAME=VALUE, else in order.
+
+    >>> parameters_from(["year=2023", "region=Bretagne", 'code="007"'])
+    {'year': 2023, 'region': 'Bretagne', 'code': '007'}
+    """
+    named = [_NAMED.match(text) for text in texts or []]
+    if named and all(named):
+        return {match[1]: _value(match[2]) for match in named if match}
+    if any(named):
+        raise typer.BadParameter("give all of --param as NAME=VALUE, or none of them")
+    return [_value(text) for text in texts or []]
 
 
 def _value(text: str) -> Any:
+    """Return what JSON makes of the text: a number, true, false, null or a quoted text; else the text itself."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=lambda _: text)
     except ValueError:
         return text
     return value if value is None or isinstance(value, str | int | float | bool) else text
 
 
-def _write(table: pa.Table, form: str, output: Path | None) -> None:
+def write(table: pa.Table, form: str, output: Path | None) -> None:
+    """Write a result in one of the forms, to a file or the standard output."""
     if form in {"parquet", "arrow"} and output is None and sys.stdout.isatty():
         raise typer.BadParameter(f"{form} is binary: name a file with --output, or redirect the output")
-    if form in {"table", "json"}:
-        _write_text(table, form, output)
-        return
+    with _writing(output):
+        if form in {"table", "json"}:
+            _write_text(table, form, output)
+        else:
+            _write_binary(table, form, output)
+
+
+@contextlib.contextmanager
+def _writing(output: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as cause:
+        raise typer.BadParameter(f"{output or 'the output'} cannot be written: {cause.strerror}") from cause
+
+
+def _write_binary(table: pa.Table, form: str, output: Path | None) -> None:
     import pyarrow as pa
 
     with pa.OSFile(str(output), "wb") if output else pa.PythonFile(sys.stdout.buffer, mode="w") as sink:
         if form == "csv":
-            from pyarrow import csv
+            from archipel.client.result import write_csv
 
-            csv.write_csv(table, sink)
+            write_csv(table, sink)
         elif form == "parquet":
             import pyarrow.parquet as pq
 
@@ -240,14 +268,37 @@ def _write(table: pa.Table, form: str, output: Path | None) -> None:
 def _write_text(table: pa.Table, form: str, output: Path | None) -> None:
     from archipel.client.result import text_table
 
-    if form == "table":
-        text = text_table(table, limit=table.num_rows)
-    else:
-        text = json.dumps(table.to_pylist(), default=str, ensure_ascii=False, indent=1)
+    text = text_table(table, limit=table.num_rows) if form == "table" else _json_rows(table)
     if output is None:
         print(text)
     else:
         output.write_text(text + "\n", encoding="utf-8")
+
+
+def _json_rows(table: pa.Table) -> str:
+    """Return a list of objects. Two columns of one name are numbered: an object would keep only one of them."""
+    names: list[str] = []
+    for name in table.column_names:
+        unique, again = name, 0
+        while unique in names:
+            again += 1
+            unique = f"{name}_{again}"
+        names.append(unique)
+    rows = table.rename_columns(names).to_pylist()
+    return json.dumps([_jsonable(row) for row in rows], default=str, ensure_ascii=False, indent=1)
+
+
+def _jsonable(value: Any) -> Any:
+    """Return what JSON can hold: it knows neither NaN nor infinity, nor bytes."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    return value
 
 
 def _print_json(content: Any) -> None:

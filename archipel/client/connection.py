@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
 import grpc
+from pydantic import ValidationError
 
 from archipel import errors, identity, permit, request, telemetry, tls, wire
 from archipel.client.model import Explanation, NodeInfo, QuerySummary, TableInfo, state_name
+from archipel.client.parameters import Parameters, checked_parameters, interface_error
 from archipel.client.query import Query
 from archipel.client.result import Result
 from archipel.v1 import query_pb2, query_pb2_grpc
@@ -24,7 +27,10 @@ ATTEMPTS = 4
 FIRST_BACKOFF_S = 0.2
 DAY_S = 24 * 3600.0
 
-Parameters = Sequence[Any] | Mapping[str, Any]
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
+"""A JWS in compact serialisation: its header is a JSON object, in base64url."""
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}")
+
 T = TypeVar("T")
 
 
@@ -34,14 +40,17 @@ def connect(address: str, *, permit: str | Path, key: str | Path) -> Connection:
     ``permit`` is the permit file (or its token), ``key`` the researcher's identity file. Nothing is sent yet.
 
     Raises:
-        ArchipelError: CONFIG_INVALID when a file cannot be read or is not what it should be.
+        InterfaceError: ``address`` is not "host:port".
+        ArchipelError: CONFIG_INVALID or PERMIT_INVALID when a file cannot be read or is not what it should be.
     """
+    if not _ADDRESS.fullmatch(address):
+        raise interface_error(f"'{address}' is no address.", "Write it as host:port, such as coordinator.example:8443.")
     return Connection(address, permit_token=_permit_token(permit), who=identity.ResearcherIdentity.load(Path(key)))
 
 
 def _permit_token(given: str | Path) -> str:
     text = str(given)
-    if text.count(".") == 2 and "/" not in text and not Path(text).exists():
+    if _TOKEN.fullmatch(text):
         return text
     try:
         return Path(given).read_text(encoding="utf-8").strip()
@@ -261,18 +270,22 @@ class Connection:
         timeout_s: float,
         max_rows: int | None,
     ) -> str:
-        parameters: Any = dict(params) if isinstance(params, Mapping) else list(params or ())
-        payload = request.Request(
-            request_id=str(uuid.uuid4()),
-            permit_id=self._permit_id,
-            sql=sql,
-            dialect=dialect,
-            parameters=parameters,
-            on_missing=on_missing,
-            timeout_s=timeout_s,
-            max_rows=max_rows,
-            issued=int(time.time()),
-        )
+        try:
+            payload = request.Request(
+                request_id=str(uuid.uuid4()),
+                permit_id=self._permit_id,
+                sql=sql,
+                dialect=dialect,
+                parameters=checked_parameters(params),
+                on_missing=on_missing,
+                timeout_s=timeout_s,
+                max_rows=max_rows,
+                issued=int(time.time()),
+            )
+        except ValidationError as cause:
+            first = cause.errors()[0]
+            name = str(first["loc"][0])
+            raise interface_error(f"'{name}' is not what it may be: {first['msg']}.") from None
         return request.sign(payload, self._who.signing_key)
 
     def _call(self, call: Callable[[float], T], timeout_s: float = CALL_TIMEOUT_S) -> T:

@@ -55,7 +55,7 @@ class Query:
         """Wait for the end and return the result. Ctrl-C cancels the query.
 
         Raises:
-            ArchipelError: what ended the query, or TIMEOUT when it has not ended within ``timeout_s``; the query goes on.
+            ArchipelError: what ended the query; TIMEOUT when it has not ended within ``timeout_s``, it goes on then.
         """
         if self._result is None:
             try:

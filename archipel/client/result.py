@@ -23,7 +23,7 @@ ROWS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Result:
-    """Rows and their provenance. ``complete`` is False when groups were or may have been withheld, or a node is missing."""
+    """Rows and their provenance. ``complete`` is False when groups were or may be withheld, or a node is missing."""
 
     query_id: str
     table: pa.Table
@@ -85,10 +85,8 @@ class Result:
         pq.write_table(self.table, path)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the rows to a CSV file."""
-        from pyarrow import csv
-
-        csv.write_csv(self.table, path)
+        """Write the rows to a CSV file; lists and structures as text."""
+        write_csv(self.table, str(path))
 
     df = to_pandas
     pl = to_polars
@@ -114,7 +112,7 @@ class Result:
 
 def text_table(table: pa.Table, limit: int = ROWS_SHOWN) -> str:
     """Return the first rows as aligned text."""
-    rows = [list(table.column_names), *_cells(table, limit)]
+    rows = [[printable(name) for name in table.column_names], *_cells(table, limit)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows[0] else []
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
@@ -125,7 +123,28 @@ def text_table(table: pa.Table, limit: int = ROWS_SHOWN) -> str:
 
 def _cells(table: pa.Table, limit: int = ROWS_SHOWN) -> list[list[str]]:
     columns = [column.to_pylist() for column in table.slice(0, limit).columns]
-    return [["NULL" if value is None else str(value) for value in row] for row in zip(*columns, strict=True)]
+    return [["NULL" if value is None else printable(value) for value in row] for row in zip(*columns, strict=True)]
+
+
+def printable(value: object) -> str:
+    """Return a value as text of one line; what would steer a terminal is shown as an escape instead.
+
+    >>> printable("two\\nlines")
+    'two\\\\nlines'
+    """
+    text = str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def write_csv(table: pa.Table, target: Any) -> None:
+    """Write rows as CSV to a path or an open Arrow file; what CSV has no form for is written as text."""
+    from pyarrow import csv
+
+    for index, field in enumerate(table.schema):
+        if pa.types.is_nested(field.type) or pa.types.is_interval(field.type) or pa.types.is_duration(field.type):
+            texts = [None if value is None else str(value) for value in table.column(index).to_pylist()]
+            table = table.set_column(index, field.name, pa.array(texts, pa.string()))
+    csv.write_csv(table, target)
 
 
 def _need(module: str) -> Any:
