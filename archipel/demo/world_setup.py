@@ -17,6 +17,7 @@ HIDDEN_COLUMNS = {
     "BEN_NIR_ANO",
     "ASS_NIR_ANO",
     "BEN_RNG_GEM",
+    "DCD_IDT_ENC",
     "PFS_EXE_NUM",
     "PFS_PRE_NUM",
     "RSS_NUM",

@@ -32,7 +32,7 @@ _WITHDRAWN_CIP = 3400999999990
 
 _LISTED, _UNLISTED, _SEVERAL, _WORK_ACCIDENT = 41, 43, 45, 11
 _PROFESSIONALS = 50
-"""Providers of a kind in each departement."""
+"""Prescribers, and as many who carry out, in each departement."""
 
 
 def insurer_tables(
@@ -49,13 +49,13 @@ def insurer_tables(
 
 
 def _organisations(prefix: str, suffix: str) -> list[str]:
-    return [f"{prefix}{d.code[-2:] if d.code[0] == '0' else d.code[:2]}{d.code[-1]}{suffix}" for d in DEPARTEMENTS]
+    return [f"{prefix}{d.code}{suffix}" for d in DEPARTEMENTS]
 
 
 _PAYERS = _organisations("01C", "100")
 _AFFILIATIONS = _organisations("01A", "200")
 _COMMUNES = [f"{commune:03d}" for commune in range(1, 400)]
-_PROVIDERS = [f"{d.code[1:] if d.code[0] == '0' else d.code[:2]}{n:07d}" for d in DEPARTEMENTS for n in range(100)]
+_PROVIDERS = [f"{d.code}{n:06d}" for d in DEPARTEMENTS for n in range(2 * _PROFESSIONALS)]
 
 
 def _beneficiaries(rng: np.random.Generator, people: People, lines: Lines, keys: Keys, seed: int) -> pa.Table:
@@ -144,7 +144,7 @@ def _services(rng: np.random.Generator, people: People, lines: Lines, shared: di
     months_old = np.maximum(day - people.birth[who], 0) * 12 // 365
     prescribed = (lines.drug >= 0) | (lines.act >= 0)
     not_prescribed = ~prescribed | (rng.random(n) < _NO_PRESCRIPTION_SHARE)
-    place = people.departement[who] * 100
+    place = people.departement[who] * 2 * _PROFESSIONALS
     sign = np.sign(lines.quantity).astype(np.int32)
     full = (lines.rate == 100) & people.ald[who]
     columns = {
@@ -179,7 +179,7 @@ def _services(rng: np.random.Generator, people: People, lines: Lines, shared: di
         "PRS_DPN_QLP": number(lines.qualifier),
         "PSE_SPE_COD": number(lines.speciality),
         "PSP_SPE_COD": number(np.where(prescribed, 1, 0).astype(np.int32)),
-        "PFS_EXE_NUM": text(place + rng.integers(_PROFESSIONALS, 100, size=n), _PROVIDERS),
+        "PFS_EXE_NUM": text(place + rng.integers(_PROFESSIONALS, 2 * _PROFESSIONALS, size=n), _PROVIDERS),
         "PFS_PRE_NUM": text(place + rng.integers(0, _PROFESSIONALS, size=n), _PROVIDERS, not_prescribed),
         "ETB_PRE_FIN": text(np.maximum(lines.hospital, 0), [h.finess for h in HOSPITALS], lines.hospital < 0),
     }

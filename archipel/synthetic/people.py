@@ -27,7 +27,8 @@ _SECOND_NIR_SHARE = 0.03
 _TWIN_SHARE = 0.012
 _UNKNOWN_HOME_SHARE = 0.004
 RARE_LOWEST, RARE_HIGHEST = 4, 9
-"""Patients of one rare disease at one hospital: below 11, and from three hospitals on above 11 in all."""
+"""Patients of one rare disease at one hospital: fewer than 11, also with one unknown patient beside them, while three
+hospitals together have at least 12."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,8 @@ def draw_people(rng: np.random.Generator, plan: Plan, first: int, last: int) -> 
     illness = _illnesses(rng, age, sex)
     listed: Bools = illness & (rng.random(illness.shape, dtype=np.float32) < _ALD_SHARES)
     death = np.where(rare, NEVER, _deaths(rng, age, illness, birth))
-    second = rng.random(n) < _SECOND_NIR_SHARE
+    # Patients of a rare disease keep one pseudonym, so that a hospital never counts more than there are.
+    second = (rng.random(n) < _SECOND_NIR_SHARE) & ~rare
     second_nir = np.where(second, n + np.cumsum(second) - 1, -1).astype(np.int32)
     identities = np.arange(first, last, dtype=np.uint64)
     # The second pseudonym of a person is drawn from numbers that are nobody's first.

@@ -78,7 +78,7 @@ def _chances(people: People) -> Floats:
         factor = np.zeros(len(people)) if kind.only else np.ones(len(people))
         for name, weight in kind.illnesses:
             factor += people.has(name) * (weight if kind.only else weight - 1)
-        rates[:, position] = rate * factor
+        rates[:, position] = rate * factor * ((age >= kind.ages[0]) & (age <= kind.ages[1]))
     return np.cumsum(rates, axis=1)
 
 

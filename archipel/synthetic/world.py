@@ -83,13 +83,13 @@ def _clear(directory: Path) -> None:
 
 
 def _files(stack: ExitStack, directory: Path, hospitals: int) -> dict[tuple[str, str], TableFile]:
-    files = {}
-    for spec in SPECS:
-        holders = [h.folder for h in HOSPITALS[:hospitals]] if spec.holder == HOSPITAL else [spec.holder]
-        for folder in holders:
-            path = directory / folder / f"{spec.name}.parquet"
-            files[folder, spec.name] = stack.enter_context(TableFile(path))
-    return files
+    holders = {CNAM: CNAM, **{h.folder: HOSPITAL for h in HOSPITALS[:hospitals]}, REFERENCE: REFERENCE}
+    return {
+        (folder, spec.name): stack.enter_context(TableFile(directory / folder / f"{spec.name}.parquet"))
+        for folder, holder in holders.items()
+        for spec in SPECS
+        if spec.holder == holder
+    }
 
 
 def _append(files: Mapping[tuple[str, str], TableFile], folder: str, made: Mapping[str, pa.Table]) -> None:

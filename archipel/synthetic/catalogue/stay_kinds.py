@@ -16,7 +16,7 @@ class StayKind:
     else has such stays; with ``own`` the diagnosis is the patient's own illness. ``winter`` is the seasonal amplitude
     around a peak in mid-January (negative: summer). ``days`` is the mean length of a stay with a night, ``day_share``
     the share of stays without one. ``ghm`` is the root of the diagnosis-related group. ``session``: treatment by the
-    session, without a length of stay.
+    session, without a length of stay. ``ages`` bounds who can have such a stay.
     """
 
     name: str
@@ -36,6 +36,7 @@ class StayKind:
     readmission: float = 0.05
     emergency: float = 0.3
     session: bool = False
+    ages: tuple[int, int] = (0, 120)
 
 
 STAY_KINDS: tuple[StayKind, ...] = (
@@ -423,6 +424,7 @@ STAY_KINDS: tuple[StayKind, ...] = (
         acts=("JQGD010", "JQGA004"),
         readmission=0.01,
         emergency=0.2,
+        ages=(15, 49),
     ),
     StayKind(
         "alcohol_drugs",
@@ -570,7 +572,7 @@ NEWBORN = StayKind(
     3.9,
     0.0,
     drugs=(),
-    readmission=0.03,
+    readmission=0.0,
     emergency=0.0,
 )
 PALLIATIVE = StayKind(
