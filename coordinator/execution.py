@@ -13,9 +13,10 @@ from collections.abc import Callable
 from archipel import errors
 from coordinator import events
 from coordinator.admission import Admission
+from coordinator.asked import Asked, RequestKey, Shared
 from coordinator.events import State
 from coordinator.planning import Planned
-from coordinator.query_run import Asked, QueryRun, RequestKey, Shared
+from coordinator.query_run import QueryRun
 from coordinator.store import QueryRecord
 
 log = logging.getLogger(__name__)
@@ -76,9 +77,13 @@ class Execution:
         run = self._runs.get(record.query_id)
         return run.state if run is not None else record.state
 
+    def take_no_more(self) -> None:
+        """Refuse every new query from now on."""
+        self._closing = True
+
     async def close(self, drain_s: float) -> None:
         """Take no more queries, give those that run ``drain_s``, then end them as interrupted."""
-        self._closing = True
+        self.take_no_more()
         ending = [asyncio.create_task(run.wait_ended()) for run in self._runs.values()]
         if not ending:
             return

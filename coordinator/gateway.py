@@ -122,7 +122,7 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
         registration, refused = read_hello(hello, node)
         unusable = await self._planning.unusable(registration.tables)
         if unusable:
-            refused += tuple(refusal(name, problem.message.rstrip(".")) for name, problem in unusable.items())
+            refused += tuple(refusal(name, reason) for name, reason in unusable.items())
             registration = registration.without(unusable)
         for info in refused:
             log.warning("node '%s': %s", node, info.message)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
+import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -26,6 +27,8 @@ from coordinator.plan import OutputColumn, Plan
 from coordinator.registration import EngineProfile
 from coordinator.registry import Registry
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Describe = Callable[..., tuple[OutputColumn, ...]]
 Planner = Callable[[Request, Catalog, Permit, Describe], Plan]
@@ -34,6 +37,9 @@ CATALOGUES_KEPT = 8
 """Views of the catalogue, one for each set of nodes that permits name, kept with their shadows."""
 
 PLANNING_THREADS = 2
+
+MOST_TRIALS = 64
+"""How many times a node's tables are tried in halves to find those that the engine does not take: a second at most."""
 
 
 class ShadowLike(Protocol):
@@ -118,25 +124,35 @@ class Planning:
         self._check_profiles(planned.plan.nodes())
         return planned
 
-    async def unusable(self, tables: Iterable[Table]) -> dict[str, errors.ErrorInfo]:
-        """Return, by table name, why the engine cannot describe tables that a node registers."""
-        return await self._in_thread(self._halve, tuple(tables))
+    async def unusable(self, tables: Sequence[Table]) -> dict[str, str]:
+        """Return, by table name, why the engine cannot take tables that a node registers."""
+        return await self._in_thread(self._unusable, tables)
 
-    def _halve(self, tables: tuple[Table, ...]) -> dict[str, errors.ErrorInfo]:
-        problem = self._problem(tables)
-        if problem is None:
-            return {}
-        if len(tables) == 1:
-            return {tables[0].name: problem}
-        middle = len(tables) // 2
-        return self._halve(tables[:middle]) | self._halve(tables[middle:])
+    def _unusable(self, tables: Sequence[Table]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        parts = [tables]
+        trials = 0
+        while parts:
+            part = parts.pop()
+            trials += 1
+            if trials > MOST_TRIALS:
+                reason = "too many tables of this node have types that the engine does not know"
+                found |= {table.name: reason for table in part}
+            elif self._takes(part):
+                continue
+            elif len(part) == 1:
+                found[part[0].name] = "the engine does not know the type of one of its columns"
+            else:
+                parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+        return found
 
-    def _problem(self, tables: tuple[Table, ...]) -> errors.ErrorInfo | None:
+    def _takes(self, tables: Sequence[Table]) -> bool:
         try:
             self._make_shadow(catalogs.build({"node": tables}, ())).close()
-        except errors.ArchipelError as problem:
-            return problem.info
-        return None
+        except Exception as cause:  # noqa: BLE001 - the text comes from a node: whatever parser it breaks, it is refused
+            log.info("a node's tables cannot be taken as they are: %s", type(cause).__name__)
+            return False
+        return True
 
     def _make(
         self, request: Request, catalog: Catalog, permit: Permit, shadow: ShadowLike, state: tuple[int, frozenset[str]]

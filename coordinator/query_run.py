@@ -10,27 +10,23 @@ import contextvars
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from archipel import errors, telemetry, wire
-from archipel.permit import Permit
-from archipel.request import Request
-from archipel.schema import Column, Form
-from archipel.v1 import gateway_pb2, query_pb2
+from archipel import errors, telemetry
+from archipel.v1 import query_pb2
 from coordinator import events, lifecycle
-from coordinator.config import LimitsSection
-from coordinator.deliveries import Deliveries, Delivery, Expected
+from coordinator.asked import Asked, RequestKey, Shared
+from coordinator.deliveries import Delivery
+from coordinator.dispatch import Dispatch, form_of
 from coordinator.events import State, TaskRef
 from coordinator.outcome import Coverage, result_info
 from coordinator.plan import Stage, StageKind
-from coordinator.planning import Planned, Planning
-from coordinator.registry import Registry
-from coordinator.stage_work import MergerLike, encoded, input_table, merge_input, result_table
-from coordinator.store import QueryRecord, ResultRecord, Store, make_event
+from coordinator.planning import Planned
+from coordinator.stage_work import encoded, input_table, merge_input, result_table
+from coordinator.store import QueryRecord, ResultRecord, make_event
 
 log = logging.getLogger(__name__)
 
@@ -40,39 +36,6 @@ RETRY_BACKOFF_S = 0.25
 LEAST_TIMEOUT_S = 0.05
 
 _METRIC_STATES = {State.FINISHED: "done", State.FAILED: "failed", State.CANCELLED: "cancelled"}
-
-
-RequestKey = tuple[str, str, str]
-"""Permit, researcher and request_id: what makes a repeated Submit count once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request whose signatures were checked, and the tokens that the nodes will check again."""
-
-    permit: Permit
-    permit_token: str
-    request: Request
-    request_token: str
-    request_sha256: str
-    researcher: str
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all queries share."""
-
-    registry: Registry
-    planning: Planning
-    deliveries: Deliveries
-    store: Store
-    merger: MergerLike
-    pool: Executor
-    limits: LimitsSection
-    results_keep_s: float
-    holders: dict[str, str]
-    """Holder by node, for every node that the manifest names."""
-    now: Callable[[], float]
 
 
 class QueryRun:
@@ -95,7 +58,7 @@ class QueryRun:
         self._handling = False
         self._working: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._spans: dict[str, telemetry.ActiveSpan] = {}
+        self._dispatch = Dispatch(shared.registry, shared.deliveries, query_id, asked, shared.limits, self._trace)
         self._outputs: dict[str, pa.Table | dict[str, pa.Table]] = {}
         self._deliveries: dict[tuple[str, str], Delivery] = {}
         self._merged_by = ""
@@ -192,7 +155,7 @@ class QueryRun:
                 self._withdraw(instruction.task)
             case events.RetryLater():
                 task = instruction.task
-                self._timers[self._task_id(task)] = self._loop.call_later(RETRY_BACKOFF_S, self._try_again, task)
+                self._timers[_timer_of(task)] = self._loop.call_later(RETRY_BACKOFF_S, self._try_again, task)
             case events.Replan():
                 self._stop_work()
                 self._outputs, self._deliveries, self._merged_by = {}, {}, ""
@@ -206,84 +169,30 @@ class QueryRun:
 
     # Tasks at nodes
 
-    def _task_id(self, task: TaskRef) -> str:
-        return f"{self.query_id}.{task.stage_id}.{task.node}.{task.attempt}"
-
     def _send(self, task: TaskRef) -> None:
-        session = self._shared.registry.session(task.node)
-        if session is None:
-            self.handle(events.NodeLost(task.node))
-            return
         stage = self._planned.plan.stage(task.stage_id)
-        task_id = self._task_id(task)
-        span = telemetry.open_span(
-            "archipel.node_stage",
-            kind="producer",
-            attributes={
-                telemetry.Attribute.QUERY_ID: self.query_id,
-                telemetry.Attribute.STAGE_ID: task.stage_id,
-                telemetry.Attribute.STAGE_KIND: stage.kind.value,
-                telemetry.Attribute.NODE: task.node,
-                telemetry.Attribute.ATTEMPT: task.attempt,
-            },
-            parent=self._trace or None,
+        inputs = {e: input_table(self._planned, e, self._outputs, with_shard=False) for e in stage.inputs}
+        sent = self._dispatch.send(
+            self._planned.plan,
+            task,
+            inputs,
+            left_s=self._left_s(),
+            on_delivery=lambda delivery: self._delivered(task, delivery),
+            on_refusal=lambda problem: self._refused(task, problem),
         )
-        self._spans[task_id] = span
-        inputs = {
-            exchange_id: input_table(self._planned, exchange_id, self._outputs, with_shard=False)
-            for exchange_id in stage.inputs
-        }
-        self._shared.deliveries.expect(
-            Expected(
-                task_id=task_id,
-                query_id=self.query_id,
-                task=task,
-                max_bytes=self._shared.limits.max_stage_bytes,
-                inputs=inputs,
-                on_delivery=lambda delivery: self._delivered(task, delivery),
-                on_refusal=lambda problem: self._refused(task, problem),
-            )
-        )
-        message = gateway_pb2.Task(
-            task_id=task_id,
-            query_id=self.query_id,
-            stage_id=task.stage_id,
-            attempt=task.attempt,
-            permit=self._asked.permit_token,
-            request=self._asked.request_token,
-            sql=stage.sql,
-            inputs=[gateway_pb2.TaskInput(name=e, exchange_id=e, columns=self._columns_of(e)) for e in stage.inputs],
-            form=wire.form_to_wire(self._form_of(stage)),
-            timeout_ms=int(max(self._left_s(), LEAST_TIMEOUT_S) * 1000),
-            traceparent=span.traceparent or self._trace,
-            max_bytes=self._shared.limits.max_stage_bytes,
-        )
-        session.send(gateway_pb2.AttachResponse(task=message))
-
-    def _columns_of(self, exchange_id: str) -> list[Any]:
-        source = next(e.source for e in self._planned.plan.exchanges if e.exchange_id == exchange_id)
-        return [wire.column_to_wire(Column(c.name, c.type)) for c in self._planned.plan.stage(source).columns]
-
-    def _form_of(self, stage: Stage) -> Form:
-        forms = [e.form for e in self._planned.plan.exchanges if e.source == stage.stage_id]
-        return max(forms, default=Form.ROWS)
+        if not sent:
+            self.handle(events.NodeLost(task.node))
 
     def _withdraw(self, task: TaskRef) -> None:
-        task_id = self._task_id(task)
-        timer = self._timers.pop(task_id, None)
+        timer = self._timers.pop(_timer_of(task), None)
         if timer is not None:
             timer.cancel()  # it waited to be tried again: the node knows nothing of it
             return
-        self._shared.deliveries.withdraw(task_id)
-        self._end_span(task_id, "CANCELLED")
-        session = self._shared.registry.open_session(task.node)
-        if session is not None:
-            cancel = gateway_pb2.CancelTask(task_id=task_id)
-            session.send(gateway_pb2.AttachResponse(cancel_task=cancel))
+        self._dispatch.withdraw(task)
 
     def _delivered(self, task: TaskRef, delivery: Delivery) -> None:
-        self._end_span(self._task_id(task))
-        form = self._form_of(self._planned.plan.stage(task.stage_id)).name.lower()
+        self._dispatch.ended(task)
+        form = form_of(self._planned.plan, task.stage_id).name.lower()
         telemetry.record_exchange(delivery.wire_bytes, form=form, node=task.node)
         self._deliveries[task.stage_id, task.node] = delivery
         tables = self._outputs.setdefault(task.stage_id, {})
@@ -292,19 +201,12 @@ class QueryRun:
         self.handle(events.Delivered(task))
 
     def _refused(self, task: TaskRef, problem: errors.ErrorInfo) -> None:
-        self._end_span(self._task_id(task), problem.code.name)
+        self._dispatch.ended(task, problem.code.name)
         self.handle(events.Refused(task, problem))
 
     def _try_again(self, task: TaskRef) -> None:
-        del self._timers[self._task_id(task)]
+        del self._timers[_timer_of(task)]
         self.handle(events.BackoffOver(task))
-
-    def _end_span(self, task_id: str, error: str = "") -> None:
-        span = self._spans.pop(task_id, None)
-        if span is not None:
-            if error:
-                span.fail(error)
-            span.end()
 
     # The coordinator's own work
 
@@ -458,8 +360,7 @@ class QueryRun:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        for task_id in list(self._spans):
-            self._end_span(task_id, "CANCELLED")
+        self._dispatch.close()
         if error is not None:
             self._span.fail(error.code.name)
         self._span.end()
@@ -485,3 +386,7 @@ class QueryRun:
         telemetry.record_query(_METRIC_STATES[state], self._loop.time() - self._began)
         self._on_end(self)
         self._wake()
+
+
+def _timer_of(task: TaskRef) -> str:
+    return f"{task.stage_id} {task.node}"

@@ -17,11 +17,11 @@ from archipel import errors, permit, request, tls, tokens, wire
 from archipel.manifest import Manifest
 from archipel.v1 import common_pb2, query_pb2, query_pb2_grpc
 from coordinator.answering import answering
+from coordinator.asked import Asked
 from coordinator.deliveries import Deliveries
 from coordinator.events import State
 from coordinator.execution import Execution
 from coordinator.plan import Plan
-from coordinator.query_run import Asked
 from coordinator.registry import Registry
 from coordinator.store import QueryRecord, Store, state_to_wire
 

@@ -15,12 +15,12 @@ import grpc
 from archipel import errors, telemetry, tls
 from archipel.health import add_health, health_servicer, serve_health
 from archipel.v1 import gateway_pb2, gateway_pb2_grpc, query_pb2, query_pb2_grpc
+from coordinator.asked import Shared
 from coordinator.assembly import Parts
 from coordinator.deliveries import Deliveries
 from coordinator.execution import Execution
 from coordinator.gateway import NodeGateway
 from coordinator.planning import Planning
-from coordinator.query_run import Shared
 from coordinator.query_service import QueryService
 from coordinator.registry import Registry
 
@@ -112,6 +112,8 @@ class Server:
 
     async def stop(self) -> None:
         """Take no more queries, let those that run end or interrupt them, and close everything; idempotent."""
+        if self._execution is not None:
+            self._execution.take_no_more()
         await self._health.enter_graceful_shutdown()
         if self._expiry is not None:
             self._expiry.cancel()

@@ -6,23 +6,20 @@ finished is on disk before. One coordinator process for each store: starting one
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
-from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, inspect, select, update
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from archipel import errors, wire
 from archipel.v1 import common_pb2, query_pb2
 from coordinator import store_schema as schema
 from coordinator.events import State
 from coordinator.lifecycle import interrupted
+from coordinator.store_engine import connect
 from coordinator.store_writer import Writer
 
 UNTOLD_EVENTS = 10_000
@@ -98,7 +95,7 @@ class Store:
         Raises:
             ArchipelError: CONFIG_INVALID when the URL names nothing that can be opened.
         """
-        self._engine = _connect(url)
+        self._engine = connect(url)
         self._writer = Writer(self._engine)
 
     def close(self) -> None:
@@ -304,74 +301,6 @@ def make_event(
 def state_to_wire(state: State) -> query_pb2.QueryState.ValueType:
     """Return the message value of a state."""
     return _STATE_TO_WIRE[state]
-
-
-def _connect(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
-    except (ArgumentError, NoSuchModuleError) as cause:
-        raise errors.error(
-            errors.CONFIG_INVALID,
-            "'store.url' is no database URL.",
-            hint="Write sqlite:////folder/coordinator.db or postgresql+psycopg://user@host/database.",
-        ) from cause
-    except ImportError as cause:
-        raise errors.error(
-            errors.CONFIG_INVALID, f"The driver of 'store.url' is not installed: {cause.name}.", hint="Install it."
-        ) from cause
-    if parsed.get_backend_name() == "sqlite":
-        _prepare_sqlite(parsed, engine)
-    try:
-        _create_tables(engine)
-    except SQLAlchemyError as cause:
-        engine.dispose()
-        shown = parsed.render_as_string(hide_password=True)
-        raise errors.error(
-            errors.CONFIG_INVALID,
-            f"The store {shown} cannot be opened ({type(getattr(cause, 'orig', cause)).__name__}).",
-            hint="Check that the folder or server exists and may be written to.",
-        ) from cause
-    return engine
-
-
-def _prepare_sqlite(url: URL, engine: Engine) -> None:
-    if not url.database or url.database == ":memory:":
-        raise errors.error(
-            errors.CONFIG_INVALID, "'store.url' names no file: a store in memory forgets everything at a restart."
-        )
-    path = Path(url.database)
-    try:
-        # Only the coordinator's user may read researchers' queries and results; WAL files take the same mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as cause:
-        raise errors.error(
-            errors.CONFIG_INVALID,
-            f"The store {path} cannot be opened: {cause.strerror}.",
-            hint="Check that the folder exists and may be written to.",
-        ) from cause
-
-    @event.listens_for(engine, "connect")
-    def _set_pragmas(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.execute("PRAGMA secure_delete=ON")  # an expired result is overwritten, not only unlinked
-        cursor.close()
-
-
-def _create_tables(engine: Engine) -> None:
-    with engine.begin() as connection:
-        known = inspect(connection).has_table(schema.versions.name)
-        found = connection.execute(select(schema.versions.c.version)).scalar() if known else None
-        if found not in (None, schema.SCHEMA_VERSION):
-            raise errors.error(
-                errors.CONFIG_INVALID,
-                f"The store has version {found}; this coordinator reads version {schema.SCHEMA_VERSION}.",
-            )
-        schema.metadata.create_all(connection)
-        if found is None:
-            connection.execute(insert(schema.versions), {"version": schema.SCHEMA_VERSION})
 
 
 def _do(connection: Connection, statement: Any) -> None:

@@ -193,11 +193,13 @@ class Node:
     """A node that speaks the gateway's protocol and does what a test tells it."""
 
     name: str
+    channel: grpc.aio.Channel
     stub: gateway_pb2_grpc.NodeGatewayStub
     keys: Keys
     outbox: asyncio.Queue[gateway_pb2.AttachRequest | None] = field(default_factory=asyncio.Queue)
     tasks: asyncio.Queue[gateway_pb2.Task] = field(default_factory=asyncio.Queue)
     cancelled: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    acks: asyncio.Queue[gateway_pb2.HeartbeatAck] = field(default_factory=asyncio.Queue)
     welcome: asyncio.Future[gateway_pb2.Welcome] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -217,6 +219,8 @@ class Node:
                         self.welcome.set_result(answer.welcome)
                     case "task":
                         await self.tasks.put(answer.task)
+                    case "heartbeat_ack":
+                        await self.acks.put(answer.heartbeat_ack)
                     case "cancel_task":
                         await self.cancelled.put(answer.cancel_task.task_id)
             problem = None
@@ -325,7 +329,7 @@ async def attached(
     async with grpc.aio.secure_channel(
         f"localhost:{server.port}", node_credentials(keys, name), options=tls.CHANNEL_OPTIONS
     ) as channel:
-        node = Node(name, gateway_pb2_grpc.NodeGatewayStub(channel), keys)
+        node = Node(name, channel, gateway_pb2_grpc.NodeGatewayStub(channel), keys)
         serving = asyncio.create_task(node.attach(hello or hello_of(name)))
         try:
             await node.welcome

@@ -1,0 +1,129 @@
+"""The tasks of one query at nodes: what is sent to them, and what of them is no longer wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pyarrow as pa
+
+from archipel import errors, telemetry, wire
+from archipel.schema import Column, Form
+from archipel.v1 import common_pb2, gateway_pb2
+from coordinator.asked import Asked
+from coordinator.config import LimitsSection
+from coordinator.deliveries import Deliveries, Delivery, Expected
+from coordinator.events import TaskRef
+from coordinator.plan import Plan
+from coordinator.registry import Registry
+
+LEAST_TIMEOUT_S = 0.05
+
+
+class Dispatch:
+    """Sends and withdraws the tasks of one query. Each has a span, which the node's spans continue."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        deliveries: Deliveries,
+        query_id: str,
+        asked: Asked,
+        limits: LimitsSection,
+        trace: str,
+    ) -> None:
+        self._registry = registry
+        self._deliveries = deliveries
+        self._query_id = query_id
+        self._asked = asked
+        self._max_bytes = limits.max_stage_bytes
+        self._trace = trace
+        self._spans: dict[TaskRef, telemetry.ActiveSpan] = {}
+
+    def send(
+        self,
+        plan: Plan,
+        task: TaskRef,
+        inputs: Mapping[str, pa.Table],
+        *,
+        left_s: float,
+        on_delivery: Callable[[Delivery], None],
+        on_refusal: Callable[[errors.ErrorInfo], None],
+    ) -> bool:
+        """Send a task with ``inputs`` for its node to collect; False when the node takes no tasks now."""
+        session = self._registry.session(task.node)
+        if session is None:
+            return False
+        stage = plan.stage(task.stage_id)
+        attributes: dict[telemetry.Attribute, str | int | float | bool] = {
+            telemetry.Attribute.QUERY_ID: self._query_id,
+            telemetry.Attribute.STAGE_ID: task.stage_id,
+            telemetry.Attribute.STAGE_KIND: stage.kind.value,
+            telemetry.Attribute.NODE: task.node,
+            telemetry.Attribute.ATTEMPT: task.attempt,
+        }
+        span = telemetry.open_span(
+            "archipel.node_stage", kind="producer", attributes=attributes, parent=self._trace or None
+        )
+        self._spans[task] = span
+        self._deliveries.expect(
+            Expected(
+                task_id=self._task_id(task),
+                query_id=self._query_id,
+                task=task,
+                max_bytes=self._max_bytes,
+                inputs=inputs,
+                on_delivery=on_delivery,
+                on_refusal=on_refusal,
+            )
+        )
+        message = gateway_pb2.Task(
+            task_id=self._task_id(task),
+            query_id=self._query_id,
+            stage_id=task.stage_id,
+            attempt=task.attempt,
+            permit=self._asked.permit_token,
+            request=self._asked.request_token,
+            sql=stage.sql,
+            inputs=[gateway_pb2.TaskInput(name=e, exchange_id=e, columns=_columns_of(plan, e)) for e in stage.inputs],
+            form=wire.form_to_wire(form_of(plan, task.stage_id)),
+            timeout_ms=int(max(left_s, LEAST_TIMEOUT_S) * 1000),
+            traceparent=span.traceparent or self._trace,
+            max_bytes=self._max_bytes,
+        )
+        session.send(gateway_pb2.AttachResponse(task=message))
+        return True
+
+    def withdraw(self, task: TaskRef) -> None:
+        """Cancel a task at its node and take nothing of it any more."""
+        task_id = self._task_id(task)
+        self._deliveries.withdraw(task_id)
+        self.ended(task, "CANCELLED")
+        session = self._registry.open_session(task.node)
+        if session is not None:
+            session.send(gateway_pb2.AttachResponse(cancel_task=gateway_pb2.CancelTask(task_id=task_id)))
+
+    def ended(self, task: TaskRef, error: str = "") -> None:
+        """Note that a task has ended, well or with the code ``error``."""
+        span = self._spans.pop(task, None)
+        if span is not None:
+            if error:
+                span.fail(error)
+            span.end()
+
+    def close(self) -> None:
+        """End what is left of spans."""
+        for task in list(self._spans):
+            self.ended(task, "CANCELLED")
+
+    def _task_id(self, task: TaskRef) -> str:
+        return f"{self._query_id}.{task.stage_id}.{task.node}.{task.attempt}"
+
+
+def form_of(plan: Plan, stage_id: str) -> Form:
+    """Return the form in which a stage's output crosses; what is the result itself crosses as rows."""
+    return max((e.form for e in plan.exchanges if e.source == stage_id), default=Form.ROWS)
+
+
+def _columns_of(plan: Plan, exchange_id: str) -> list[common_pb2.Column]:
+    source = next(e.source for e in plan.exchanges if e.exchange_id == exchange_id)
+    return [wire.column_to_wire(Column(c.name, c.type)) for c in plan.stage(source).columns]
