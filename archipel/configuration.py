@@ -42,6 +42,8 @@ def load(path: Path, model: type[M]) -> M:
         raise errors.error(
             errors.CONFIG_INVALID, f"{path}, {where}: {problem}.", hint="Check indentation, colons and quotes."
         ) from cause
+    except (ValueError, RecursionError) as cause:  # such as a date that does not exist
+        raise errors.error(errors.CONFIG_INVALID, f"{path}: a value cannot be read: {cause}.") from cause
     if not isinstance(content, dict):
         raise errors.error(errors.CONFIG_INVALID, f"{path}: must hold keys and values, not a list or a single value.")
     duplicates = _duplicates(root)
@@ -79,7 +81,8 @@ def _describe(path: Path, root: yaml.Node | None, model: type[BaseModel], proble
     if kind == "missing":
         return f"{path}, line {_line(root, location[:-1])}: the key '{dotted}' is missing."
     message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{path}, line {line}: '{dotted}': {message[:1].lower()}{message[1:]}."
+    key = f"'{dotted}': " if dotted else ""  # the file as a whole has no key
+    return f"{path}, line {line}: {key}{message[:1].lower()}{message[1:]}."
 
 
 def _line(root: yaml.Node | None, location: tuple[str | int, ...]) -> int:

@@ -55,6 +55,7 @@ class CertificateAuthority:
             _builder(name, name, key, now, valid_days)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
         return cls(federation, key, certificate)
@@ -74,6 +75,7 @@ class CertificateAuthority:
             .add_extension(_key_usage(certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=True)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
             .sign(self.key, hashes.SHA256())
         )
         return key, certificate

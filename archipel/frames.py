@@ -20,6 +20,10 @@ BATCH_ROWS = 16_384
 """Rows of a record batch: between 8k and 32k measured alike, more only delays the first row."""
 
 
+_DECODING_ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError)
+"""What pyarrow raises over damaged data: MemoryError when a length in it is absurd."""
+
+
 class _Slices(io.RawIOBase):
     """A sink that cuts what is written to it into slices of FRAME_BYTES."""
 
@@ -75,8 +79,8 @@ def decode_table(frames: Iterable[bytes]) -> pa.Table:
         with pa.ipc.open_stream(pa.BufferReader(b"".join(frames))) as reader:
             table = reader.read_all()
         table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as cause:
-        raise errors.error(errors.BAD_REQUEST, "The data received is not a well-formed Arrow stream.") from cause
+    except _DECODING_ERRORS as cause:
+        raise _malformed() from cause
     return table
 
 
@@ -104,8 +108,26 @@ class _FrameReader(io.RawIOBase):
 
 
 def decode_batches(frames: Iterator[bytes]) -> pa.RecordBatchReader:
-    """Return a reader that decodes frames as they arrive, so that the sender feels back-pressure."""
+    """Return a reader that decodes and validates frames as they arrive, so that the sender feels back-pressure.
+
+    Raises:
+        ArchipelError: BAD_REQUEST, also while reading, when the frames are no well-formed Arrow stream.
+    """
     try:
-        return pa.ipc.open_stream(pa.PythonFile(io.BufferedReader(_FrameReader(frames), FRAME_BYTES), mode="r"))
-    except (pa.ArrowException, OSError) as cause:
-        raise errors.error(errors.BAD_REQUEST, "The data received is not a well-formed Arrow stream.") from cause
+        reader = pa.ipc.open_stream(pa.PythonFile(io.BufferedReader(_FrameReader(frames), FRAME_BYTES), mode="r"))
+    except _DECODING_ERRORS as cause:
+        raise _malformed() from cause
+    return pa.RecordBatchReader.from_batches(reader.schema, _validated(reader))
+
+
+def _validated(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    try:
+        for batch in reader:
+            batch.validate(full=True)
+            yield batch
+    except _DECODING_ERRORS as cause:
+        raise _malformed() from cause
+
+
+def _malformed() -> errors.ArchipelError:
+    return errors.error(errors.BAD_REQUEST, "The data received is not a well-formed Arrow stream.")

@@ -6,7 +6,7 @@ Every party holds a copy and the authority's public key; nothing in it is taken 
 from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from archipel import errors, tokens
 
@@ -31,6 +31,11 @@ class NodeEntry(_Model):
     certificate_sha256: str
     """SHA-256 of the SubjectPublicKeyInfo of its TLS certificate, hex."""
 
+    @model_validator(mode="after")
+    def _keys_are_keys(self) -> NodeEntry:
+        tokens.decode_public_key(self.signing_key)
+        return self
+
 
 class Manifest(_Model):
     """The payload of a manifest. ``issued`` is Unix seconds."""
@@ -40,6 +45,12 @@ class Manifest(_Model):
     issued: int
     coordinator_certificate_sha256: str
     nodes: tuple[NodeEntry, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _every_node_once(self) -> Manifest:
+        if len({node.name for node in self.nodes}) < len(self.nodes):
+            raise ValueError("a node stands twice")
+        return self
 
     def node(self, name: str) -> NodeEntry | None:
         """Return the entry of that node."""

@@ -36,6 +36,8 @@ class TableRules(configuration.Section):
     def _consistent(self) -> TableRules:
         if self.protected and self.coordinator == "rows":
             raise ValueError("'rows' of a protected table never leave; allowed are none and aggregate")
+        if len({name.lower() for name in self.columns}) < len(self.columns):
+            raise ValueError("two columns differ only in upper and lower case")
         if self.protected and self.min_persons < schema.MIN_PERSONS_FLOOR:
             raise ValueError(f"min_persons of a protected table is at least {schema.MIN_PERSONS_FLOOR}")
         return self

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from archipel import errors, tokens
 from archipel.permit import Permit
@@ -18,7 +18,8 @@ MAX_SQL_BYTES = 1024 * 1024
 REQUEST_LIFETIME_S = 24 * 3600
 """A request older than this is refused by coordinator and nodes."""
 
-Parameter = str | int | float | bool | None
+Parameter = str | int | FiniteFloat | bool | None
+"""What a parameter may be; dates and decimals travel as text that the SQL casts."""
 
 
 class Request(BaseModel):

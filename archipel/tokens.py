@@ -73,7 +73,8 @@ def verify(token: str, kind: str, key: Ed25519PublicKey) -> dict[str, Any]:
         if jwt.get_unverified_header(token).get("typ") != kind:
             raise TokenError("token of another kind")
         payload = json.loads(jwt.api_jws.decode(token, key, algorithms=["EdDSA"]))
-    except (jwt.PyJWTError, ValueError) as cause:
+        _canonical(payload)  # lone surrogates are no text: nothing behind this could write them down
+    except (jwt.PyJWTError, ValueError, RecursionError) as cause:
         raise TokenError("signature does not hold") from cause
     if not isinstance(payload, dict):
         raise TokenError("payload is not an object")
@@ -84,7 +85,7 @@ def unverified_key_id(token: str) -> str:
     """Return the ``kid`` header: which key the token claims. Nothing is verified by this."""
     try:
         return str(jwt.get_unverified_header(token).get("kid", ""))
-    except (jwt.PyJWTError, ValueError) as cause:
+    except (jwt.PyJWTError, ValueError, RecursionError) as cause:
         raise TokenError("not a token") from cause
 
 
@@ -93,5 +94,5 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _canonical(payload: Mapping[str, Any]) -> bytes:
+def _canonical(payload: Any) -> bytes:
     return json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -286,7 +286,10 @@ class Connection:
             first = cause.errors()[0]
             name = str(first["loc"][0])
             raise interface_error(f"'{name}' is not what it may be: {first['msg']}.") from None
-        return request.sign(payload, self._who.signing_key)
+        try:
+            return request.sign(payload, self._who.signing_key)
+        except UnicodeEncodeError:
+            raise interface_error("The SQL or a parameter is no proper Unicode text.") from None
 
     def _call(self, call: Callable[[float], T], timeout_s: float = CALL_TIMEOUT_S) -> T:
         """Make an idempotent call; only UNAVAILABLE is tried again (a Submit counts once by its request_id)."""
