@@ -32,6 +32,7 @@ _MISSING_UNIT_SHARE = 0.01
 _DOUBLE_SHARE = 0.004
 _YEARLY_VISITS, _YEARLY_VISITS_ILL = 0.05, 0.22
 _EMERGENCY_SHARE = 0.25
+_ELSEWHERE_SHARE = 0.15
 
 _CONDITION = np.array([concept_of(code) for code in CODES], dtype=np.int32)
 _DRUG = np.array([drug_concept_of(substance.key) for substance in SUBSTANCES], dtype=np.int32)
@@ -78,7 +79,7 @@ def draw_outpatients(rng: np.random.Generator, people: People, hospitals: int) -
     counts = rng.poisson(np.where(ill, _YEARLY_VISITS_ILL, _YEARLY_VISITS) * (DAYS / 365.25))
     who = np.repeat(np.arange(len(people)), counts)
     day = rng.integers(0, DAYS, size=len(who))
-    away = rng.random(len(who)) < 0.08
+    away = rng.random(len(who)) < _ELSEWHERE_SHARE
     hospital = np.where(away, rng.integers(0, hospitals, size=len(who)), people.home[who])
     # A rare disease is known only where it is treated.
     hospital = np.where(people.rare_disease[who] >= 0, people.rare_hospital[who], hospital)
