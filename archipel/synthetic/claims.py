@@ -183,9 +183,8 @@ def _acts(rng: np.random.Generator, people: People, first: int) -> Lines:
     )
 
 
-# Boxes by substance, smallest first: SMALL and LARGE are the ends of the range.
+# The boxes of a substance stand next to each other in BOXES.
 _BOXES_OF = [[i for i, box in enumerate(BOXES) if box.substance == key] for key in SUBSTANCE_INDEX]
-_MOST_BOXES = max(len(boxes) for boxes in _BOXES_OF)
 _BOX_COUNT = np.array([len(boxes) for boxes in _BOXES_OF])
 _BOX_FIRST = np.array([boxes[0] for boxes in _BOXES_OF])
 _BOX_PRICE = np.array([box.price_cents for box in BOXES], dtype=np.int32)
