@@ -142,7 +142,7 @@ class TaskRunner:
             told = errors.error(errors.INTERNAL, "The node failed.", node=self.node)
         kind = "refused" if told.info.code.fault in {errors.Fault.PERMISSION, errors.Fault.REQUEST} else "failed"
         why = {"code": told.code, "reason": told.info.message, "refused_by": told.rule}
-        audit.append(kind, {**known, **why})
+        self._write(audit, kind, {**known, **why})
         raise told
 
     def _run(
@@ -233,7 +233,8 @@ class TaskRunner:
     ) -> Released:
         output, withheld, fewest = _strip(table, release)
         content = list(frames.encode_table(output, compress=self.compress))
-        record = audit.append(
+        record = self._write(
+            audit,
             "released",
             {
                 **known,
@@ -285,6 +286,13 @@ class TaskRunner:
             ),
             self.signing_key,
         )
+
+    def _write(self, audit: AuditLog, kind: str, content: dict[str, Any]) -> str:
+        try:
+            return audit.append(kind, content)
+        except errors.ArchipelError as problem:
+            log.error("nothing is released: %s", problem.info.message)
+            raise errors.with_context(problem, node=self.node) from None
 
     def _order_facts(self, order: TaskOrder) -> dict[str, Any]:
         return {
