@@ -22,8 +22,8 @@ from coordinator.merge.settings import MergeSettings, RayMode
 
 log = logging.getLogger(__name__)
 
-_IN_PROCESS_FACTOR = 4
-"""Memory of a merge in the coordinator's process, as a multiple of its partials: see benchmarks/results/merge.md."""
+_IN_PROCESS_FACTOR = 7
+"""Memory of a merge as a multiple of its partials where no two nodes share a group: see benchmarks/results/merge.md."""
 
 
 class Merger:

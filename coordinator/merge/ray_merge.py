@@ -20,8 +20,8 @@ from coordinator.merge.settings import RaySettings
 
 _LOOK_S = 0.1
 """How often a waiting merge looks whether its caller is still there."""
-_ENGINE_FACTOR = 4
-"""Memory of one merge in the engine as a multiple of its partials: see benchmarks/results/merge.md."""
+_ENGINE_FACTOR = 7
+"""Memory of a merge as a multiple of its partials where no two nodes share a group: see benchmarks/results/merge.md."""
 
 
 class ClusterLostError(Exception):

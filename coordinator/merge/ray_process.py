@@ -33,6 +33,11 @@ _LOOK_S = 0.02
 _LONGEST_SCRATCH = 40
 """Ray puts sockets some 60 characters deeper, and their paths may have 107."""
 
+_NOT_STARTED = "Ray, which merges large partial results, could not be started."
+_NOT_JOINED = "The Ray cluster, which merges large partial results, could not be joined."
+
+_TOO_LONG = "it took longer than merge.ray.start_timeout_s (a wrong token looks the same)"
+
 
 class RayDriver:
     """A driver process under way. Threads may call it at once."""
@@ -134,35 +139,27 @@ class RayDriver:
             line = _line(self._control, deadline)
         except TimeoutError:
             self._process.kill()
-            raise _unavailable(
-                self._settings, "it took longer than merge.ray.start_timeout_s (a wrong token looks the same)"
-            ) from None
+            raise self._unavailable(_TOO_LONG) from None
         except OSError as cause:
-            raise _unavailable(self._settings, type(cause).__name__) from None
+            raise self._unavailable(type(cause).__name__) from None
         if not line:
-            raise _unavailable(self._settings, "its driver ended")
+            raise self._unavailable("its driver ended")
         said = json.loads(line)
         if not said["ready"]:
-            raise _unavailable(self._settings, said["cause"])
+            raise self._unavailable(said["cause"])
         if said["note"]:
             log.warning("%s", said["note"])
         log.info("Ray is ready with %d CPUs", said["cpus"])
 
-
-def _unavailable(settings: RaySettings, cause: str) -> ArchipelError:
-    # The cause can name hosts and files of the operator: to the log, not to the researcher.
-    log.warning("Ray is not available: %s", cause)
-    if settings.mode is RayMode.LOCAL:
+    def _unavailable(self, cause: str) -> ArchipelError:
+        if self._stopped:
+            return errors.error(errors.INTERRUPTED, "The coordinator was stopped.")
+        # The cause can name hosts and files of the operator: to the log, not to the researcher.
+        log.warning("Ray is not available: %s", cause)
+        message = _NOT_STARTED if self._settings.mode is RayMode.LOCAL else _NOT_JOINED
         return errors.error(
-            errors.RAY_UNAVAILABLE,
-            "Ray, which merges large partial results, could not be started.",
-            hint="The coordinator's operator finds the cause in its log.",
+            errors.RAY_UNAVAILABLE, message, hint="The coordinator's operator finds the cause in its log."
         )
-    return errors.error(
-        errors.RAY_UNAVAILABLE,
-        "The Ray cluster, which merges large partial results, could not be joined.",
-        hint="The coordinator's operator finds the cause in its log, and address and token under 'merge'.",
-    )
 
 
 def _environment() -> dict[str, str]:

@@ -24,8 +24,8 @@ from coordinator.merge.settings import MIB, RaySettings
 
 pytestmark = pytest.mark.ray
 
-TIMEOUT_S = 90.0
-WAIT_S = 30.0
+TIMEOUT_S = 120.0
+WAIT_S = 60.0
 TABLE = pa.table({"g": [f"group {i}" for i in range(30)], "n": list(range(30))})
 EXPECTED = {f"group {i}": 3 * i for i in range(30)}
 SETTINGS = RaySettings(cpus=2, object_store_bytes=100 * MIB, task_memory_bytes=256 * MIB)

@@ -212,19 +212,18 @@ def test_merges_stay_in_process(settings: MergeSettings, keys: tuple[str, ...]) 
     assert sum(int(n) for n in table["n"].to_pylist()) == 6
 
 
-@pytest.mark.ray
-def test_partials_at_the_threshold_are_merged_on_ray() -> None:
-    source = cases.source(partials(100), partials(100))
-    local = RaySettings(cpus=2, object_store_bytes=100 * MIB)
+def test_ray_is_asked_from_the_threshold_on_and_not_below_it() -> None:
+    at, below = cases.source(partials(100), partials(100)), cases.source(partials(100), partials(99))
+    nobody = RaySettings(mode=RayMode.EXISTING, address="127.0.0.1:9")
     sql = cases.text(cases.grouped(("g",), cases.summed("n")))
-    merger = Merger(MergeSettings(threshold_bytes=source.bytes, ray=local))
+    merger = Merger(MergeSettings(threshold_bytes=at.bytes, ray=nobody))
     try:
-        table, name = merger.merge(sql, source, ("g",), timeout_s=60)
-        _, below = merger.merge(sql, cases.source(partials(100), partials(99)), ("g",), timeout_s=60)
+        assert merger.merge(sql, below, ("g",), timeout_s=60)[1] == "in-process"
+        with pytest.raises(ArchipelError) as caught:
+            merger.merge(sql, at, ("g",), timeout_s=60)
     finally:
         merger.close()
-    assert (name, below) == ("ray", "in-process")
-    assert [int(n) for n in table["n"].to_pylist()] == [2] * 100
+    assert caught.value.code == "RAY_UNAVAILABLE"
 
 
 HASTY = RaySettings(start_timeout_s=0.001)
