@@ -88,21 +88,23 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
         query_id, researcher = request.query_id, self._researcher(context)
         if self._execution.run(query_id, researcher) is not None:
             _not_finished(query_id)
-        record = await self._remembered(query_id, researcher)
+        record, head, found = await asyncio.to_thread(self._store.result, query_id[:64], researcher)
+        if record is None:
+            _not_found(query_id)
         if record.state is not State.FINISHED:
             _ended_without_result(record)
-        head = await asyncio.to_thread(self._store.result_head, query_id)
         if head is None or head.expires_ms <= self._now() * 1000:
             _expired(query_id)
         info = query_pb2.ResultInfo.FromString(head.info)
-        header = query_pb2.ResultHeader(query_id=query_id, rows=head.rows, info=info)
+        await context.write(
+            query_pb2.FetchResponse(header=query_pb2.ResultHeader(query_id=query_id, rows=head.rows, info=info))
+        )
         position = 0
         while position < head.chunks:
-            found = await asyncio.to_thread(self._store.result_chunks, query_id, position)
+            if position:
+                found = await asyncio.to_thread(self._store.result_chunks, query_id, position)
             if not found:
                 _expired(query_id)  # it was deleted under this very reading
-            if position == 0:
-                await context.write(query_pb2.FetchResponse(header=header))
             for data in found:
                 await context.write(query_pb2.FetchResponse(frame=common_pb2.ArrowFrame(data=data)))
             position += len(found)
@@ -188,9 +190,7 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
 
     async def _remembered(self, query_id: str, researcher: str) -> QueryRecord:
         record = await asyncio.to_thread(self._store.query, query_id[:64], researcher)
-        if record is None:
-            raise errors.error(errors.QUERY_NOT_FOUND, "There is no such query of yours.", query_id=query_id[:64])
-        return record
+        return record if record is not None else _not_found(query_id)
 
     def _node(self, name: str) -> query_pb2.NodeStatus:
         entry = self._manifest.node(name)
@@ -236,6 +236,10 @@ def _like(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern with % and _; an empty one means all."""
     parts = {"%": ".*", "_": "."}
     return re.compile("".join(parts.get(c, re.escape(c)) for c in pattern) or ".*", re.IGNORECASE | re.DOTALL)
+
+
+def _not_found(query_id: str) -> NoReturn:
+    raise errors.error(errors.QUERY_NOT_FOUND, "There is no such query of yours.", query_id=query_id[:64])
 
 
 def _not_finished(query_id: str) -> NoReturn:

@@ -129,7 +129,7 @@ class Store:
         return self._writer.write(write)
 
     def add_event(self, query_id: str, told: query_pb2.QueryEvent, *, plan: str | None = None) -> Future[None]:
-        """Remember an event, the state that it tells, and a new plan if there is one."""
+        """Remember, soon, an event, the state that it tells, and a new plan if there is one."""
         row = _event_row(query_id, told)
         changed = {"state": row["state"]} | ({"plan": plan} if plan is not None else {})
 
@@ -137,7 +137,7 @@ class Store:
             connection.execute(insert(schema.events), row)
             connection.execute(update(schema.queries).where(schema.queries.c.query_id == query_id).values(**changed))
 
-        return self._writer.write(write)
+        return self._writer.write(write, lazy=True)
 
     def end_query(self, query_id: str, told: query_pb2.QueryEvent, result: ResultRecord | None = None) -> Future[None]:
         """Remember how a query ended, with its result: all of it or nothing."""
@@ -174,18 +174,20 @@ class Store:
             connection.execute(delete(schema.registrations).where(schema.registrations.c.node == registration.node))
             connection.execute(insert(schema.registrations), row)
 
-        return self._writer.write(write)
+        return self._writer.write(write, lazy=True)
 
     def touch_registration(self, node: str, last_seen_ms: int) -> Future[None]:
         """Remember when a node was last heard of."""
         changed = update(schema.registrations).where(schema.registrations.c.node == node)
-        return self._writer.write(lambda connection: _do(connection, changed.values(last_seen_ms=last_seen_ms)))
+        return self._writer.write(
+            lambda connection: _do(connection, changed.values(last_seen_ms=last_seen_ms)), lazy=True
+        )
 
     def delete_expired(self, now_ms: int) -> Future[None]:
         """Delete the rows of results whose time is over."""
         over = select(schema.results.c.query_id).where(schema.results.c.expires_ms <= now_ms)
         rows = delete(schema.chunks).where(schema.chunks.c.query_id.in_(over))
-        return self._writer.write(lambda connection: _do(connection, rows))
+        return self._writer.write(lambda connection: _do(connection, rows), lazy=True)
 
     def interrupt_unfinished(self, now_ms: int) -> int:
         """End every query that an earlier coordinator left open as failed, and return how many there were."""
@@ -238,6 +240,12 @@ class Store:
         asked = select(schema.events).where(schema.events.c.query_id == query_id).order_by(schema.events.c.sequence)
         with self._engine.connect() as connection:
             return [_event(row) for row in connection.execute(asked).mappings()]
+
+    def result(self, query_id: str, researcher: str) -> tuple[QueryRecord | None, ResultHead | None, list[bytes]]:
+        """Return a researcher's own query, its result's header, and the first of its frames: all in one go."""
+        record = self.query(query_id, researcher)
+        head = None if record is None else self.result_head(query_id)
+        return record, head, [] if head is None else self.result_chunks(query_id, 0)
 
     def result_head(self, query_id: str) -> ResultHead | None:
         """Return a result's header."""
