@@ -152,7 +152,10 @@ def all_codes() -> tuple[ErrorCode, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
-    """What an error says: a catalogue code and texts that hold no data value."""
+    """What an error says: a catalogue code and texts that hold no data value.
+
+    ``rule`` is the stable name of the border check's rule that refused, such as ``person-output``.
+    """
 
     code: ErrorCode
     message: str
@@ -160,6 +163,7 @@ class ErrorInfo:
     position: Position | None = None
     node: str = ""
     query_id: str = ""
+    rule: str = ""
 
 
 class ArchipelError(Exception):
@@ -193,6 +197,11 @@ class ArchipelError(Exception):
     def query_id(self) -> str:
         """The query it ended; empty when there is none yet."""
         return self.info.query_id
+
+    @property
+    def rule(self) -> str:
+        """The border check's rule that refused; empty for every other error."""
+        return self.info.rule
 
     def __str__(self) -> str:
         info = self.info
@@ -255,16 +264,22 @@ def error(
     position: Position | None = None,
     node: str = "",
     query_id: str = "",
+    rule: str = "",
 ) -> ArchipelError:
     """Return a new error; the catalogue's hint is used when none is given.
 
     >>> str(error(SQL_UNKNOWN_TABLE, "There is no table 'stay'.", hint="Did you mean 'stays'?"))
     "There is no table 'stay'. Hint: Did you mean 'stays'?"
     """
-    return raised(ErrorInfo(code, message, code.hint if hint is None else hint, position, node, query_id))
+    return raised(ErrorInfo(code, message, code.hint if hint is None else hint, position, node, query_id, rule))
 
 
 def with_context(cause: ArchipelError, *, node: str = "", query_id: str = "") -> ArchipelError:
     """Return the same error with the node and query filled in where they were empty."""
     info = cause.info
     return raised(replace(info, node=info.node or node, query_id=info.query_id or query_id))
+
+
+def without_position(cause: ArchipelError) -> ArchipelError:
+    """Return the same error without a place in the SQL: for SQL that the reader did not write."""
+    return raised(replace(cause.info, position=None))

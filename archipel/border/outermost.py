@@ -1,0 +1,207 @@
+"""The statement's outermost SELECT: what may leave, and the rewriting that holds the threshold inside the SQL."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from archipel import schema
+from archipel.border import parsing, refusal, syntax
+from archipel.border.analysis import Analysis
+from archipel.border.block import Block
+from archipel.border.decision import Release
+from archipel.border.persons import contributions, fewest_persons
+from archipel.border.refusal import refused
+from archipel.border.relations import BaseColumn
+
+RULE_ROWS = "tables that are not protected: rows may leave"
+RULE_OPEN_AGGREGATE = "tables that are not protected: aggregates may leave"
+RULE_THRESHOLD = "protected tables: aggregates of groups with enough persons may leave"
+
+_OVER_GROUPS = (("having", "HAVING"), ("order", "ORDER BY"), ("limit", "LIMIT"), ("offset", "OFFSET"))
+_CHOICES = (("distinct", "DISTINCT"), ("qualify", "QUALIFY"))
+
+
+def open_release(tree: exp.Expr, analysis: Analysis, used: list[schema.Table], names: list[str]) -> Release:
+    """Return the release of a statement over tables that are not protected."""
+    form = min((table.policy.coordinator_form for table in used), default=schema.Form.ROWS)
+    if form is schema.Form.AGGREGATE:
+        _aggregating(tree, analysis)
+        rule = RULE_OPEN_AGGREGATE
+    else:
+        analysis.relation(tree, None, {})
+        rule = RULE_ROWS
+    _restore_names(tree, names)
+    return Release(
+        sql=parsing.render(tree),
+        form=form,
+        protected=False,
+        min_persons=0,
+        tables=tuple(sorted(table.name for table in used)),
+        columns=_read_columns(analysis, []),
+        rule=rule,
+        withheld_column=None,
+        persons_column=None,
+        tell_withheld_count=False,
+    )
+
+
+def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema.Table]) -> Release:
+    """Return the release of a statement that names protected tables."""
+    select, block, conditions = _aggregating(tree, analysis)
+    if not block.carriers:
+        raise refused(refusal.NO_PERSONS, select)
+    persons = f"{analysis.prefix}persons"
+    withheld = f"{analysis.prefix}withheld"
+    fewest = fewest_persons(block.distinct_carriers(), conditions, analysis.min_persons)
+    statement = _with_threshold(select, fewest, persons, withheld, analysis.prefix)
+    return Release(
+        sql=parsing.render(statement),
+        form=schema.Form.AGGREGATE,
+        protected=True,
+        min_persons=analysis.min_persons,
+        tables=tuple(sorted(table.name for table in analysis.tables.values())),
+        columns=_read_columns(analysis, protected),
+        rule=RULE_THRESHOLD,
+        withheld_column=withheld,
+        persons_column=persons,
+        tell_withheld_count=all(table.policy.tell_withheld_count for table in protected),
+    )
+
+
+def _aggregating(tree: exp.Expr, analysis: Analysis) -> tuple[exp.Select, Block, list[exp.Expr]]:
+    """Judge the outermost SELECT; return it, its block, and the conditions of its aggregates' contributors."""
+    if isinstance(tree, exp.SetOperation):
+        raise refused(refusal.TOP_SET_OPERATION, tree)
+    if not isinstance(tree, exp.Select):
+        raise refused(refusal.ROW_LEVEL, tree)
+    block, _ = analysis.open(tree, None, {})
+    block.outermost = True
+    expressions = analysis.expressions
+    for projection in tree.expressions:
+        value = syntax.unwrapped(projection.unalias())
+        if expressions.person(value, block) is not None:
+            raise refused(refusal.PERSON_OUTPUT, value, projection.unalias().name)
+    group = tree.args.get("group")
+    aggregates = [unit for projection in tree.expressions for unit in syntax.aggregates_in(projection)]
+    if group is None and not aggregates:
+        raise refused(refusal.ROW_LEVEL, tree)
+    for clause, words in (*_OVER_GROUPS, *_CHOICES):
+        if tree.args.get(clause):
+            raise refused(refusal.TOP_CLAUSE, tree.args[clause], words)
+    keys = _group_keys(group, block, analysis)
+    conditions: list[exp.Expr] = []
+    for projection in tree.expressions:
+        value = syntax.unwrapped(projection.unalias())
+        inner = syntax.aggregates_in(value)
+        windowed = any(isinstance(node, exp.Window) for node in syntax.own_nodes(value))
+        if not inner and not windowed:
+            expressions.columns(value, block)
+        if value in keys or _is_constant(value):
+            continue
+        if any(unit is value for unit in inner):
+            expressions.aggregate(value, block)
+            conditions += contributions(value)
+        elif windowed:
+            raise refused(refusal.TOP_CLAUSE, value, "A window")
+        elif not isinstance(value, exp.Grouping | exp.GroupingId):
+            raise refused(refusal.OUTPUT_EXPRESSION, value, projection.alias_or_name)
+    return tree, block, conditions
+
+
+def _group_keys(group: exp.Expr | None, block: Block, analysis: Analysis) -> list[exp.Expr]:
+    if group is None:
+        return []
+    if group.args.get("all"):
+        raise refused(refusal.CONSTRUCT, group, "GROUP BY ALL in the outermost SELECT")
+    keys = [syntax.unwrapped(key) for key in syntax.grouping_keys(group)]
+    for key in keys:
+        if analysis.expressions.person(key, block) is not None:
+            raise refused(refusal.PERSON_GROUP_KEY, key, key.name)
+        columns = analysis.expressions.columns(key, block)
+        refused_column = next((c for c in sorted(columns, key=_spelled) if not c.groupable), None)
+        if refused_column is not None:
+            raise refused(refusal.MEASURE_GROUP_KEY, key, f"'{_spelled(refused_column)}'")
+    return keys
+
+
+def _spelled(column: BaseColumn) -> str:
+    return f"{column.table}.{column.column}"
+
+
+def _is_constant(value: exp.Expr) -> bool:
+    if isinstance(value, exp.Literal | exp.Boolean | exp.Null):
+        return True
+    if isinstance(value, exp.Neg | exp.Cast | exp.TryCast | exp.Paren):
+        return _is_constant(value.this)
+    return False
+
+
+def _with_threshold(select: exp.Select, fewest: exp.Expr, persons: str, withheld: str, prefix: str) -> exp.Select:
+    """Return the statement whose rows are the released groups, each with the number of those withheld.
+
+    The groups are computed once. The outer join keeps one row, with NULL persons, when no group is released.
+    """
+    outputs = [projection.alias_or_name for projection in select.expressions]
+    if len({name.lower() for name in outputs}) < len(outputs):
+        raise refused(refusal.CONSTRUCT, select, "two outputs of one name")
+    groups, counted, released = f"{prefix}groups", f"{prefix}counted", f"{prefix}released"
+    clause = select.args.get("with_")
+    select.set("with_", None)
+    select.append("expressions", exp.alias_(fewest, persons, quoted=True))
+    small = exp.column(persons, groups, quoted=True).is_(exp.null())
+    number = exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=small))
+    names = [persons, *outputs]
+    count_select = exp.Select(expressions=[exp.alias_(number, withheld, quoted=True)], from_=_from(groups))
+    rows_select = exp.Select(
+        expressions=[exp.alias_(exp.column(name, groups, quoted=True), name, quoted=True) for name in names],
+        from_=_from(groups),
+        where=exp.Where(this=small.copy().not_()),
+    )
+    columns = [exp.column(withheld, counted, quoted=True)]
+    columns += [exp.column(name, released, quoted=True) for name in names]
+    ctes = list(clause.expressions) if clause is not None else []
+    ctes.append(
+        exp.CTE(this=select, alias=exp.TableAlias(this=exp.to_identifier(groups, quoted=True)), materialized=True)
+    )
+    return exp.Select(
+        with_=exp.With(expressions=ctes, recursive=clause.args.get("recursive") if clause is not None else None),
+        expressions=[exp.alias_(column, column.name, quoted=True) for column in columns],
+        from_=exp.From(this=_derived(count_select, counted)),
+        joins=[exp.Join(this=_derived(rows_select, released), side="LEFT", on=exp.true())],
+    )
+
+
+def _from(name: str) -> exp.From:
+    identifier = exp.to_identifier(name, quoted=True)
+    return exp.From(this=exp.Table(this=identifier, alias=exp.TableAlias(this=identifier.copy())))
+
+
+def _derived(select: exp.Select, name: str) -> exp.Subquery:
+    return exp.Subquery(this=select, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True)))
+
+
+def _read_columns(analysis: Analysis, protected: list[schema.Table]) -> tuple[str, ...]:
+    """Return every column that the statement reads; the threshold reads the person columns."""
+    read = {f"{table}.{column}" for table, column in analysis.touched}
+    for table in protected:
+        column = table.column(table.person_column or "")
+        if column is not None and table.name.lower() in analysis.tables:
+            read.add(f"{table.name}.{column.name}")
+    return tuple(sorted(read))
+
+
+def _restore_names(tree: exp.Expr, names: list[str]) -> None:
+    """Give the outputs the spelling that they had, or that the catalogue has for a star's columns."""
+    first = tree
+    while isinstance(first, exp.SetOperation | exp.Subquery):
+        first = first.this
+    if not isinstance(first, exp.Select):
+        return
+    for number, projection in enumerate(list(first.expressions)):
+        if not isinstance(projection, exp.Alias):
+            continue
+        value = projection.this
+        given = names[number] if len(names) == len(first.expressions) else ""
+        spelled = given or (value.name if isinstance(value, exp.Column) else "")
+        if spelled.lower() == projection.alias.lower() and spelled != "*":
+            projection.set("alias", exp.to_identifier(spelled, quoted=True))

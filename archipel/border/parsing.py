@@ -1,0 +1,208 @@
+"""From text to a tree of known syntax, and from the checked tree back to text.
+
+Sizes are bounded before the parser sees the text: its compiled code crashes on deep nesting instead of raising. The
+rendered text is read again as a last wall: every word that calls a function must be a known name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import re
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, TokenError, UnsupportedError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from archipel import aggregates, functions
+from archipel.border import refusal, vocabulary
+from archipel.border.refusal import refused
+
+DIALECT = "duckdb"
+
+MAX_CHARACTERS = 1_000_000
+MAX_TOKENS = 100_000
+# The parser takes about 13 Python frames a level, of 1000; people write about 10 levels.
+MAX_NESTING = 50
+MAX_PREFIXES = 40
+# Subscripts in a row cost the parser quadratic time.
+MAX_SUBSCRIPTS = 50
+
+# sqlglot's warnings quote the SQL, literals included: they belong in no log.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+
+_WORDS_ONLY = re.compile(r"[A-Za-z][A-Za-z_ ]*")
+
+_QUERY_STARTS = frozenset(
+    (TokenType.SELECT, TokenType.WITH, TokenType.FROM, TokenType.L_PAREN, TokenType.VALUES, TokenType.TABLE)
+)
+
+
+def parse(sql: str) -> exp.Expr:
+    """Return the tree of one query whose every node is known syntax.
+
+    Raises:
+        ArchipelError: SQL_TOO_LARGE, SQL_SYNTAX, SQL_NOT_A_QUERY, SQL_UNSUPPORTED, SQL_UNKNOWN_FUNCTION, SQL_PARAMETER.
+    """
+    if len(sql) > MAX_CHARACTERS:
+        raise refused(refusal.TOO_LARGE)
+    try:
+        tokens = sqlglot.tokenize(sql, read=DIALECT)
+    except (TokenError, ValueError):
+        raise refused(refusal.SYNTAX) from None
+    bound_size(tokens)
+    if not tokens or tokens[0].token_type not in _QUERY_STARTS:
+        raise refused(refusal.NOT_A_QUERY if tokens else refusal.SYNTAX)
+    try:
+        statements = sqlglot.Dialect.get_or_raise(DIALECT).parser().parse(tokens, sql)
+    except ParseError:
+        raise refused(refusal.SYNTAX) from None
+    except SqlglotError:
+        raise refused(refusal.SYNTAX) from None
+    except RecursionError:
+        raise refused(refusal.TOO_LARGE) from None
+    found = [statement for statement in statements if statement is not None]
+    if len(found) != 1 or not isinstance(found[0], exp.Query | exp.Values):
+        raise refused(refusal.NOT_A_QUERY)
+    tree: exp.Expr = found[0]
+    check_syntax(tree)
+    return tree
+
+
+def bound_size(tokens: list[Token]) -> None:
+    """Refuse what is too long or nests too deeply to be parsed and walked safely."""
+    if len(tokens) > MAX_TOKENS:
+        raise refused(refusal.TOO_LARGE)
+    depth = prefixes = subscripts = 0
+    previous = None
+    for token in tokens:
+        kind = token.token_type
+        if kind in vocabulary.OPENING:
+            depth += 1
+            if kind is TokenType.L_BRACKET and previous is TokenType.R_BRACKET:
+                subscripts += 1
+        elif kind in vocabulary.CLOSING:
+            depth -= 1
+        prefixes = 0 if kind in vocabulary.OPERANDS else prefixes + 1
+        if depth > MAX_NESTING or prefixes > MAX_PREFIXES + 2 * MAX_NESTING or subscripts > MAX_SUBSCRIPTS:
+            raise refused(refusal.TOO_LARGE)
+        previous = kind
+
+
+def check_syntax(tree: exp.Expr) -> None:
+    """Refuse every node that is not on the allow-list, and every part of a node that is not."""
+    for node in tree.walk():
+        kind = type(node)
+        if kind not in vocabulary.ALLOWED:
+            raise _unknown(node)
+        parts = vocabulary.STRUCTURE.get(kind)
+        if parts is not None:
+            for name, value in node.args.items():
+                if value and name not in parts:
+                    raise refused(refusal.CONSTRUCT, node, f"{_words(node)} {name.rstrip('_')}")
+        _check_node(node)
+
+
+def _check_node(node: exp.Expr) -> None:
+    if isinstance(node, exp.Anonymous):
+        check_function(node, node.name)
+    elif isinstance(node, exp.DataType):
+        if node.this not in vocabulary.TYPES:
+            raise refused(refusal.TYPE, node, _short(node.sql(DIALECT)))
+    elif isinstance(node, exp.Join):
+        if str(node.args.get("kind") or "").upper() not in ("", "INNER", "OUTER", "CROSS", "SEMI", "ANTI"):
+            raise refused(refusal.CONSTRUCT, node, f"{node.args['kind']} JOIN")
+    elif isinstance(node, exp.Identifier):
+        if not isinstance(node.this, str) or "\x00" in node.this:
+            raise refused(refusal.SYNTAX)
+    elif isinstance(node, exp.Table):
+        if not isinstance(node.this, exp.Identifier):
+            raise refused(refusal.CONSTRUCT, node, "table function")
+        if node.args.get("db") or node.args.get("catalog"):
+            raise refused(refusal.QUALIFIED_TABLE, node, _short(node.name))
+    elif isinstance(node, exp.Var):
+        if not _WORDS_ONLY.fullmatch(node.name):
+            raise refused(refusal.CONSTRUCT, node, "in this form")
+    elif isinstance(node, exp.Literal) and (not isinstance(node.this, str) or "\x00" in node.this):
+        raise refused(refusal.SYNTAX)
+
+
+def check_function(node: exp.Expr, name: str) -> None:
+    """Refuse a function that is called by name and is in no registry."""
+    folded = name.lower()
+    if not (functions.is_scalar(folded) or functions.is_window(folded) or folded in aggregates.REGISTRY):
+        raise refused(refusal.FUNCTION, node, _short(name))
+    least = functions.LEAST_ARGUMENTS.get(folded, 0)
+    if len(node.expressions) < least:
+        raise refused(refusal.FUNCTION, node, f"{_short(name)} with fewer than {least} arguments")
+
+
+def _unknown(node: exp.Expr) -> Exception:
+    if isinstance(node, exp.Placeholder | exp.Parameter):
+        return refused(refusal.PARAMETER, node)
+    if isinstance(node, exp.Func):
+        return refused(refusal.FUNCTION, node, _short(_called(node)))
+    return refused(refusal.CONSTRUCT, node, _words(node))
+
+
+def _called(node: exp.Func) -> str:
+    with contextlib.suppress(SqlglotError, RecursionError):
+        text = node.sql(DIALECT).partition("(")[0].lower()
+        if text.isidentifier():
+            return text
+    return type(node).__name__
+
+
+def _words(node: exp.Expr) -> str:
+    return type(node).__name__
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 64 else name[:61] + "..."
+
+
+def render(tree: exp.Expr) -> str:
+    """Return the tree as DuckDB's SQL, every identifier quoted, without comments, after reading it once more.
+
+    Raises:
+        ArchipelError: SQL_UNSUPPORTED or SQL_UNKNOWN_FUNCTION when the text would hold what the tree did not show.
+    """
+    try:
+        sql = tree.sql(dialect=DIALECT, identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError:
+        raise refused(refusal.CONSTRUCT, None, "in this form") from None
+    except RecursionError:
+        raise refused(refusal.TOO_LARGE) from None
+    _check_calls(sqlglot.tokenize(sql, read=DIALECT))
+    return sql
+
+
+def text_of(tree: exp.Expr) -> str:
+    """Return the SQL that a tree stands for, unchecked."""
+    try:
+        return tree.sql(dialect=DIALECT, identify=True, comments=False)
+    except SqlglotError:
+        raise refused(refusal.CONSTRUCT, None, "in this form") from None
+    except RecursionError:
+        raise refused(refusal.TOO_LARGE) from None
+
+
+def _check_calls(tokens: list[Token]) -> None:
+    for word, following in itertools.pairwise(tokens):
+        if word.token_type is TokenType.SEMICOLON:
+            raise refused(refusal.NOT_A_QUERY)
+        if following.token_type is not TokenType.L_PAREN or word.token_type is TokenType.IDENTIFIER:
+            continue
+        name = word.text.lower()
+        if not name.isidentifier():
+            continue
+        if not (
+            name in vocabulary.GRAMMAR_WORDS
+            or functions.is_scalar(name)
+            or functions.is_window(name)
+            or name in aggregates.REGISTRY
+            or name in vocabulary.AGGREGATE_SPELLINGS
+        ):
+            raise refused(refusal.FUNCTION, None, _short(name))

@@ -1,0 +1,219 @@
+"""Why the border check refuses: a fixed list of rules, each with its text, its code and the nearest legal question.
+
+A text names tables, columns and functions of the catalogue or of the researcher's own SQL; it never holds a value, a
+literal or a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from archipel import errors
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One reason to refuse. ``text`` may have the place ``{name}`` for a name."""
+
+    name: str
+    code: errors.ErrorCode
+    text: str
+    hint: str = ""
+
+
+_RULES: dict[str, Rule] = {}
+
+
+def _rule(name: str, code: errors.ErrorCode, text: str, hint: str = "") -> Rule:
+    rule = Rule(name, code, text, hint)
+    _RULES[name] = rule
+    return rule
+
+
+_BORDER = errors.BORDER_REFUSED
+_POLICY = errors.POLICY_REFUSED
+
+# The language
+SYNTAX = _rule("syntax", errors.SQL_SYNTAX, "The SQL cannot be parsed.")
+NOT_A_QUERY = _rule(
+    "not-a-query",
+    errors.SQL_NOT_A_QUERY,
+    "Only one SELECT statement (WITH and set operations included) may be sent.",
+)
+TOO_LARGE = _rule(
+    "too-large",
+    errors.SQL_TOO_LARGE,
+    "The SQL is longer or more deeply nested than can be checked.",
+    "Write it flatter, or send long lists of values as a table.",
+)
+CONSTRUCT = _rule(
+    "construct", errors.SQL_UNSUPPORTED, "The construct {name} is not among those that may run at a node."
+)
+FUNCTION = _rule(
+    "function",
+    errors.SQL_UNKNOWN_FUNCTION,
+    "The function {name} is not among those that may run at a node.",
+    "The list of functions is in the documentation of the border check.",
+)
+TYPE = _rule("type", errors.SQL_UNSUPPORTED, "A cast to the type {name} is not supported.")
+PARAMETER = _rule("parameter", errors.SQL_PARAMETER, "The SQL holds a parameter that was not given a value.")
+UNKNOWN_TABLE = _rule("unknown-table", errors.SQL_UNKNOWN_TABLE, "There is no table {name} at this node.")
+QUALIFIED_TABLE = _rule(
+    "qualified-table",
+    errors.SQL_UNKNOWN_TABLE,
+    "The table {name} is named with a schema or catalogue; tables have plain names here.",
+)
+UNKNOWN_COLUMN = _rule("unknown-column", errors.SQL_UNKNOWN_COLUMN, "There is no column {name} in the tables named.")
+AMBIGUOUS_COLUMN = _rule(
+    "ambiguous-column",
+    errors.SQL_AMBIGUOUS_COLUMN,
+    "The column {name} is in more than one of the tables named.",
+    errors.SQL_AMBIGUOUS_COLUMN.hint,
+)
+
+# Permit and policy
+PERMIT_TABLE = _rule(
+    "permit-table", errors.PERMIT_SCOPE, "The permit does not name the table {name}.", errors.PERMIT_SCOPE.hint
+)
+PERMIT_COLUMN = _rule(
+    "permit-column", errors.PERMIT_SCOPE, "The permit does not name the column {name}.", errors.PERMIT_SCOPE.hint
+)
+HIDDEN_COLUMN = _rule("hidden-column", _POLICY, "The holder does not let the column {name} be used.")
+NOTHING_LEAVES = _rule("form-none", _POLICY, "The holder lets nothing out of the table {name}.")
+NO_PERSON_COLUMN = _rule(
+    "no-person-column", _POLICY, "The table {name} is protected but names no person column, so nothing leaves it."
+)
+
+# The shape of what leaves
+ROW_LEVEL = _rule(
+    "row-level-output",
+    _BORDER,
+    "Single rows of a protected table do not leave the node.",
+    "Aggregate: SELECT a group, count(*) ... GROUP BY the group.",
+)
+TOP_CLAUSE = _rule(
+    "clause-over-groups",
+    _BORDER,
+    "{name} may not be decided at the node over groups that were not released.",
+    "The coordinator applies HAVING, ORDER BY, LIMIT, DISTINCT and windows to what was released.",
+)
+TOP_SET_OPERATION = _rule(
+    "set-operation-output", _BORDER, "A set operation over protected tables does not leave as one statement."
+)
+OUTPUT_EXPRESSION = _rule(
+    "output-expression",
+    _BORDER,
+    "The output {name} is neither a group key nor one aggregate nor a constant.",
+    "Give every aggregate a column of its own; compute with them afterwards.",
+)
+VALUE_AGGREGATE = _rule(
+    "value-aggregate",
+    _BORDER,
+    "The aggregate {name} shows single values of persons.",
+    "Use count, sum, avg, stddev, or counts by band of the value.",
+)
+DISTINCT_AGGREGATE = _rule(
+    "distinct-aggregate",
+    _BORDER,
+    "DISTINCT in the aggregate {name} is not released; only count(DISTINCT ...) is.",
+)
+MEASURE_GROUP_KEY = _rule(
+    "measure-group-key",
+    _BORDER,
+    "The column {name} may be counted and summed but not grouped by.",
+    "Group by a column that the holder marks as group or public.",
+)
+NO_PERSONS = _rule(
+    "no-persons",
+    _BORDER,
+    "A protected table is named, but the rows that are aggregated belong to no person of it.",
+    "Name the protected table in the FROM clause of the aggregating SELECT.",
+)
+
+# Persons
+PERSON_OUTPUT = _rule(
+    "person-output",
+    _BORDER,
+    "The column {name} identifies persons and never leaves the node.",
+    "Count persons with count(DISTINCT {name}).",
+)
+PERSON_GROUP_KEY = _rule(
+    "person-group-key",
+    _BORDER,
+    "Groups by {name} are single persons.",
+    "Group by an age band, a region or another property that many persons share.",
+)
+PERSON_EXPRESSION = _rule(
+    "person-expression",
+    _BORDER,
+    "The column {name} identifies persons; nothing may be computed from it.",
+    "It may be joined with the same identifier of another table, grouped or partitioned by below the outermost SELECT, "
+    "and counted with count(DISTINCT {name}).",
+)
+PERSON_COMPARISON = _rule(
+    "person-comparison",
+    _BORDER,
+    "The column {name} identifies persons and may only be equated with the same identifier of another protected table.",
+)
+WINDOW_ACROSS_PERSONS = _rule(
+    "window-across-persons",
+    _BORDER,
+    "A window over several persons would copy one person's values to others.",
+    "Partition the window by the person column.",
+)
+VALUE_ACROSS_PERSONS = _rule(
+    "value-across-persons",
+    _BORDER,
+    "The aggregate {name} over several persons would copy one person's value to others.",
+    "Group by the person column in this subquery.",
+)
+SUBQUERY_ACROSS_PERSONS = _rule(
+    "subquery-across-persons",
+    _BORDER,
+    "A subquery over a protected table may only be EXISTS or IN that equates its person column with the outer row's.",
+    "Write WHERE EXISTS (SELECT 1 FROM other o WHERE o.person = t.person AND ...), or join.",
+)
+LIMIT_ACROSS_PERSONS = _rule(
+    "limit-below-border", _BORDER, "{name} in a subquery would choose among the rows of several persons."
+)
+SET_OPERATION_PERSONS = _rule(
+    "set-operation-persons",
+    _BORDER,
+    "The branches of this set operation do not carry the same persons in the same place.",
+    "Use UNION ALL over tables of the same persons, or name the person column first in every branch.",
+)
+DOMAIN_TYPES = _rule(
+    "person-types", _BORDER, "The person columns of the branches of this set operation differ in type."
+)
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Return every rule, in the order of its definition."""
+    return tuple(_RULES.values())
+
+
+def refused(rule: Rule, node: exp.Expr | None = None, name: str = "") -> errors.ArchipelError:
+    """Return the error of a rule, with the position that ``node`` carries from parsing, if it carries one."""
+    return errors.error(
+        rule.code,
+        rule.text.replace("{name}", name),
+        hint=rule.hint.replace("{name}", name) or rule.code.hint,
+        position=position_of(node),
+        rule=rule.name,
+    )
+
+
+def position_of(node: exp.Expr | None) -> errors.Position | None:
+    """Return where ``node`` begins in the SQL it was parsed from: the first place that it or a part of it carries."""
+    if node is None:
+        return None
+    for part in node.walk(bfs=False):
+        line, column = part.meta.get("line"), part.meta.get("col")
+        if line is None or column is None:
+            continue
+        # sqlglot notes the column of a token's last character.
+        width = part.meta.get("end", 0) - part.meta.get("start", 0)
+        return errors.Position(int(line), max(1, int(column) - width))
+    return None

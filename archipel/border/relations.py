@@ -1,0 +1,167 @@
+"""Rows below the border, and whose data they are: outputs, carriers, and what is known about them.
+
+A *carrier* of a row is the person (or the list of persons) of one protected table under it. A row's values depend on
+unprotected data and on the data of its carriers' persons, on nothing else: the check keeps this true through joins,
+derived tables, aggregation and set operations, and the threshold is counted on carriers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+
+@dataclass(frozen=True, slots=True)
+class BaseColumn:
+    """A column of a table of the catalogue. ``groupable`` tells whether the holder lets it be a group key."""
+
+    table: str
+    column: str
+    groupable: bool
+
+
+@dataclass(eq=False, slots=True)
+class Carrier:
+    """Whose data a row is, with respect to one protected table under it.
+
+    ``person`` is SQL over the block's row: the person, or a list of persons when ``listed``. ``marker`` is SQL that is
+    true where the carrier's table has a row here; it matters when an outer join made the carrier ``optional``.
+    """
+
+    domain: str
+    kind: str
+    person: exp.Expr
+    marker: exp.Expr
+    optional: bool = False
+    listed: bool = False
+
+
+OUTER = Carrier("", "", exp.null(), exp.true())
+"""Stands for the persons of the enclosing query's row, inside a correlated subquery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """That a column's value is a person identifier; of which carrier, where it is exactly one's."""
+
+    domain: str
+    carrier: Carrier | None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output column: its name, the base columns its value is computed from, and whether it is a person."""
+
+    name: str
+    columns: frozenset[BaseColumn]
+    person: Person | None = None
+
+
+Edges = set[tuple[Carrier, Carrier]]
+"""Pairs (by, what): in every row ``what`` is the same person as ``by``, or absent."""
+
+
+def reached(start: Iterable[Carrier], edges: Edges) -> set[Carrier]:
+    """Return all carriers that are determined by those in ``start``, themselves included."""
+    found = set(start)
+    queue = list(found)
+    while queue:
+        by = queue.pop()
+        for source, target in edges:
+            if source is by and target not in found:
+                found.add(target)
+                queue.append(target)
+    return found
+
+
+@dataclass(eq=False, slots=True)
+class Relation:
+    """What a query gives: its outputs and the carriers of its rows."""
+
+    node: exp.Expr
+    outputs: list[Output]
+    carriers: list[Carrier]
+    determined: Edges
+    branches: tuple[Relation, Relation] | None = None
+    """The two sides of a UNION ALL."""
+    pairs: dict[Carrier, tuple[Carrier | None, Carrier | None]] = field(default_factory=dict)
+    """For a UNION ALL: each carrier's counterparts in the branches."""
+
+    def bound(self) -> set[Carrier]:
+        """Return the carriers that are persons of the enclosing query's row."""
+        return reached([OUTER], self.determined) & set(self.carriers)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """The extra output columns by which an enclosing block sees a carrier."""
+
+    carrier: Carrier
+    person: str
+    marker: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cte:
+    """A common table expression that was analysed, under its unique name."""
+
+    name: str
+    relation: Relation
+    exposed: list[Exposed]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    carrier: Carrier | None
+    listed: bool
+    person: str
+    marker: str | None
+
+
+def expose(relation: Relation, prefix: str) -> list[Exposed]:
+    """Add the relation's carriers to the outputs of its SQL, in every branch, and return their names."""
+    exposed = []
+    wanted = []
+    for number, carrier in enumerate(relation.carriers):
+        marker = None if carrier.listed else f"{prefix}row_{number}"
+        exposed.append(Exposed(carrier, f"{prefix}person_{number}", marker))
+        wanted.append(_Wanted(carrier, carrier.listed, f"{prefix}person_{number}", marker))
+    _add(relation, wanted)
+    return exposed
+
+
+def _add(relation: Relation, wanted: list[_Wanted]) -> None:
+    if relation.branches is not None:
+        for side, branch in enumerate(relation.branches):
+            own = [
+                _Wanted(relation.pairs[w.carrier][side] if w.carrier else None, w.listed, w.person, w.marker)
+                for w in wanted
+            ]
+            _add(branch, own)
+        return
+    for want in wanted:
+        relation.node.append("expressions", _aliased(_person(want), want.person))
+        if want.marker is not None:
+            relation.node.append("expressions", _aliased(_marker(want.carrier), want.marker))
+
+
+def _person(want: _Wanted) -> exp.Expr:
+    carrier = want.carrier
+    if carrier is None:
+        return exp.null()
+    if want.listed and not carrier.listed:
+        alone = exp.Anonymous(this="LIST_VALUE", expressions=[carrier.person.copy()])
+        return exp.Case(ifs=[exp.If(this=carrier.marker.copy(), true=alone)]) if carrier.optional else alone
+    return carrier.person.copy()
+
+
+def _marker(carrier: Carrier | None) -> exp.Expr:
+    if carrier is None:
+        return exp.false()
+    return carrier.marker.copy() if carrier.optional else exp.true()
+
+
+def _aliased(value: exp.Expr, name: str) -> exp.Expr:
+    return exp.alias_(value, name, quoted=True, copy=False)
