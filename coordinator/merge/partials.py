@@ -66,10 +66,11 @@ def _unlike(shard: int, how: str) -> errors.ArchipelError:
 
 
 def with_shard(table: pa.Table, shard: int) -> pa.Table:
-    """Return the table with ``SHARD_COLUMN``: one run, whatever the number of rows; the engine reads it as INTEGER."""
-    ends = pa.array([table.num_rows] if table.num_rows else [], pa.int32())
-    values = pa.array([shard] if table.num_rows else [], pa.int32())
-    return table.append_column(SHARD_COLUMN, pa.RunEndEncodedArray.from_arrays(ends, values))
+    """Return the table with ``SHARD_COLUMN``.
+
+    A plain column: filters that the engine pushes into its scan have no kernel for run-end encoding.
+    """
+    return table.append_column(SHARD_COLUMN, pa.repeat(pa.scalar(shard, pa.int32()), table.num_rows))
 
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:
