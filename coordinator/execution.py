@@ -84,15 +84,13 @@ class Execution:
     async def close(self, drain_s: float) -> None:
         """Take no more queries, give those that run ``drain_s``, then end them as interrupted."""
         self.take_no_more()
-        ending = [asyncio.create_task(run.wait_ended()) for run in self._runs.values()]
-        if not ending:
-            return
-        log.info("waiting for %d queries to end", len(ending))
-        _, late = await asyncio.wait(ending, timeout=drain_s)
-        for run in list(self._runs.values()):
+        if self._runs:
+            log.info("waiting for %d queries to end", len(self._runs))
+            await asyncio.wait([asyncio.create_task(run.wait_ended()) for run in self._runs.values()], timeout=drain_s)
+        late = list(self._runs.values())
+        for run in late:
             run.handle(events.Interrupted())
-        if late:
-            await asyncio.wait(late)
+        await asyncio.gather(*(run.wait_ended() for run in late))
 
     async def _take(self, asked: Asked) -> QueryRun | QueryRecord:
         find = self._shared.store.find_request
@@ -100,18 +98,27 @@ class Execution:
         known = await asyncio.to_thread(find, permit.permit_id, asked.researcher, request.request_id)
         if known is not None:
             return known
-        if self._closing:
-            raise errors.error(errors.COORDINATOR_UNAVAILABLE, "The coordinator is ending and takes no more queries.")
+        self._refuse_if_closing()
         if self._admission.full:
             self._admission.take("")  # raises, before any work is done
         planned = await self._shared.planning.plan(request, permit)
+        self._refuse_if_closing()
         query_id = self._make_id()
         self._admission, turn = self._admission.take(query_id)
         run = QueryRun(self._shared, query_id, asked, planned, self._ended)
         self._runs[query_id] = run
         self._start(turn)
-        await asyncio.wrap_future(run.stored)
+        try:
+            await asyncio.wrap_future(run.stored)
+        except Exception as cause:  # noqa: BLE001 - whatever the database raises
+            run.handle(events.Broken())  # nobody could ever ask for it
+            log.error("query %s could not be stored: %s", query_id, type(cause).__name__)
+            raise errors.error(errors.INTERNAL, "The coordinator could not store the query.") from None
         return run
+
+    def _refuse_if_closing(self) -> None:
+        if self._closing:
+            raise errors.error(errors.COORDINATOR_UNAVAILABLE, "The coordinator is ending and takes no more queries.")
 
     def _taken(self, key: RequestKey, taking: asyncio.Task[QueryRun | QueryRecord]) -> None:
         failed = taking.cancelled() or taking.exception() is not None

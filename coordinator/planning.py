@@ -54,6 +54,9 @@ class ShadowLike(Protocol):
     def close(self) -> None: ...
 
 
+MOST_TYPES_KEPT = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A plan, as JSON too, with the Arrow schema of every stage's output and of the result.
@@ -90,6 +93,7 @@ class Planning:
         self._make_shadow = shadow
         self._timeout_s = timeout_s
         self._pool = ThreadPoolExecutor(PLANNING_THREADS, thread_name_prefix="planner")
+        self._known_types: frozenset[str] = frozenset()
         self._views: OrderedDict[frozenset[str], tuple[int, asyncio.Future[_View]]] = OrderedDict()
 
     def close(self) -> None:
@@ -113,14 +117,13 @@ class Planning:
         """
         state = self.state
         nodes = frozenset(permit.nodes) & (self._registry.known if among is None else among)
-        with telemetry.span("archipel.plan"):
-            view = await self._view(nodes)
-            catalog = Catalog(view.catalog.tables, nodes & state[1])
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    planned = await self._in_thread(self._make, request, catalog, permit, view.shadow, state)
-            except TimeoutError:
-                raise errors.error(errors.TIMEOUT, "Planning the query took too long.") from None
+        view = await self._view(nodes)
+        catalog = Catalog(view.catalog.tables, nodes & state[1])
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                planned = await self._in_thread(self._make, request, catalog, permit, view.shadow, state)
+        except TimeoutError:
+            raise errors.error(errors.TIMEOUT, "Planning the query took too long.") from None
         self._check_profiles(planned.plan.nodes())
         return planned
 
@@ -129,17 +132,21 @@ class Planning:
         return await self._in_thread(self._unusable, tables)
 
     def _unusable(self, tables: Sequence[Table]) -> dict[str, str]:
+        """Names were checked before: only types can be unknown to the engine, and most are those of other nodes too."""
         found: dict[str, str] = {}
-        parts = [tables]
+        parts = [[table for table in tables if not _types((table,)) <= self._known_types]]
         trials = 0
         while parts:
             part = parts.pop()
             trials += 1
+            if not part:
+                continue
             if trials > MOST_TRIALS:
                 reason = "too many tables of this node have types that the engine does not know"
                 found |= {table.name: reason for table in part}
             elif self._takes(part):
-                continue
+                if len(self._known_types) < MOST_TYPES_KEPT:
+                    self._known_types |= _types(part)
             elif len(part) == 1:
                 found[part[0].name] = "the engine does not know the type of one of its columns"
             else:
@@ -157,7 +164,13 @@ class Planning:
     def _make(
         self, request: Request, catalog: Catalog, permit: Permit, shadow: ShadowLike, state: tuple[int, frozenset[str]]
     ) -> Planned:
-        plan = self._planner(request, catalog, permit, shadow.describe)
+        with telemetry.span("archipel.plan") as span:
+            plan = self._planner(request, catalog, permit, shadow.describe)
+            # Only now: the planner has found that SQL and dialect are what they claim to be.
+            for key, value in telemetry.query_attributes(
+                request.sql, summary="SELECT", dialect=request.dialect
+            ).items():
+                span.set(key, value)
         schemas = {stage.stage_id: shadow.arrow_schema(stage.columns) for stage in plan.stages}
         text = json.dumps(plan.to_dict())
         return Planned(plan, schemas, shadow.arrow_schema(plan.columns), text, state)
@@ -194,6 +207,10 @@ class Planning:
     async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, work, *arguments)
+
+
+def _types(tables: Sequence[Table]) -> frozenset[str]:
+    return frozenset(column.type for table in tables for column in table.columns)
 
 
 def _failed(building: asyncio.Future[_View]) -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import contextvars
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -99,7 +99,7 @@ class QueryRun:
         """Where it stands now; how it ends may not be on disk yet."""
         return self._query.state
 
-    async def watch(self) -> AsyncIterator[query_pb2.QueryEvent]:
+    async def watch(self) -> AsyncGenerator[query_pb2.QueryEvent, None]:
         """Yield everything that happened and happens, until the end."""
         position = 0
         while True:

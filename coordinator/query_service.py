@@ -6,6 +6,7 @@ A researcher sees only their own queries; somebody else's are said not to exist.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -75,8 +76,9 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
         researcher = self._researcher(context)
         run = self._execution.run(request.query_id, researcher)
         if run is not None:
-            async for event in run.watch():
-                await context.write(query_pb2.WatchResponse(event=event))
+            async with contextlib.aclosing(run.watch()) as events:
+                async for event in events:
+                    await context.write(query_pb2.WatchResponse(event=event))
             return
         await self._remembered(request.query_id, researcher)
         for event in await asyncio.to_thread(self._store.events, request.query_id):
@@ -125,9 +127,10 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
         wanted = _like(request.like)
         answer = query_pb2.ListTablesResponse()
         for _, entry in sorted(self._registry.catalog.tables.items()):
-            if not wanted.fullmatch(entry.table.name):
+            table = entry.table
+            if not wanted.fullmatch(table.name):
                 continue
-            told = answer.tables.add(table=wire.table_to_wire(entry.table), nodes=entry.nodes)
+            told = answer.tables.add(table=wire.table_to_wire(table), nodes=entry.nodes)
             if entry.conflict is not None:
                 told.conflict.CopyFrom(wire.error_to_wire(entry.conflict))
         return answer
@@ -144,13 +147,8 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
         researcher = self._researcher(context)
         limit = min(request.limit or DEFAULT_LISTED, MOST_LISTED)
         answer = query_pb2.ListQueriesResponse()
-        left = LISTING_BYTES
-        for record in await asyncio.to_thread(self._store.queries, researcher, limit):
-            summary = _summary(replace(record, state=self._execution.state_of(record)))
-            left -= summary.ByteSize()
-            if left < 0:
-                break
-            answer.queries.append(summary)
+        for record in await asyncio.to_thread(self._store.queries, researcher, limit, LISTING_BYTES):
+            answer.queries.append(_summary(replace(record, state=self._execution.state_of(record))))
         return answer
 
     def _researcher(self, context: Any) -> str:

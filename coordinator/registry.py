@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from archipel import errors
+from archipel.schema import Table
 from archipel.v1 import gateway_pb2
 from coordinator import catalog
-from coordinator.catalog import Catalog
+from coordinator.catalog import Catalog, CatalogTable
 from coordinator.registration import Registration, read_hello
 from coordinator.store import Store, StoredRegistration
 
@@ -52,7 +53,10 @@ class Registry:
         self._sessions: dict[str, Session] = {}
         self._registrations: dict[str, Registration] = {}
         self._last_seen_ms: dict[str, int] = {}
-        self._catalog = catalog.build({}, ())
+        self._shards: dict[str, dict[str, Table]] = {}
+        """By lower-case table name: what each node registered."""
+        self._tables: dict[str, CatalogTable] | None = None
+        """The catalogue's tables; built when they are next needed."""
         self.version = 0
         """Changes whenever a registration does."""
         self.on_lost: Callable[[str], None] = lambda node: None
@@ -61,7 +65,9 @@ class Registry:
     @property
     def catalog(self) -> Catalog:
         """All tables that nodes ever registered."""
-        return Catalog(self._catalog.tables, self.attached)
+        if self._tables is None:
+            self._tables = {name: catalog.build_table(shards) for name, shards in self._shards.items()}
+        return Catalog(self._tables, self.attached)
 
     @property
     def attached(self) -> frozenset[str]:
@@ -98,18 +104,11 @@ class Registry:
             log.info("node '%s' attached anew: the earlier stream ends", node)
             earlier.replaced.set()
             self.on_lost(node)
-        before = self._registrations.get(node)
-        self._registrations[node] = session.registration
-        if before is None or (before.tables, before.profile) != (
-            session.registration.tables,
-            session.registration.profile,
-        ):
-            self._rebuild()
+        self._register(session.registration)
         self._sessions[node] = session
         self.seen(node)
         self._store.save_registration(StoredRegistration(node, session.registration.hello, self._last_seen_ms[node]))
-        conflicts = (self._catalog.find(table.name) for table in session.registration.tables)
-        return tuple(entry.conflict for entry in conflicts if entry is not None and entry.conflict is not None)
+        return self._conflicts(session.registration)
 
     def seen(self, node: str) -> None:
         """Note that a node was heard of now."""
@@ -134,14 +133,36 @@ class Registry:
                 continue  # the manifest names it no more
             try:
                 hello = gateway_pb2.Hello.FromString(stored.hello)
-                self._registrations[stored.node], _ = read_hello(hello, stored.node)
+                registration, _ = read_hello(hello, stored.node)
             except (errors.ArchipelError, ValueError):
                 log.warning("what node '%s' registered earlier is not readable any more", stored.node)
                 continue
+            self._register(registration)
             self._last_seen_ms[stored.node] = stored.last_seen_ms
-        self._rebuild()
 
-    def _rebuild(self) -> None:
-        registered = {node: r.tables for node, r in self._registrations.items()}
-        self._catalog = catalog.build(registered, ())
+    def _register(self, registration: Registration) -> None:
+        node = registration.node
+        before = self._registrations.get(node)
+        self._registrations[node] = registration
+        if before is not None and (before.tables, before.profile) == (registration.tables, registration.profile):
+            return
+        for table in before.tables if before is not None else ():
+            shards = self._shards[table.name.lower()]
+            del shards[node]
+            if not shards:
+                del self._shards[table.name.lower()]
+        for table in registration.tables:
+            self._shards.setdefault(table.name.lower(), {})[node] = table
+        self._tables = None
         self.version += 1
+
+    def _conflicts(self, registration: Registration) -> tuple[errors.ErrorInfo, ...]:
+        """Return how tables differ from one other node's: from one only, so that a hundred nodes can come at once."""
+        found = []
+        for table in registration.tables:
+            shards = self._shards[table.name.lower()]
+            other = min((node for node in shards if node != registration.node), default=None)
+            if other is not None:
+                pair = catalog.build_table({other: shards[other], registration.node: table})
+                found += [pair.conflict] if pair.conflict is not None else []
+        return tuple(found)

@@ -44,6 +44,7 @@ class Server:
         self._registry: Registry | None = None
         self._server: grpc.aio.Server | None = None
         self._expiry: asyncio.Task[None] | None = None
+        self._threads: tuple[Callable[[], None], ...] = ()
         self.port = 0
         """The port that is listened on."""
 
@@ -101,9 +102,7 @@ class Server:
         add_health(self._health, server)
         if config.reflection:
             _add_reflection(server)
-        self._exit.callback(pool.shutdown, wait=True, cancel_futures=True)
-        self._exit.callback(planning.close)
-        self._exit.callback(parts.merger.close)  # first: it ends what the pool's threads wait for
+        self._threads = (lambda: pool.shutdown(wait=True, cancel_futures=True), planning.close)
         self._execution, self._registry, self._server = execution, registry, server
         await server.start()
         await self._exit.enter_async_context(serve_health(config.health_listen, self._health))
@@ -125,7 +124,9 @@ class Server:
         if self._server is not None:
             await self._server.stop(STOP_GRACE_S)
         await self._exit.aclose()
-        self._parts.store.close()
+        # The merger first: it ends what the threads wait for.
+        for close in (self._parts.merger.close, *self._threads, self._parts.store.close):
+            await asyncio.to_thread(close)
 
     async def _delete_expired(self) -> None:
         while True:

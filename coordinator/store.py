@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import json_format
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
 from archipel import errors, wire
 from archipel.v1 import common_pb2, query_pb2
@@ -24,6 +24,9 @@ from coordinator.store_writer import Writer
 
 UNTOLD_EVENTS = 10_000
 """Gap in the numbering of events at a restart: a watcher may have seen events that did not reach the disk."""
+
+SUMMARY_BYTES = 512
+"""What a query takes in a listing besides its texts."""
 
 CHUNKS_AT_ONCE = 16
 """Chunks of a result read at a time: 4 MiB."""
@@ -223,17 +226,23 @@ class Store:
         columns = schema.queries.c
         return self._one_query(columns.query_id == query_id, columns.researcher == researcher)
 
-    def queries(self, researcher: str, limit: int) -> list[QueryRecord]:
-        """Return a researcher's queries, newest first, without their plans."""
+    def queries(self, researcher: str, limit: int, max_bytes: int) -> list[QueryRecord]:
+        """Return a researcher's queries, newest first, without plans; fewer where their texts exceed ``max_bytes``."""
         columns = schema.queries.c
         asked = (
-            select(schema.queries)
+            select(*(column for column in columns if column is not columns.plan), literal("").label("plan"))
             .where(columns.researcher == researcher)
             .order_by(columns.created_ms.desc(), columns.query_id)
             .limit(limit)
         )
-        with self._engine.connect() as connection:
-            return [_record(row) for row in connection.execute(asked).mappings()]
+        found: list[QueryRecord] = []
+        with self._engine.connect().execution_options(yield_per=100) as connection:
+            for row in connection.execute(asked).mappings():
+                max_bytes -= len(row["sql"].encode()) + len(row["error"].encode()) + SUMMARY_BYTES
+                if max_bytes < 0:
+                    break
+                found.append(_record(row))
+        return found
 
     def events(self, query_id: str) -> list[query_pb2.QueryEvent]:
         """Return a query's events in order."""

@@ -115,14 +115,14 @@ def test_another_researchers_query_does_not_exist(reopened: Open) -> None:
     add(store, "q1", researcher="alice")
     add(store, "q2", researcher="bob")
     assert store.query("q1", "bob") is None
-    assert [q.query_id for q in store.queries("bob", 10)] == ["q2"]
+    assert [q.query_id for q in store.queries("bob", 10, 1_000_000)] == ["q2"]
 
 
 def test_queries_are_listed_newest_first_up_to_the_limit(reopened: Open) -> None:
     store = reopened()
     for number in range(5):
         add(store, f"q{number}", created_ms=number)
-    assert [q.query_id for q in store.queries("alice", 3)] == ["q4", "q3", "q2"]
+    assert [q.query_id for q in store.queries("alice", 3, 1_000_000)] == ["q4", "q3", "q2"]
 
 
 def test_a_request_is_found_again_only_under_its_permit_and_researcher(reopened: Open) -> None:
