@@ -236,8 +236,8 @@ class Store:
             .limit(limit)
         )
         found: list[QueryRecord] = []
-        with self._engine.connect().execution_options(yield_per=100) as connection:
-            for row in connection.execute(asked).mappings():
+        with self._engine.connect().execution_options(yield_per=100) as connection, connection.execute(asked) as rows:
+            for row in rows.mappings():
                 max_bytes -= len(row["sql"].encode()) + len(row["error"].encode()) + SUMMARY_BYTES
                 if max_bytes < 0:
                     break

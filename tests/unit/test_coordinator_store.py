@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError
 
 from archipel import errors
+from coordinator import store_schema as schema
 from coordinator.events import State
 from coordinator.store import (
     CHUNKS_AT_ONCE,
@@ -25,15 +30,44 @@ from coordinator.store import (
 Open = Callable[[], Store]
 
 
-@pytest.fixture
-def reopened(tmp_path: Path) -> Iterator[Open]:
+POSTGRES_URL = "ARCHIPEL_TEST_POSTGRES_URL"
+"""Environment variable with the URL of an empty PostgreSQL database; without it those tests are skipped."""
+
+
+def postgres_url() -> str:
+    """Return the URL of the database of tests, emptied."""
+    url = os.environ.get(POSTGRES_URL)
+    if url is None:
+        pytest.skip(f"no PostgreSQL: set {POSTGRES_URL} to an empty database")
+    engine = create_engine(url)
+    schema.metadata.drop_all(engine)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def reopened(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens the same store anew, as a coordinator's next life does."""
+    yield from opens(postgres_url() if request.param == "postgresql" else sqlite_url(tmp_path))
+
+
+@pytest.fixture
+def reopened_file(tmp_path: Path) -> Iterator[Open]:
+    """The same for an SQLite file only."""
+    yield from opens(sqlite_url(tmp_path))
+
+
+def sqlite_url(directory: Path) -> str:
+    return f"sqlite:///{directory / 'coordinator.db'}"
+
+
+def opens(url: str) -> Iterator[Open]:
     opened: list[Store] = []
 
     def open_() -> Store:
         for store in opened:
             store.close()
-        opened.append(Store(f"sqlite:///{tmp_path / 'coordinator.db'}"))
+        opened.append(Store(url))
         return opened[-1]
 
     yield open_
@@ -146,7 +180,8 @@ def test_expired_rows_are_deleted_and_their_header_stays_to_say_so(reopened: Ope
     assert store.result_head("old") is not None
     assert chunks_of(store, "new") == [secret + b"new"]
     store.close()
-    assert secret + b"old" not in (tmp_path / "coordinator.db").read_bytes()
+    for path in tmp_path.iterdir():
+        assert secret + b"old" not in path.read_bytes(), path.name
 
 
 def test_one_bad_write_does_not_take_others_with_it(reopened: Open) -> None:
@@ -179,8 +214,8 @@ def test_what_a_node_registered_last_is_remembered(reopened: Open) -> None:
     assert reopened().registrations() == [StoredRegistration("a", b"second", 3)]
 
 
-def test_only_the_coordinators_user_may_read_the_store(reopened: Open, tmp_path: Path) -> None:
-    add(reopened(), "q1")
+def test_only_the_coordinators_user_may_read_the_store(reopened_file: Open, tmp_path: Path) -> None:
+    add(reopened_file(), "q1")
     for path in tmp_path.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
 
@@ -209,12 +244,28 @@ def test_a_file_that_is_no_database_is_a_configuration_error(tmp_path: Path) -> 
     assert problem.value.code == "CONFIG_INVALID"
 
 
-def test_a_store_of_another_version_is_not_touched(reopened: Open, tmp_path: Path) -> None:
-    import sqlite3
-
-    reopened().close()
+def test_a_store_of_another_version_is_not_touched(reopened_file: Open, tmp_path: Path) -> None:
+    reopened_file().close()
     with closing(sqlite3.connect(tmp_path / "coordinator.db")) as database:
         database.execute("UPDATE archipel_store SET version = 99")
         database.commit()
     with pytest.raises(errors.ProgrammingError, match="version 99"):
-        reopened()
+        reopened_file()
+
+
+def test_a_listing_ends_where_its_texts_become_too_long(reopened: Open) -> None:
+    store = reopened()
+    for number in range(5):
+        add(store, f"q{number}", created_ms=number)
+    assert [q.query_id for q in store.queries("alice", 10, 1_300)] == ["q4", "q3"]
+
+
+def test_writes_of_many_threads_are_all_kept_in_order(reopened: Open) -> None:
+    store = reopened()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: add(store, f"q{number}"), range(100)))
+    for sequence in range(3, 20):
+        store.add_event("q7", make_event(sequence, 1, State.RUNNING, "dispatched", node="a"))
+    store.end_query("q7", make_event(20, 1, State.CANCELLED, "cancelled")).result()
+    assert [told.sequence for told in store.events("q7")] == list(range(1, 21))
+    assert len(store.queries("alice", 1_000, 1_000_000)) == 100
