@@ -14,7 +14,7 @@ from types import TracebackType
 import duckdb
 import pyarrow as pa
 
-from archipel import errors
+from archipel import arrow_inputs, errors
 from archipel.frames import BATCH_ROWS
 
 _INTERRUPT_AGAIN_S = 0.05
@@ -115,7 +115,7 @@ class Engine:
         deadline = _Deadline(cursor, timeout_s)
         try:
             for name, table in inputs.items():
-                cursor.register(name, table)
+                arrow_inputs.register(cursor, name, table)
             with deadline:
                 yield cursor
         except (duckdb.Error, pa.ArrowException, OSError) as cause:

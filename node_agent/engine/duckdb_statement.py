@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from archipel import errors
+from archipel import arrow_inputs, errors
 from archipel.frames import BATCH_ROWS
 from node_agent.engine import guard
 
@@ -105,7 +105,7 @@ class DuckDBStatement:
         try:
             guard.check(self._cursor, self._sql, self._known)
             for name, table in self._inputs.items():
-                self._cursor.register(name, table)
+                arrow_inputs.register(self._cursor, name, table)
             reader = self._cursor.execute(self._sql).to_arrow_reader(BATCH_ROWS)
         except _ENGINE_ERRORS as cause:
             raise self._translated(cause) from None

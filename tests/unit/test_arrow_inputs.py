@@ -1,0 +1,44 @@
+"""Arrow tables read by DuckDB statements: comparisons mean what they mean on DuckDB's own tables."""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from archipel import arrow_inputs
+
+CONDITIONS = (
+    "x > 3",
+    "x >= 'nan'",
+    "x <= 'nan'",
+    "x > 'inf'",
+    "x BETWEEN 3 AND 'nan'",
+    "x <> 'nan'",
+    "x IN (5, 'nan')",
+    "x = 0",
+    "x > 3 AND s IS NOT NULL",
+    "EXISTS (SELECT 1 FROM own o WHERE o.s = 'b' AND t.x >= o.x)",
+)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_conditions_on_doubles_keep_the_rows_that_they_keep_of_an_own_table(condition: str) -> None:
+    table = pa.table(
+        {"x": [1.0, 5.0, float("nan"), None, -0.0, float("inf")], "s": ["a", "b", "c", None, "é", ""]},
+        schema=pa.schema([("x", pa.float64()), ("s", pa.string())]),
+    )
+    with duckdb.connect() as database:
+        arrow_inputs.register(database, "t", table)
+        database.execute("CREATE TABLE own AS FROM t")
+        given = database.execute("SELECT x, s FROM t WHERE " + condition).fetchall()  # noqa: S608
+        own = database.execute("SELECT x, s FROM own AS t WHERE " + condition).fetchall()  # noqa: S608
+    assert repr(given) == repr(own)
+
+
+def test_a_run_end_encoded_column_can_be_filtered() -> None:
+    table = pa.table({"shard": pc.run_end_encode(pa.array([0, 0, 1], pa.int32())), "x": [1, 2, 3]})
+    with duckdb.connect() as database:
+        arrow_inputs.register(database, "t", table)
+        assert database.execute("SELECT x FROM t WHERE shard = 0 AND x > 1").fetchall() == [(2,)]
