@@ -148,8 +148,9 @@ class DuckDBEngine:
             approximate_bytes=rounded(size) if rules.protected else size,
             content_digest=_digest(relation) if replicated and not rules.protected else "",
         )
-        node = duckdb.ConstantExpression(self._node).alias(schema.NODE_COLUMN)
-        relation.project(duckdb.StarExpression(), node).create_view(table.name)
+        # From text, since duckdb.ConstantExpression would make DuckDB import pandas (50 MB).
+        node = exp.alias_(exp.Literal.string(self._node), schema.NODE_COLUMN, quoted=True)
+        relation.project(", ".join(part.sql("duckdb") for part in (exp.Star(), node))).create_view(table.name)
         self._registered[table.name.lower()] = _Registered(registered, files)
 
     def _lock(self) -> None:
