@@ -52,6 +52,11 @@ class Analysis:
 
     def __post_init__(self) -> None:
         self._tables_named |= {*self.context.tables, *self.context.inputs}
+        # An alias that is also a column could be read as that column's field: s.x as x of a struct s.
+        for columns in self.context.inputs.values():
+            self._aliases |= {column.name.lower() for column in columns}
+        for table in self.context.tables.values():
+            self._aliases |= {column.name.lower() for column in table.columns}
         self.expressions = Expressions(self.context, self.touched, self.relation)
 
     @property
@@ -120,7 +125,7 @@ class Analysis:
             self._no_choice_among_rows(node)
         aggregates = syntax.aggregates_of(node)
         group = node.args.get("group")
-        if group is not None or aggregates:
+        if group is not None or aggregates or node.args.get("having") is not None:
             self._group(node, block, group, aggregates)
         outputs = [self._output(projection, block) for projection in node.expressions]
         for clause in ("having", "qualify"):
@@ -389,6 +394,12 @@ class Analysis:
                 persons.add(person.carrier)
         if not block.covered_by(persons):
             raise refused(refusal.LIMIT_ACROSS_PERSONS, node, "DISTINCT ON without the person column")
+        order = node.args.get("order")
+        for item in list(order.expressions) if order is not None else ():
+            if self.expressions.person(item.this, block) is not None:
+                item.pop()  # the order of persons decides nothing among the rows of one
+        if order is not None and not order.expressions:
+            node.set("order", None)
         return self._select(node, block, inner)
 
     # Set operations

@@ -59,6 +59,8 @@ def _check(tree: exp.Expr, context: BorderContext) -> Release:
 def _decide(tree: exp.Expr, context: BorderContext) -> Release:
     while isinstance(tree, exp.Subquery) and tree.alias == "":
         tree = tree.this.pop()
+    if context.inputs.keys() & context.tables.keys():
+        raise refused(refusal.INPUT_NAME)
     used = _tables(tree, context)
     for table in used:
         _may_be_used(table, tree, context)

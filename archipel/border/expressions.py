@@ -115,6 +115,10 @@ class Expressions:
             if output.person is not None:
                 raise refused(refusal.PERSON_EXPRESSION, node, node.name)
             return output.columns
+        if type(node) not in vocabulary.ALLOWED:
+            raise refused(refusal.CONSTRUCT, node, type(node).__name__)
+        if isinstance(node, exp.Star):
+            raise refused(refusal.CONSTRUCT, node, "a star that stands for no usable column")
         if isinstance(node, exp.And | exp.Or):
             # Long chains are walked flat.
             return self._union((part for part in node.flatten()), block)
@@ -171,11 +175,12 @@ class Expressions:
 
     def _scalar_subquery(self, node: exp.Expr, block: Block) -> Columns:
         relation = self._relation(node, block, block.ctes)
-        if relation.carriers:
+        if not set(relation.carriers) <= relation.bound():
             raise refused(refusal.SUBQUERY_ACROSS_PERSONS, node)
-        if any(output.person is not None for output in relation.outputs):
-            raise refused(refusal.PERSON_EXPRESSION, node)
-        return _read(relation)
+        for output in relation.outputs:
+            if output.person is not None:
+                raise refused(refusal.PERSON_EXPRESSION, node, output.name)
+        return _read(relation) | self._inside(node)
 
     def _exists(self, node: exp.Exists, block: Block) -> Columns:
         relation = self._relation(node.this, block, block.ctes)

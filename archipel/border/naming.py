@@ -12,9 +12,9 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
 
 from archipel import errors, schema
-from archipel.border import refusal
+from archipel.border import refusal, syntax
 from archipel.border.decision import BorderContext
-from archipel.border.parsing import DIALECT
+from archipel.border.parsing import DIALECT, check_syntax
 from archipel.border.refusal import refused
 
 _QUOTED = re.compile(r"[Cc]olumn '([^']*)'")
@@ -28,6 +28,7 @@ def qualified(tree: exp.Expr, context: BorderContext) -> exp.Expr:
     Raises:
         ArchipelError: SQL_UNKNOWN_TABLE, SQL_UNKNOWN_COLUMN, SQL_AMBIGUOUS_COLUMN, SQL_UNSUPPORTED.
     """
+    _inline_windows(tree)
     named = {table.name.lower(): table for table in tree.find_all(exp.Table)}
     known: dict[str, Mapping[str, str]] = {}
     visible: dict[str, list[str]] = {}
@@ -53,6 +54,9 @@ def qualified(tree: exp.Expr, context: BorderContext) -> exp.Expr:
         raise refused(refusal.CONSTRUCT, None, "in this form") from None
     except RecursionError:
         raise refused(refusal.TOO_LARGE) from None
+    # Resolving can make new syntax: the name of a table in place of a column becomes the whole row, persons included.
+    check_syntax(tree)
+    _resolve_distinct_on(tree)
     _name_outputs(tree)
     return tree
 
@@ -73,6 +77,39 @@ def _explained(cause: OptimizeError, known: Mapping[str, Mapping[str, str]], tre
     several = sum(name.lower() in columns for columns in known.values()) > 1
     rule = refusal.AMBIGUOUS_COLUMN if several else refusal.UNKNOWN_COLUMN
     return refused(rule, column, f"'{name[:64]}'")
+
+
+def _inline_windows(tree: exp.Expr) -> None:
+    """Write the windows of WINDOW clauses where they are used."""
+    for select in tree.find_all(exp.Select):
+        named = {window.name.lower(): window for window in select.args.get("windows") or ()}
+        if not named:
+            continue
+        if any(window.args.get("alias") is not None for window in named.values()):
+            raise refused(refusal.CONSTRUCT, select, "a window based on another window")
+        select.set("windows", None)
+        for use in list(syntax.own_nodes(select)):
+            name = use.args.get("alias") if isinstance(use, exp.Window) else None
+            if name is None or name.name.lower() not in named:
+                continue
+            use.set("alias", None)
+            for part in ("partition_by", "order", "spec"):
+                value = named[name.name.lower()].args.get(part)
+                if value and not use.args.get(part):
+                    use.set(part, [v.copy() for v in value] if isinstance(value, list) else value.copy())
+
+
+def _resolve_distinct_on(tree: exp.Expr) -> None:
+    """Write out the outputs that DISTINCT ON and its ORDER BY name by their alias."""
+    for select in tree.find_all(exp.Select):
+        distinct = select.args.get("distinct")
+        if distinct is None or distinct.args.get("on") is None:
+            continue
+        outputs = {projection.alias_or_name.lower(): projection.unalias() for projection in select.expressions}
+        for clause in (distinct, select.args.get("order")):
+            for column in list(syntax.own_nodes(clause)) if clause is not None else ():
+                if isinstance(column, exp.Column) and not column.table and column.name.lower() in outputs:
+                    column.replace(outputs[column.name.lower()].copy())
 
 
 def _name_outputs(tree: exp.Expr) -> None:

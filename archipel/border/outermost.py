@@ -74,6 +74,7 @@ def _aggregating(tree: exp.Expr, analysis: Analysis) -> tuple[exp.Select, Block,
         raise refused(refusal.TOP_SET_OPERATION, tree)
     if not isinstance(tree, exp.Select):
         raise refused(refusal.ROW_LEVEL, tree)
+    pairs = _keys_in_outputs(tree)
     block, _ = analysis.open(tree, None, {})
     block.outermost = True
     expressions = analysis.expressions
@@ -88,15 +89,20 @@ def _aggregating(tree: exp.Expr, analysis: Analysis) -> tuple[exp.Select, Block,
     for clause, words in (*_OVER_GROUPS, *_CHOICES):
         if tree.args.get(clause):
             raise refused(refusal.TOP_CLAUSE, tree.args[clause], words)
-    keys = _group_keys(group, block, analysis)
+    _judge_group_keys(group, block, analysis)
     conditions: list[exp.Expr] = []
-    for projection in tree.expressions:
+    for number, projection in enumerate(tree.expressions):
+        if number in pairs:
+            # The key as it was analysed: a subquery in it got other aliases than its copy among the outputs.
+            value = projection.unalias()
+            value.replace(pairs[number].copy())
+            continue
         value = syntax.unwrapped(projection.unalias())
         inner = syntax.aggregates_in(value)
         windowed = any(isinstance(node, exp.Window) for node in syntax.own_nodes(value))
         if not inner and not windowed:
             expressions.columns(value, block)
-        if value in keys or _is_constant(value):
+        if _is_constant(value):
             continue
         if any(unit is value for unit in inner):
             expressions.aggregate(value, block)
@@ -108,20 +114,26 @@ def _aggregating(tree: exp.Expr, analysis: Analysis) -> tuple[exp.Select, Block,
     return tree, block, conditions
 
 
-def _group_keys(group: exp.Expr | None, block: Block, analysis: Analysis) -> list[exp.Expr]:
+def _keys_in_outputs(select: exp.Select) -> dict[int, exp.Expr]:
+    """Return the group key that an output shows, by the output's number."""
+    group = select.args.get("group")
     if group is None:
-        return []
+        return {}
     if group.args.get("all"):
         raise refused(refusal.CONSTRUCT, group, "GROUP BY ALL in the outermost SELECT")
-    keys = [syntax.unwrapped(key) for key in syntax.grouping_keys(group)]
-    for key in keys:
+    keys = {syntax.unwrapped(key): syntax.unwrapped(key) for key in syntax.grouping_keys(group)}
+    values = [syntax.unwrapped(projection.unalias()) for projection in select.expressions]
+    return {number: keys[value] for number, value in enumerate(values) if value in keys and not _is_constant(value)}
+
+
+def _judge_group_keys(group: exp.Expr | None, block: Block, analysis: Analysis) -> None:
+    for key in map(syntax.unwrapped, syntax.grouping_keys(group)) if group is not None else ():
         if analysis.expressions.person(key, block) is not None:
             raise refused(refusal.PERSON_GROUP_KEY, key, key.name)
         columns = analysis.expressions.columns(key, block)
         refused_column = next((c for c in sorted(columns, key=_spelled) if not c.groupable), None)
         if refused_column is not None:
             raise refused(refusal.MEASURE_GROUP_KEY, key, f"'{_spelled(refused_column)}'")
-    return keys
 
 
 def _spelled(column: BaseColumn) -> str:

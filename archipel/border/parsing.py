@@ -101,7 +101,7 @@ def check_syntax(tree: exp.Expr) -> None:
         if parts is not None:
             for name, value in node.args.items():
                 if value and name not in parts:
-                    raise refused(refusal.CONSTRUCT, node, f"{_words(node)} {name.rstrip('_')}")
+                    raise refused(refusal.CONSTRUCT, node, f"{_words(node)} with {name.rstrip('_')}")
         _check_node(node)
 
 
@@ -142,6 +142,8 @@ def check_function(node: exp.Expr, name: str) -> None:
 def _unknown(node: exp.Expr) -> Exception:
     if isinstance(node, exp.Placeholder | exp.Parameter):
         return refused(refusal.PARAMETER, node)
+    if isinstance(node, exp.TableColumn):
+        return refused(refusal.CONSTRUCT, node, "a whole row as a value")
     if isinstance(node, exp.Func):
         return refused(refusal.FUNCTION, node, _short(_called(node)))
     return refused(refusal.CONSTRUCT, node, _words(node))
@@ -156,7 +158,8 @@ def _called(node: exp.Func) -> str:
 
 
 def _words(node: exp.Expr) -> str:
-    return type(node).__name__
+    """Return how a construct is called in SQL, as well as its class tells: ``TableSample`` is TABLE SAMPLE."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
 
 
 def _short(name: str) -> str:
@@ -175,8 +178,24 @@ def render(tree: exp.Expr) -> str:
         raise refused(refusal.CONSTRUCT, None, "in this form") from None
     except RecursionError:
         raise refused(refusal.TOO_LARGE) from None
-    _check_calls(sqlglot.tokenize(sql, read=DIALECT))
+    tokens = sqlglot.tokenize(sql, read=DIALECT)
+    _check_calls(tokens)
+    _read_again(tokens, sql)
     return sql
+
+
+def _read_again(tokens: list[Token], sql: str) -> None:
+    """Refuse text that reads as anything but one query of known syntax, or names a column without its source."""
+    try:
+        statements = sqlglot.Dialect.get_or_raise(DIALECT).parser().parse(tokens, sql)
+    except (SqlglotError, RecursionError):
+        raise refused(refusal.CONSTRUCT, None, "in this form") from None
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query | exp.Values):
+        raise refused(refusal.NOT_A_QUERY)
+    check_syntax(statements[0])
+    for column in statements[0].find_all(exp.Column):
+        if not column.table and not isinstance(column.parent, exp.Ordered):
+            raise refused(refusal.CONSTRUCT, None, "in this form")
 
 
 def text_of(tree: exp.Expr) -> str:
@@ -193,6 +212,10 @@ def _check_calls(tokens: list[Token]) -> None:
     for word, following in itertools.pairwise(tokens):
         if word.token_type is TokenType.SEMICOLON:
             raise refused(refusal.NOT_A_QUERY)
+        if word.token_type is TokenType.VAR and following.token_type is not TokenType.L_PAREN:
+            if word.text.lower() not in vocabulary.BARE_WORDS:
+                raise refused(refusal.CONSTRUCT, None, "in this form")
+            continue
         if following.token_type is not TokenType.L_PAREN or word.token_type is TokenType.IDENTIFIER:
             continue
         name = word.text.lower()

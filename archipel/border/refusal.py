@@ -73,6 +73,8 @@ AMBIGUOUS_COLUMN = _rule(
     errors.SQL_AMBIGUOUS_COLUMN.hint,
 )
 
+INPUT_NAME = _rule("input-name", errors.BAD_REQUEST, "A table sent with the task has the name of a table of this node.")
+
 # Permit and policy
 PERMIT_TABLE = _rule(
     "permit-table", errors.PERMIT_SCOPE, "The permit does not name the table {name}.", errors.PERMIT_SCOPE.hint

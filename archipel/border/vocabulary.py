@@ -198,6 +198,16 @@ GRAMMAR_WORDS: frozenset[str] = _words(
     """
 )
 
+# Words of rendered SQL that are neither a keyword to sqlglot nor a quoted name: units of time, parts of dates.
+BARE_WORDS: frozenset[str] = _words(
+    """
+    microsecond microseconds millisecond milliseconds second seconds minute minutes hour hours day days week weeks
+    month months quarter quarters year years decade century millennium dow isodow doy isoyear yearweek epoch era julian
+    timezone timezone_hour timezone_minute weekday dayofweek dayofyear hugeint nanosecond nanoseconds yearmonth
+    current ties others exclude unbounded
+    """
+)
+
 # Tokens that open and close a nesting.
 OPENING = frozenset((TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE))
 CLOSING = frozenset((TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END))
