@@ -33,6 +33,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_BACKOFF_S = 0.25
+EVENTS_TO_DISK_S = 0.25
+"""Events wait so long for each other: each of their own would cost a tiny query seven commits, and the disk as much."""
+
+SMALL_BYTES = 64 * 1024
+"""A result up to this size is made ready on the loop's thread: a hop to another thread takes longer."""
+
 LEAST_TIMEOUT_S = 0.05
 
 _METRIC_STATES = {State.FINISHED: "done", State.FAILED: "failed", State.CANCELLED: "cancelled"}
@@ -75,7 +81,8 @@ class QueryRun:
         for instruction in instructions:
             assert isinstance(instruction, events.Record)
             self._tell(instruction.kind)
-        self.stored: Future[None] = shared.store.add_query(self._record(), self.told)
+        self._stored_events = 0
+        self.stored: Future[None] = shared.store.add_query(self._record(), self._unstored())
         """Done when the query is on disk."""
         self._timers["deadline"] = self._loop.call_later(asked.request.timeout_s, self._deadline_passed)
 
@@ -148,7 +155,8 @@ class QueryRun:
     def _perform(self, instruction: events.Instruction) -> None:
         match instruction:
             case events.Record():
-                self._publish(self._tell(instruction.kind, instruction.node, instruction.stage_id))
+                self._tell(instruction.kind, instruction.node, instruction.stage_id)
+                self._publish()
             case events.SendTask():
                 self._send(instruction.task)
             case events.Withdraw():
@@ -251,7 +259,8 @@ class QueryRun:
 
     async def _conclude(self) -> None:
         try:
-            rows, frames = await self._in_thread("result", self._encode_result)
+            small = self._result_bytes() <= SMALL_BYTES
+            rows, frames = self._encode_result() if small else await self._in_thread("result", self._encode_result)
         except errors.ArchipelError as problem:
             self.handle(events.ConcludeFailed(problem.info))
             return
@@ -272,6 +281,10 @@ class QueryRun:
         expires_ms = int((self._shared.now() + self._shared.results_keep_s) * 1000)
         self._result = ResultRecord(rows, info.SerializeToString(), frames, expires_ms)
         self.handle(events.Concluded())
+
+    def _result_bytes(self) -> int:
+        output = self._outputs[self._planned.plan.result_stage]
+        return output.nbytes if isinstance(output, pa.Table) else sum(table.nbytes for table in output.values())
 
     def _encode_result(self) -> tuple[int, list[bytes]]:
         table = result_table(
@@ -321,18 +334,27 @@ class QueryRun:
         for task in self._working - {asyncio.current_task()}:
             task.cancel()
 
-    def _tell(self, kind: str, node: str = "", stage_id: str = "") -> query_pb2.QueryEvent:
-        told = self._event(self.state, kind, node=node, stage_id=stage_id)
-        self.told.append(told)
-        return told
+    def _tell(self, kind: str, node: str = "", stage_id: str = "") -> None:
+        self.told.append(self._event(self.state, kind, node=node, stage_id=stage_id))
 
     def _event(self, state: State, kind: str, **details: Any) -> query_pb2.QueryEvent:
         return make_event(len(self.told) + 1, int(self._shared.now() * 1000), state, kind, **details)
 
-    def _publish(self, told: query_pb2.QueryEvent) -> None:
-        self._shared.store.add_event(self.query_id, told, plan=self._new_plan)
-        self._new_plan = None
+    def _publish(self) -> None:
+        """Show what was told to those who watch now, and to the disk soon: with what happens next, or at the end."""
+        if "events" not in self._timers:
+            self._timers["events"] = self._loop.call_later(EVENTS_TO_DISK_S, self._store_events)
         self._wake()
+
+    def _store_events(self) -> None:
+        self._timers.pop("events", None)
+        self._shared.store.add_events(self.query_id, self._unstored(), plan=self._new_plan)
+        self._new_plan = None
+
+    def _unstored(self) -> list[query_pb2.QueryEvent]:
+        found = self.told[self._stored_events :]
+        self._stored_events = len(self.told)
+        return found
 
     def _wake(self) -> None:
         self._changed.set()
@@ -371,8 +393,9 @@ class QueryRun:
         told = self._event(state, state.value, error=error)
         result = self._result if state is State.FINISHED else None
         self._result = None
+        before = self._unstored()
         try:
-            await asyncio.wrap_future(self._shared.store.end_query(self.query_id, told, result))
+            await asyncio.wrap_future(self._shared.store.end_query(self.query_id, (*before, told), result))
         except Exception as cause:  # noqa: BLE001 - a store that fails must not keep the researcher waiting
             log.error("the end of query %s could not be stored: %s", self.query_id, type(cause).__name__)
             if state is State.FINISHED:  # what is not on disk is not finished
@@ -380,7 +403,7 @@ class QueryRun:
                 text = "The coordinator could not store the result."
                 unstored = errors.error(errors.INTERNAL, text, query_id=self.query_id).info
                 told = self._event(state, state.value, error=unstored)
-                self._shared.store.end_query(self.query_id, told)
+                self._shared.store.end_query(self.query_id, (*before, told))
         self.told.append(told)
         self.ended = True
         telemetry.record_query(_METRIC_STATES[state], self._loop.time() - self._began)

@@ -131,36 +131,32 @@ class Store:
 
         return self._writer.write(write)
 
-    def add_event(self, query_id: str, told: query_pb2.QueryEvent, *, plan: str | None = None) -> Future[None]:
-        """Remember, soon, an event, the state that it tells, and a new plan if there is one."""
-        row = _event_row(query_id, told)
-        changed = {"state": row["state"]} | ({"plan": plan} if plan is not None else {})
+    def add_events(
+        self, query_id: str, told: Sequence[query_pb2.QueryEvent], *, plan: str | None = None
+    ) -> Future[None]:
+        """Remember events, the state that the last one tells, and a new plan if there is one."""
+        rows = [_event_row(query_id, e) for e in told]
+        changed = {"state": rows[-1]["state"]} | ({"plan": plan} if plan is not None else {})
 
         def write(connection: Connection) -> None:
-            connection.execute(insert(schema.events), row)
+            connection.execute(insert(schema.events), rows)
             connection.execute(update(schema.queries).where(schema.queries.c.query_id == query_id).values(**changed))
 
-        return self._writer.write(write, lazy=True)
+        return self._writer.write(write)
 
-    def end_query(self, query_id: str, told: query_pb2.QueryEvent, result: ResultRecord | None = None) -> Future[None]:
-        """Remember how a query ended, with its result: all of it or nothing."""
-        row = _event_row(query_id, told)
-        ended = {"state": row["state"], "ended_ms": told.time_unix_ms, "error": row["error"]}
+    def end_query(
+        self, query_id: str, told: Sequence[query_pb2.QueryEvent], result: ResultRecord | None = None
+    ) -> Future[None]:
+        """Remember the last events of a query, how it ended, and its result: all of it or nothing."""
+        rows = [_event_row(query_id, e) for e in told]
+        ended = {"state": rows[-1]["state"], "ended_ms": rows[-1]["time_ms"], "error": rows[-1]["error"]}
+        head, chunks = ({}, []) if result is None else _result_rows(query_id, result)
 
         def write(connection: Connection) -> None:
-            if result is not None:
-                head = {
-                    "query_id": query_id,
-                    "rows": result.rows,
-                    "info": result.info,
-                    "chunks": len(result.frames),
-                    "expires_ms": result.expires_ms,
-                }
+            if head:
                 connection.execute(insert(schema.results), head)
-                for position, data in enumerate(result.frames):
-                    chunk = {"query_id": query_id, "position": position, "data": data}
-                    connection.execute(insert(schema.chunks), chunk)
-            connection.execute(insert(schema.events), row)
+                connection.execute(insert(schema.chunks), chunks)
+            connection.execute(insert(schema.events), rows)
             connection.execute(update(schema.queries).where(schema.queries.c.query_id == query_id).values(**ended))
 
         return self._writer.write(write)
@@ -177,20 +173,18 @@ class Store:
             connection.execute(delete(schema.registrations).where(schema.registrations.c.node == registration.node))
             connection.execute(insert(schema.registrations), row)
 
-        return self._writer.write(write, lazy=True)
+        return self._writer.write(write)
 
     def touch_registration(self, node: str, last_seen_ms: int) -> Future[None]:
         """Remember when a node was last heard of."""
         changed = update(schema.registrations).where(schema.registrations.c.node == node)
-        return self._writer.write(
-            lambda connection: _do(connection, changed.values(last_seen_ms=last_seen_ms)), lazy=True
-        )
+        return self._writer.write(lambda connection: _do(connection, changed.values(last_seen_ms=last_seen_ms)))
 
     def delete_expired(self, now_ms: int) -> Future[None]:
         """Delete the rows of results whose time is over."""
         over = select(schema.results.c.query_id).where(schema.results.c.expires_ms <= now_ms)
         rows = delete(schema.chunks).where(schema.chunks.c.query_id.in_(over))
-        return self._writer.write(lambda connection: _do(connection, rows), lazy=True)
+        return self._writer.write(lambda connection: _do(connection, rows))
 
     def interrupt_unfinished(self, now_ms: int) -> int:
         """End every query that an earlier coordinator left open as failed, and return how many there were."""
@@ -318,6 +312,17 @@ def make_event(
 def state_to_wire(state: State) -> query_pb2.QueryState.ValueType:
     """Return the message value of a state."""
     return _STATE_TO_WIRE[state]
+
+
+def _result_rows(query_id: str, result: ResultRecord) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    head = {
+        "query_id": query_id,
+        "rows": result.rows,
+        "info": result.info,
+        "chunks": len(result.frames),
+        "expires_ms": result.expires_ms,
+    }
+    return head, [{"query_id": query_id, "position": i, "data": data} for i, data in enumerate(result.frames)]
 
 
 def _do(connection: Connection, statement: Any) -> None:

@@ -99,7 +99,7 @@ def add(store: Store, query_id: str, **changes: object) -> None:
 
 def finish(store: Store, query_id: str, frames: list[bytes], *, expires_ms: int = 1_000) -> None:
     result = ResultRecord(rows=3, info=b"\x08\x01", frames=frames, expires_ms=expires_ms)
-    store.end_query(query_id, make_event(3, 9, State.FINISHED, "finished"), result).result()
+    store.end_query(query_id, [make_event(3, 9, State.FINISHED, "finished")], result).result()
 
 
 def chunks_of(store: Store, query_id: str) -> list[bytes]:
@@ -130,7 +130,7 @@ def test_a_restart_ends_open_queries_as_interrupted_after_everything_that_was_to
     store = reopened()
     add(store, "queued")
     add(store, "running")
-    store.add_event("running", make_event(3, 2, State.RUNNING, "dispatched", node="a", stage_id="n1"))
+    store.add_events("running", [make_event(3, 2, State.RUNNING, "dispatched", node="a", stage_id="n1")])
     store = reopened()
     assert store.interrupt_unfinished(77) == 2
     for query_id, last_told in (("queued", 2), ("running", 3)):
@@ -201,7 +201,7 @@ def test_a_result_is_stored_whole_or_not_at_all(reopened: Open) -> None:
     finish(store, "q1", [b"x"])
     again = ResultRecord(1, b"", [b"y"], 1)
     with pytest.raises(IntegrityError):
-        store.end_query("q1", make_event(4, 9, State.FINISHED, "finished"), again).result()
+        store.end_query("q1", [make_event(4, 9, State.FINISHED, "finished")], again).result()
     assert chunks_of(store, "q1") == [b"x"]
     assert len(store.events("q1")) == 3
 
@@ -265,7 +265,7 @@ def test_writes_of_many_threads_are_all_kept_in_order(reopened: Open) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: add(store, f"q{number}"), range(100)))
     for sequence in range(3, 20):
-        store.add_event("q7", make_event(sequence, 1, State.RUNNING, "dispatched", node="a"))
-    store.end_query("q7", make_event(20, 1, State.CANCELLED, "cancelled")).result()
+        store.add_events("q7", [make_event(sequence, 1, State.RUNNING, "dispatched", node="a")])
+    store.end_query("q7", [make_event(20, 1, State.CANCELLED, "cancelled")]).result()
     assert [told.sequence for told in store.events("q7")] == list(range(1, 21))
     assert len(store.queries("alice", 1_000, 1_000_000)) == 100
