@@ -167,6 +167,29 @@ def init(
     (out / "researchers" / researcher / "permit.jwt").write_text(permit.issue(first, signing) + "\n")
 
 
+def add_researcher(out: Path, name: str, *, valid_days: int = 365, now: datetime | None = None) -> Ed25519PrivateKey:
+    """Create the identity of one more researcher in a development federation; return the signing key.
+
+    Raises:
+        ArchipelError: CONFIG_INVALID for a bad name, one that exists, or a folder that is no development federation.
+    """
+    _check_name(name)
+    folder = out / "researchers" / name
+    if folder.exists():
+        raise errors.error(errors.CONFIG_INVALID, f"There is a researcher '{name}' already.")
+    try:
+        key = serialization.load_pem_private_key((out / "authority" / "ca.key").read_bytes(), password=None)
+        certificate = x509.load_pem_x509_certificate((out / "authority" / "ca.crt").read_bytes())
+        token = (out / "manifest.jwt").read_text().strip()
+    except (OSError, ValueError) as cause:
+        raise errors.error(errors.CONFIG_INVALID, f"The folder {out} holds no development federation.") from cause
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise errors.error(errors.CONFIG_INVALID, f"The folder {out} holds no development federation.")
+    whole = manifest.verify(token, identity.load_public_key(out / "authority" / "authority.pub"))
+    authority = CertificateAuthority(whole.federation, key, certificate)
+    return create_researcher(folder, authority, name, now=now or datetime.now(UTC), valid_days=valid_days)
+
+
 def create_researcher(
     folder: Path, authority: CertificateAuthority, name: str, *, now: datetime, valid_days: int
 ) -> Ed25519PrivateKey:
@@ -183,12 +206,7 @@ def create_researcher(
 def _check(out: Path, federation: str, nodes: Sequence[NodeSpec], researcher: str) -> None:
     names = [node.name for node in nodes]
     for name in (federation, researcher, *names):
-        if not NAME_PATTERN.match(name):
-            raise errors.error(
-                errors.CONFIG_INVALID,
-                f"'{name}' cannot be a name.",
-                hint="Use lower-case letters, digits, '_' and '-', beginning with a letter; at most 63 characters.",
-            )
+        _check_name(name)
     if not names:
         raise errors.error(errors.CONFIG_INVALID, "A federation needs at least one node.")
     if len(set(names)) < len(names):
@@ -196,6 +214,15 @@ def _check(out: Path, federation: str, nodes: Sequence[NodeSpec], researcher: st
     if out.exists() and any(out.iterdir()):
         raise errors.error(
             errors.CONFIG_INVALID, f"The folder {out} is not empty.", hint="Keys are never overwritten: name a new one."
+        )
+
+
+def _check_name(name: str) -> None:
+    if not NAME_PATTERN.fullmatch(name):
+        raise errors.error(
+            errors.CONFIG_INVALID,
+            f"'{name}' cannot be a name.",
+            hint="Use lower-case letters, digits, '_' and '-', beginning with a letter; at most 63 characters.",
         )
 
 

@@ -54,6 +54,29 @@ def init(
     print("All private keys lie together there: use it for development only.")
 
 
+@federation_app.command("researcher")
+def add_researcher(
+    folder: Annotated[Path, typer.Argument(help="Folder that 'federation init' created.")],
+    name: Annotated[str, typer.Argument(help="The researcher's name.")],
+    days: Annotated[int, typer.Option(min=1, help="Days of validity.")] = 365,
+) -> None:
+    """Create the identity of one more researcher of a development federation; a permit must still name them."""
+    from archipel import federation, tokens
+
+    key = federation.add_researcher(folder, name, valid_days=days)
+    print(f"The identity of {name} is in {folder / 'researchers' / name}.")
+    print(f"For a permit: {{name: {name}, key: {tokens.encode_public_key(key.public_key())}}}")
+
+
+@permit_app.command("key")
+def public_key(file: Annotated[Path, typer.Argument(help="A researcher's identity file.")]) -> None:
+    """Print a researcher's name and public key as a permit names them."""
+    from archipel import identity, tokens
+
+    who = identity.ResearcherIdentity.load(file)
+    print(f"{{name: {who.name}, key: {tokens.encode_public_key(who.signing_key.public_key())}}}")
+
+
 @permit_app.command("issue")
 def issue(
     description: Annotated[Path, typer.Argument(help="YAML file with the permit's content.")],

@@ -271,6 +271,19 @@ def test_a_folder_in_use_is_not_overwritten(dev: Path) -> None:
     assert (dev / "authority" / "authority.pem").read_bytes() == before
 
 
+def test_another_researcher_is_created_and_their_key_is_what_a_permit_names(dev: Path) -> None:
+    done = archipel("federation", "researcher", str(dev), "bob")
+    assert done.returncode == 0, done.stderr
+    printed = archipel("permit", "key", str(dev / "researchers" / "bob" / "bob.pem")).stdout.strip()
+    assert printed in done.stdout
+    assert yaml.safe_load(printed)["name"] == "bob"
+    for name, told in (("bob", "already"), ("../x", "cannot be a name")):
+        again = archipel("federation", "researcher", str(dev), name)
+        assert (again.returncode, told in again.stderr) == (Exit.REQUEST, True)
+    nowhere = archipel("federation", "researcher", str(dev / "nodes"), "carol")
+    assert "no development federation" in nowhere.stderr
+
+
 @pytest.mark.parametrize("name", ["Bad", "1st", "a b", "", "../x", "x" * 64])
 def test_names_that_cannot_be_are_refused(tmp_path: Path, name: str) -> None:
     done = archipel("federation", "init", str(tmp_path / "f"), "--node", f"{name}=Holder")
@@ -398,3 +411,46 @@ def test_receipts_are_verified_with_the_manifest(dev: Path, tmp_path: Path) -> N
         done = verify(genuine, bad)
         assert done.returncode == Exit.REQUEST
         assert "Traceback" not in done.stderr
+
+
+# --- the documents -----------------------------------------------------------------------------------------------
+
+
+def yaml_in(name: str) -> list[str]:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    return re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_examples_in_the_documents_are_valid(tmp_path: Path) -> None:
+    from archipel import configuration
+    from archipel.policy import Policy
+    from node_agent.config import NodeConfig
+
+    for name, model in (("operator-guide.md", NodeConfig), ("policy-reference.md", Policy)):
+        examples = yaml_in(name)
+        assert examples
+        for example in examples:
+            (tmp_path / "example.yaml").write_text(example, encoding="utf-8")
+            configuration.load(tmp_path / "example.yaml", model)
+    (example,) = yaml_in("cli.md")
+    content = yaml.safe_load(example)
+    keys = set(permit.Permit.model_fields)
+    assert set(content) <= keys
+    assert keys - set(content) == {"linkage"}
+
+
+def test_the_generated_references_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "generate_reference.py"), "--check"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for page in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,0 +1,213 @@
+"""Write docs/errors.md and docs/configuration.md from the code; ``--check`` only says whether they are up to date."""
+
+from __future__ import annotations
+
+import ast
+import enum
+import inspect
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from archipel import errors
+from archipel.cli.exits import exit_code
+from archipel.policy import Policy
+from archipel.telemetry.settings import TelemetrySettings
+from coordinator.config import CoordinatorConfig
+from node_agent.config import NodeConfig
+
+DOCS = Path(__file__).parents[1] / "docs"
+GENERATED = "<!-- Written by scripts/generate_reference.py: change the code, then run `make reference`. -->"
+
+FAULTS = {
+    errors.Fault.REQUEST: "the request or a file of yours",
+    errors.Fault.PERMISSION: "permit or policy",
+    errors.Fault.OPERATION: "a node, a limit or the network",
+    errors.Fault.INTERNAL: "Archipel itself",
+}
+
+
+def errors_page() -> str:
+    """Return the reference of the error catalogue."""
+    lines = [
+        GENERATED,
+        "# Errors",
+        "",
+        "Every error has a code of this list, a message without any data value, mostly a hint, and where it helps the",
+        "place in your SQL. `archipel errors` prints the list. The exception's class and the exit code of the command",
+        "line follow from whose fault it is:",
+        "",
+        "| fault | Python exception | exit code |",
+        "| --- | --- | --- |",
+    ]
+    for fault in errors.Fault:
+        sample = next(code for code in errors.all_codes() if code.fault is fault)
+        problem = errors.error(sample, "")
+        lines.append(f"| {FAULTS[fault]} | `{type(problem).__name__}` | {int(exit_code(problem))} |")
+    lines += ["", "| code | gRPC status | fault | usual hint |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| `{code.name}` | `{code.status.name}` | {FAULTS[code.fault]} | {_cell(code.hint)} |"
+        for code in errors.all_codes()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def configuration_page() -> str:
+    """Return the reference of every configuration file."""
+    lines = [
+        GENERATED,
+        "# Configuration files",
+        "",
+        "All are YAML, read once at start. A key that is not known, stands twice or has a wrong value is an error that",
+        "names file, line, key and what is allowed. Paths are relative to where the process runs.",
+        "",
+    ]
+    for title, model in (("node.yaml", NodeConfig), ("coordinator.yaml", CoordinatorConfig), ("policy.yaml", Policy)):
+        lines += [f"## {title}", "", *_section(model, "")]
+    lines += ["## The section telemetry", "", *_section(TelemetrySettings, "telemetry.")]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Yield a table of a model's keys, then the sections below it."""
+    described = _attribute_docstrings(model)
+    below: list[tuple[str, type[BaseModel]]] = []
+    yield "| key | type | default | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for name, field in model.model_fields.items():
+        inner = _model_in(field.annotation)
+        text = field.description or described.get(name, "")
+        kind = _type_text(field)
+        if inner is not None and issubclass(inner, TelemetrySettings):
+            text = text or "See below."
+        elif inner is not None:
+            below.append((name + _suffix(field.annotation), inner))
+            text = text or _first_paragraph(inner)
+        yield f"| `{prefix}{name}` | {kind} | {_default_text(field)} | {_cell(text)} |"
+    yield ""
+    for name, inner in below:
+        yield f"### {prefix}{name}"
+        yield ""
+        yield from _section(inner, f"{prefix}{name}.")
+
+
+def _attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """Return the strings that stand below the attributes of a class and of those it inherits from."""
+    found: dict[str, str] = {}
+    for owner in reversed(model.__mro__):
+        if not issubclass(owner, BaseModel) or owner is BaseModel:
+            continue
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        assert isinstance(body, ast.ClassDef)
+        for statement, following in zip(body.body, body.body[1:], strict=False):
+            match statement, following:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    found[name] = inspect.cleandoc(text)
+    return found
+
+
+def _type_text(field: FieldInfo) -> str:
+    parts = [_annotation_text(field.annotation)]
+    for rule in field.metadata:
+        for name, words in (
+            ("ge", "at least"),
+            ("gt", "above"),
+            ("le", "at most"),
+            ("lt", "below"),
+            ("min_length", "at least {} long"),
+            ("max_length", "at most {} long"),
+            ("pattern", "as"),
+        ):
+            value = getattr(rule, name, None)
+            if value is None or (name == "min_length" and value == 1):
+                continue
+            shown = f"`{value}`" if name == "pattern" else f"{value:,}" if isinstance(value, int) else str(value)
+            parts.append(words.format(shown) if "{}" in words else f"{words} {shown}")
+    return _cell(", ".join(parts))
+
+
+def _annotation_text(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in {typing.Union, types.UnionType}:
+        return " or ".join(_annotation_text(a) for a in arguments if a is not type(None))
+    if origin is tuple:
+        return f"list of {_annotation_text(arguments[0])}"
+    if origin is not None and issubclass(origin, Mapping):
+        return f"keys with {_annotation_text(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "section"
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return " or ".join(f"`{member.value}`" for member in annotation)
+    names = {str: "text", int: "integer", float: "number", bool: "`true` or `false`", Path: "path"}
+    return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _default_text(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    value = field.get_default(call_default_factory=True)
+    if value is None or value is PydanticUndefined or value in ("", (), {}) or isinstance(value, BaseModel):
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, enum.Enum):
+        return f"`{value.value}`"
+    return f"`{value}`"
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for m in map(_model_in, typing.get_args(annotation)) if m is not None), None)
+
+
+def _suffix(annotation: Any) -> str:
+    origin = typing.get_origin(annotation)
+    if origin is tuple:
+        return "[]"
+    return ".NAME" if origin is not None and origin not in {typing.Union, types.UnionType} else ""
+
+
+def _first_paragraph(model: type[BaseModel]) -> str:
+    return inspect.cleandoc(model.__doc__ or "").split("\n\n")[0]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("``", "`")
+
+
+PAGES = {"errors.md": errors_page, "configuration.md": configuration_page}
+
+
+def main() -> int:
+    """Write the pages, or with ``--check`` compare them; return the exit code."""
+    stale = []
+    for name, make in PAGES.items():
+        path, text = DOCS / name, make()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in sys.argv[1:]:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote docs/{name}")
+    if stale and "--check" in sys.argv[1:]:
+        print(f"not up to date: {', '.join(f'docs/{name}' for name in stale)}; run `make reference`", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
