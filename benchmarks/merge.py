@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -213,19 +213,23 @@ def _text(figures: dict[str, Any]) -> str:
         f"- A merge in-process takes {peaks[0]:.1f} times its partials in memory at its highest, beside the partials; "
         f"{peaks[1]:.1f} times where no two nodes share a group.\n\n"
         f"Threshold: {THRESHOLD_BYTES // MIB} MiB, where a merge in-process takes up to "
-        f"{max(peaks) * THRESHOLD_BYTES / MIB:,.0f} MiB of memory. Well below it Ray takes several times as long: its "
-        "tasks and copies cost more than the merge. From about there on the two are nearly alike, and Ray takes memory "
-        f"and CPU that are not the coordinator's. {_faster(rows)}\n\n"
+        f"{max(peaks) * THRESHOLD_BYTES / MIB:,.0f} MiB of memory. {_compared(rows)} What Ray takes, it takes beside "
+        "the coordinator's process, whose memory and CPU stay for other queries; and its workers may be more and "
+        "elsewhere.\n\n"
         "![merge times](merge.png)\n"
     )
 
 
-def _faster(rows: list[dict[str, float]]) -> str:
-    lost = max((row["bytes"] for row in rows if row["ray_ms"] >= row["in_process_ms"]), default=0.0)
-    won = [row["bytes"] / MIB for row in rows if row["bytes"] > lost]
-    if not won:
-        return "With these CPUs, and both on one host, Ray was not the faster one at the largest sizes."
-    return f"With these CPUs, and both on one host, Ray was the faster one from {won[0]:,.0f} MiB."
+def _compared(rows: list[dict[str, float]]) -> str:
+    def ratios(of: Iterable[dict[str, float]]) -> str:
+        found = sorted(row["ray_ms"] / row["in_process_ms"] for row in of)
+        return f"{found[0]:.1f} to {found[-1]:.1f} times"
+
+    below = ratios(row for row in rows if row["bytes"] < THRESHOLD_BYTES)
+    above = ratios(row for row in rows if row["bytes"] >= THRESHOLD_BYTES)
+    return (
+        f"Ray took {below} as long as in-process below the threshold, and {above} as long above it, on the same CPUs."
+    )
 
 
 if __name__ == "__main__":
