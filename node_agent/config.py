@@ -101,6 +101,12 @@ class TableSection(configuration.Section):
     )
 
 
+class NodeTelemetry(TelemetrySettings):
+    """Telemetry under the node agent's own name."""
+
+    service_name: str = Field(default="archipel-node", min_length=1, description="Value of service.name.")
+
+
 class NodeConfig(configuration.Section):
     """A node's configuration file."""
 
@@ -121,7 +127,7 @@ class NodeConfig(configuration.Section):
     compress: bool = Field(
         default=False, description="Compress deliveries with zstd: worth it over networks, not on loopback."
     )
-    telemetry: TelemetrySettings = TelemetrySettings(service_name="archipel-node")
+    telemetry: NodeTelemetry = NodeTelemetry()
 
     @model_validator(mode="after")
     def _consistent(self) -> NodeConfig:

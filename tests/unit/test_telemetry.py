@@ -9,74 +9,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent import futures
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_pb2
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb2
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace_grpc
+from otlp_receiver import Receiver, attributes
 
 from archipel import errors, telemetry
 from archipel.telemetry import Attribute, TelemetrySettings
 
 SECRET = "Jeanne-Martin-1954"
 WAIT_S = 20
-
-
-class Receiver(trace_grpc.TraceServiceServicer, metrics_grpc.MetricsServiceServicer):
-    """An OTLP collector that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.traces: list[Any] = []
-        self.metrics_requests: list[Any] = []
-        self.metadata: list[tuple[str, str]] = []
-        self._server = grpc.server(futures.ThreadPoolExecutor(2))
-        trace_grpc.add_TraceServiceServicer_to_server(self, self._server)
-        metrics_grpc.add_MetricsServiceServicer_to_server(self, self._server)
-        self.port = self._server.add_insecure_port("127.0.0.1:0")
-        self._server.start()
-
-    def Export(self, request: Any, context: Any) -> Any:
-        self.metadata.extend((k, v) for k, v in context.invocation_metadata())
-        if isinstance(request, trace_pb2.ExportTraceServiceRequest):
-            self.traces.append(request)
-            return trace_pb2.ExportTraceServiceResponse()
-        self.metrics_requests.append(request)
-        return metrics_pb2.ExportMetricsServiceResponse()
-
-    def spans(self) -> list[Any]:
-        return [
-            s
-            for r in self.traces
-            for resource in r.resource_spans
-            for scope in resource.scope_spans
-            for s in scope.spans
-        ]
-
-    def span(self, name: str, kind: int | None = None) -> Any:
-        found = [s for s in self.spans() if s.name == name and kind in (None, s.kind)]
-        assert len(found) == 1, f"{len(found)} spans {name} among {[s.name for s in self.spans()]}"
-        return found[0]
-
-    def metrics(self) -> dict[str, Any]:
-        return {
-            m.name: m
-            for r in self.metrics_requests
-            for resource in r.resource_metrics
-            for scope in resource.scope_metrics
-            for m in scope.metrics
-        }
-
-    def everything(self) -> str:
-        return "".join(str(r) for r in (*self.traces, *self.metrics_requests))
-
-    def close(self) -> None:
-        self._server.stop(None).wait()
 
 
 @pytest.fixture
@@ -93,10 +38,6 @@ def on(receiver: Receiver) -> Iterator[telemetry.Telemetry]:
     )
     yield handle
     handle.shutdown()
-
-
-def attributes(span: Any) -> dict[str, Any]:
-    return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in span.attributes}
 
 
 # --- spans -------------------------------------------------------------------------------------------------------
