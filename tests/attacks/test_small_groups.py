@@ -1,0 +1,73 @@
+"""Statements that may run but would show small groups: what is released is compared with a count over all rows."""
+
+from __future__ import annotations
+
+import attack_cases
+import pytest
+from attack_attempts import INPUTS, Attacker, Siege, SmallGroups, cells, marked
+
+SMALL = attack_cases.small()
+MASKED = attack_cases.masked()
+
+_MASK = "the threshold counts who contributes, not by how much: known parts of the others hide one person's"
+_DIFFERENCE = "two answers, each allowed, differ by one person: what the ledger of earlier answers is for"
+
+OPEN: dict[str, str] = {
+    **dict.fromkeys(("mask-else-one", "mask-plus-one", "mask-avg", "mask-variance", "mask-inner"), _MASK),
+    **dict.fromkeys(("mask-coalesce", "mask-lookup", "mask-regression", "mask-infinite", "mask-null-list"), _MASK),
+    **dict.fromkeys(("complement-filter", "complement-null", "complement-count"), _DIFFERENCE),
+    **dict.fromkeys(("complement-rollup", "complement-where"), _DIFFERENCE),
+}
+"""Holes that are known and not closed yet: the identifiers of their cases, and why. Empty is the goal."""
+
+Key = tuple[str, ...]
+
+
+def large_enough(attacker: Attacker, case: SmallGroups) -> set[Key]:
+    """Return the keys of the groups that may be released, computed without the border check."""
+    cursor = attacker.raw.cursor()
+    for name in case.inputs:
+        cursor.register(name, INPUTS[name])
+    rows = cursor.execute(case.oracle).fetchall()
+    cursor.close()
+    return {
+        tuple(str(value) for value in row[: case.keys])
+        for row in rows
+        if row[case.keys] >= case.min_persons
+        and all(persons == 0 or persons >= case.min_persons for persons in row[case.keys + 1 :])
+    }
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.id)
+def test_only_groups_with_enough_persons_are_released(
+    case: SmallGroups, siege: Siege, request: pytest.FixtureRequest
+) -> None:
+    if case.id in OPEN:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=OPEN[case.id]))
+    outcome = siege.outcomes[case.id]
+    assert outcome.released is not None, f"{outcome.error or outcome.other!r}"
+    released = outcome.released
+    keys = {tuple(str(value) for value in row.values())[: case.keys] for row in released.to_pylist()}
+    assert keys == large_enough(siege.attacker, case)
+    assert not marked(cells(released))
+
+
+@pytest.mark.parametrize("case", MASKED, ids=lambda case: case.id)
+def test_one_person_s_part_is_not_released_under_a_mask(
+    case: SmallGroups, siege: Siege, request: pytest.FixtureRequest
+) -> None:
+    if case.id in OPEN:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=OPEN[case.id]))
+    outcome = siege.outcomes[case.id]
+    assert outcome.other is None, repr(outcome.other)
+    if outcome.released is None:
+        assert outcome.refused, f"not refused but failed: {outcome.error}"
+        return
+    keys = {tuple(str(value) for value in row.values())[: case.keys] for row in outcome.released.to_pylist()}
+    assert keys <= large_enough(siege.attacker, case)
+
+
+def test_a_group_of_exactly_eleven_is_released(siege: Siege) -> None:
+    released = siege.outcomes["small-count-rows"].released
+    assert released is not None
+    assert {row["region"]: row["x"] for row in released.to_pylist()} == {"Nord": 120, "Sud": 90, "Onze": 33}
