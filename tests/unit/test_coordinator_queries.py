@@ -7,7 +7,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -726,5 +726,101 @@ def test_a_clock_that_is_apart_is_said_with_the_result(keys: Keys, tmp_path: Pat
             assert list(notices(info, "clock")) == ["alpha"]
             status = (await told(alice.stub.ListNodes(query_pb2.ListNodesRequest(), timeout=20))).nodes[0]
             assert -310_000 < status.clock_offset_ms < -290_000
+
+    run(scenario())
+
+
+def test_a_query_that_cannot_be_stored_is_refused_and_runs_no_further(keys: Keys, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(keys, tmp_path) as w:
+            with contextlib.closing(sqlite3.connect(tmp_path / "coordinator.db")) as database:
+                database.execute("DROP TABLE events")
+            with pytest.raises(errors.InternalError) as problem:
+                await w.alice.submit()
+            assert "store" in problem.value.info.message
+            assert await w.alpha.cancelled.get() == (await w.alpha.tasks.get()).task_id
+
+    run(scenario())
+
+
+def header_of(task: gateway_pb2.Task) -> gateway_pb2.DeliverRequest:
+    return gateway_pb2.DeliverRequest(
+        header=gateway_pb2.DeliverHeader(
+            task_id=task.task_id, query_id=task.query_id, stage_id=task.stage_id, attempt=task.attempt
+        )
+    )
+
+
+def test_a_delivery_that_broke_off_can_be_begun_again(keys: Keys, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(keys, tmp_path) as w:
+            query_id, first, second = await w.ask()
+            begun = w.alpha.stub.Deliver(timeout=20)
+            await begun.write(header_of(first))
+            await begun.write(gateway_pb2.DeliverRequest(frame=common_pb2.ArrowFrame(data=b"half of it")))
+            begun.cancel()
+            while not await w.alpha.deliver(first, partials(a=1)):
+                pass  # the coordinator has not yet heard that the first one broke off
+            assert await w.beta.deliver(second, partials(a=2))
+            _, table = await w.alice.answer(query_id)
+            assert table.to_pylist() == [{"g": "a", "total": 3}]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "frame", [b"", b"\xff" * 1_000, b"".join(frames.encode_table(partials(a=1)))[:-80]], ids=["nothing", "noise", "cut"]
+)
+def test_a_delivery_that_is_no_arrow_stream_fails_the_query(keys: Keys, tmp_path: Path, frame: bytes) -> None:
+    async def scenario() -> None:
+        async with world(keys, tmp_path) as w:
+            query_id, first, _ = await w.ask()
+            delivery = w.alpha.stub.Deliver(timeout=20)
+            await delivery.write(header_of(first))
+            await delivery.write(gateway_pb2.DeliverRequest(frame=common_pb2.ArrowFrame(data=frame)))
+            await delivery.write(gateway_pb2.DeliverRequest(trailer=gateway_pb2.DeliverTrailer()))
+            await delivery.done_writing()
+            assert not (await delivery).accepted
+            failure = await w.alice.failure(query_id)
+            assert (failure.code, failure.node) == ("NODE_EXECUTION", "alpha")
+
+    run(scenario())
+
+
+def test_a_delivery_without_an_end_fails_the_query(keys: Keys, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(keys, tmp_path) as w:
+            query_id, first, _ = await w.ask()
+            delivery = w.alpha.stub.Deliver(timeout=20)
+            await delivery.write(header_of(first))
+            await delivery.done_writing()
+            assert not (await delivery).accepted
+            failure = await w.alice.failure(query_id)
+            assert (failure.code, failure.node) == ("NODE_EXECUTION", "alpha")
+
+    run(scenario())
+
+
+def test_two_hundred_queries_at_once_all_get_their_own_answer(keys: Keys, tmp_path: Path) -> None:
+    async def serve(node: Node) -> None:
+        while True:
+            task = await node.tasks.get()
+            asyncio.get_running_loop().create_task(node.deliver(task, partials(a=int(task.sql.split()[-1]))))
+
+    def numbered(asked: Any, catalog: Any, permit_: Any, describe: Any) -> Plan:
+        plan = sum_plan(asked, catalog, permit_, describe)
+        stage = replace(plan.stages[0], sql=f"{plan.stages[0].sql} -- {asked.sql}")
+        return replace(plan, stages=(stage, *plan.stages[1:]))
+
+    async def scenario() -> None:
+        async with world(keys, tmp_path, planner=numbered) as w:
+            serving = [asyncio.create_task(serve(node)) for node in (w.alpha, w.beta)]
+            queries = await asyncio.gather(*(w.alice.submit(str(number)) for number in range(200)))
+            answers = await asyncio.gather(*(w.alice.answer(query_id) for query_id in queries))
+            assert [table.to_pylist() for _, table in answers] == [
+                [{"g": "a", "total": 2 * number}] for number in range(200)
+            ]
+            for task in serving:
+                task.cancel()
 
     run(scenario())
