@@ -63,7 +63,8 @@ def test_client_coordinator_ray_and_every_node_are_in_one_trace(received: Receiv
         for name in ("archipel.task", "archipel.border")
     }
     assert by_name["archipel.task"] == HOSPITALS
-    engines = [s for _, s in spans if attributes(s).get(Attribute.DB_SYSTEM_NAME.value) == "duckdb"]
+    at_nodes = [attributes(span) for service, span in spans if service == "archipel-node"]
+    engines = [found for found in at_nodes if found.get(Attribute.DB_SYSTEM_NAME.value) == "duckdb"]
     assert len(engines) == len(HOSPITALS)
 
 
