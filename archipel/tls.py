@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -128,4 +129,10 @@ def peer_identity(context: Any) -> PeerIdentity:
     found = context.auth_context().get("x509_pem_cert", [])
     if len(found) != 1:
         raise errors.error(errors.IDENTITY, "The call carries no certificate.")
-    return identity_of(x509.load_pem_x509_certificate(found[0]))
+    return _identity_in(found[0])
+
+
+@lru_cache(maxsize=1024)
+def _identity_in(pem: bytes) -> PeerIdentity:
+    """The same certificate comes with every call of a connection; reading it takes as long as a small handler."""
+    return identity_of(x509.load_pem_x509_certificate(pem))
