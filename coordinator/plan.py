@@ -7,7 +7,6 @@ the coordinator over what it has. This module decides nothing and runs nothing.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
@@ -92,12 +91,11 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain data."""
-        return json.loads(json.dumps(asdict(self), default=_plain))  # type: ignore[no-any-return]
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Form):
-        return value.name.lower()
-    if isinstance(value, Enum):
-        return value.value
-    raise TypeError(type(value).__name__)
+        return {
+            "sql": self.sql,
+            "stages": [{**asdict(stage), "kind": stage.kind.value} for stage in self.stages],
+            "exchanges": [{**asdict(exchange), "form": exchange.form.name.lower()} for exchange in self.exchanges],
+            "result_stage": self.result_stage,
+            "columns": [asdict(column) for column in self.columns],
+            "notes": list(self.notes),
+        }

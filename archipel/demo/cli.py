@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_PERSONS = 20_000
+DEFAULT_PERSONS = 50_000
 DEFAULT_HOSPITALS = 3
 DEFAULT_SEED = 7
 

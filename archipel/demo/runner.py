@@ -23,10 +23,15 @@ from archipel.demo.processes import LocalFederation
 from archipel.demo.questions import QUESTIONS, Question
 from archipel.demo.world_setup import world_setups
 
-RAY_DEMO_THRESHOLD_BYTES = 64 * 1024
+RAY_DEMO_THRESHOLD_BYTES = 32 * 1024
 """Far below the measured threshold, so that the one question with many groups is merged on Ray for all to see."""
 
 ROWS_SHOWN = 12
+
+KEEP_SQL = "SELECT COD_SEX, count(*) FROM T_MCOaaB GROUP BY COD_SEX"
+
+PRINTED_WIDTH = 120
+"""Columns where the output is no terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class DemoOptions:
 
 def run_demo(options: DemoOptions) -> int:
     """Run the whole demo; return the exit code: 0 when every answer was as it must be."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PRINTED_WIDTH)
     try:
         return _run(options, console)
     except errors.ArchipelError as problem:
@@ -74,7 +79,7 @@ def _run(options: DemoOptions, console: Console) -> int:
         try:
             with federation.connect() as connection:
                 passed = [
-                    _ask(console, connection, oracle, number, question, world)
+                    _ask(console, connection, oracle, number, question, world, ray=options.ray)
                     for number, question in enumerate(QUESTIONS, start=1)
                 ]
         finally:
@@ -89,10 +94,18 @@ def _run(options: DemoOptions, console: Console) -> int:
 
 
 def _ask(
-    console: Console, connection: archipel.Connection, oracle: Oracle, number: int, question: Question, world: Path
+    console: Console,
+    connection: archipel.Connection,
+    oracle: Oracle,
+    number: int,
+    question: Question,
+    world: Path,
+    *,
+    ray: bool,
 ) -> bool:
-    console.rule(f"[bold]{number}. {question.title}", align="left")
-    console.print(Syntax(question.sql.strip(), "sql", theme="ansi_light", background_color="default"))
+    console.rule()
+    console.print(f"[bold]{number}. {question.title}[/]\n")
+    console.print(Syntax(question.sql.strip(), "sql", theme="ansi_light", background_color="default", word_wrap=True))
     if question.expect_refusal:
         try:
             connection.query_and_wait(question.sql)
@@ -111,17 +124,21 @@ def _ask(
     withheld = not result.complete
     for notice in result.notices:
         console.print(f"[yellow]{notice.kind}[/]: {notice.text}")
+    merged_right = result.merged_by == "ray" or not (ray and question.on_ray)
+    if not merged_right:
+        console.print("[bold red]This should have been merged on Ray.[/]")
     if comparison.exact:
         console.print("[green]Equal to one DuckDB that holds all rows.[/]\n")
-        return True
+        return merged_right
     limited = _has_limit(question.sql)
+    moved = " (or moved by the LIMIT)" if limited else ""
     console.print(
-        f"Against one DuckDB that holds all rows: {comparison.equal} rows equal, {comparison.differing} lower because a "
-        f"node kept a part back, {comparison.absent} absent{' (LIMIT: other rows moved up)' if limited else ''}.\n"
+        f"Against one DuckDB that holds all rows: {comparison.equal} rows equal; {comparison.differing} other, because "
+        f"a node kept a part of them back; {comparison.absent} absent, because they were kept back whole{moved}.\n"
     )
     if not withheld:
         console.print("[bold red]The result says it is complete, and differs.[/]\n")
-    return withheld and (limited or not comparison.unknown)
+    return merged_right and withheld and (limited or not comparison.unknown)
 
 
 def _has_limit(sql: str) -> bool:
@@ -157,9 +174,8 @@ def _show_borders(console: Console, result: Any, world: Path) -> None:
         folder = world / node.node
         stayed = _size(folder) if folder.is_dir() else 0
         withheld = "" if node.withheld_groups is None else f"; {node.withheld_groups} groups withheld"
-        console.print(
-            f"  {node.node}: {node.outcome}; {node.bytes_crossed:,} bytes crossed, {_megabytes(stayed)} stayed{withheld}"
-        )
+        crossed = f"{node.bytes_crossed:,} bytes crossed, {_megabytes(stayed)} stayed"
+        console.print(f"  {node.node}: {node.outcome}; {crossed}{withheld}")
     if result.merged_by:
         console.print(f"  merged: {result.merged_by}; {result.elapsed_ms:.0f} ms from submit to result")
 
@@ -181,13 +197,10 @@ def _verify_audit(console: Console, layout: Layout) -> bool:
 
 def _keep(console: Console, layout: Layout) -> None:
     console.rule("[bold]Running until Ctrl-C", align="left")
-    console.print(
-        f"  export ARCHIPEL_ADDRESS={layout.address} ARCHIPEL_PERMIT={layout.permit} ARCHIPEL_KEY={layout.key}\n"
-        "  archipel tables\n"
-        '  archipel query "SELECT COD_SEX, count(*) FROM T_MCOaaB GROUP BY COD_SEX"\n\n'
-        f'  archipel.connect("{layout.address}", permit="{layout.permit}", key="{layout.key}")',
-        soft_wrap=True,
-    )
+    settings = f"ARCHIPEL_ADDRESS={layout.address} ARCHIPEL_PERMIT={layout.permit} ARCHIPEL_KEY={layout.key}"
+    connect = f'archipel.connect("{layout.address}", permit="{layout.permit}", key="{layout.key}")'
+    for line in (f"export {settings}", "archipel tables", f'archipel query "{KEEP_SQL}"', "", connect):
+        console.print(f"  {line}", soft_wrap=True, markup=False)
     try:
         signal.pause()
     except KeyboardInterrupt:
