@@ -23,8 +23,8 @@ from coordinator.merge.settings import MergeSettings, RayMode
 log = logging.getLogger(__name__)
 
 _IN_PROCESS_FACTOR = 7
-"""Memory of a merge as a multiple of its partials, where no two nodes share a group: 4.9 in benchmarks/results/merge.md,
-6.3 with other columns, and something to spare."""
+"""Memory of a merge as a multiple of its partials, where no two nodes share a group: 4.9 in
+benchmarks/results/merge.md, 6.3 with other columns, and something to spare."""
 
 
 class Merger:

@@ -32,10 +32,10 @@ def prepared(source: MergeInput, keys: tuple[str, ...]) -> tuple[pa.Table, ...]:
     if SHARD_COLUMN in agreed.names or not set(keys) <= set(agreed.names):
         raise errors.error(errors.INTERNAL, "The columns of an exchange do not fit its merge stage.")
     tables = [
-        with_shard(_conforming(table, agreed, keys, shard), shard)
+        _with_shard(_conforming(table, agreed, keys, shard), shard)
         for shard, table in sorted(zip(source.shards, source.tables, strict=True), key=lambda pair: pair[0])
     ]
-    return tuple(tables) or (with_shard(agreed.empty_table(), 0),)
+    return tuple(tables) or (_with_shard(agreed.empty_table(), 0),)
 
 
 def _conforming(table: pa.Table, agreed: pa.Schema, keys: tuple[str, ...], shard: int) -> pa.Table:
@@ -65,7 +65,7 @@ def _unlike(shard: int, how: str) -> errors.ArchipelError:
     )
 
 
-def with_shard(table: pa.Table, shard: int) -> pa.Table:
+def _with_shard(table: pa.Table, shard: int) -> pa.Table:
     """Return the table with ``SHARD_COLUMN``.
 
     A plain column: filters that the engine pushes into its scan have no kernel for run-end encoding.

@@ -15,8 +15,6 @@ import pyarrow as pa
 
 from coordinator.merge.channel import pack, unpack
 from coordinator.merge.engine import Engine
-from coordinator.merge.partials import with_shard
-from coordinator.plan import SHARD_COLUMN
 
 MAX_PARTITIONS = 256
 
@@ -36,17 +34,14 @@ def split(stream: pa.Buffer, keys: Sequence[str], partitions: int, memory_limit_
 
 
 def parts(table: pa.Table, keys: Sequence[str], partitions: int, engine: Engine) -> list[pa.Table]:
-    """Return one table for each partition, some perhaps empty. All rows of ``table`` are of one shard."""
-    shard = table[SHARD_COLUMN][0].as_py() if table.num_rows else 0
+    """Return one table for each partition, some perhaps empty."""
     # The engine's hash tables use the low bits for the slot and the top ones for radix partitions: take bits between.
     middle = (engine.hashes(table, keys).to_numpy() >> np.uint64(32)).astype(np.uint16)
     part = (middle % np.uint16(partitions)).astype(np.uint8)
     order = np.argsort(part, kind="stable")
     ends = np.cumsum(np.bincount(part, minlength=partitions))
-    ordered = table.drop_columns(SHARD_COLUMN).take(pa.array(order))
-    return [
-        with_shard(ordered.slice(start, end - start), shard) for start, end in zip([0, *ends[:-1]], ends, strict=True)
-    ]
+    ordered = table.take(pa.array(order))
+    return [ordered.slice(start, end - start) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def merge_part(

@@ -21,8 +21,8 @@ from coordinator.merge.settings import RaySettings
 _LOOK_S = 0.1
 """How often a waiting merge looks whether its caller is still there."""
 _ENGINE_FACTOR = 7
-"""Memory of a merge as a multiple of its partials, where no two nodes share a group: 4.9 in benchmarks/results/merge.md,
-6.3 with other columns, and something to spare."""
+"""Memory of a merge as a multiple of its partials, where no two nodes share a group: 4.9 in
+benchmarks/results/merge.md, 6.3 with other columns, and something to spare."""
 
 
 class ClusterLostError(Exception):
