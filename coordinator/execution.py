@@ -10,7 +10,7 @@ import logging
 import uuid
 from collections.abc import Callable
 
-from archipel import errors
+from archipel import errors, tls
 from coordinator import events
 from coordinator.admission import Admission
 from coordinator.asked import Asked, RequestKey, Shared
@@ -20,6 +20,9 @@ from coordinator.query_run import QueryRun
 from coordinator.store import QueryRecord
 
 log = logging.getLogger(__name__)
+
+MAX_TASK_BYTES = tls.MAX_MESSAGE_BYTES - 256 * 1024
+"""Of a task's SQL and tokens; the rest of a message is for what goes with them."""
 
 
 class Execution:
@@ -102,6 +105,7 @@ class Execution:
         if self._admission.full:
             self._admission.take("")  # raises, before any work is done
         planned = await self._shared.planning.plan(request, permit)
+        _refuse_if_too_long(asked, planned)
         self._refuse_if_closing()
         query_id = self._make_id()
         self._admission, turn = self._admission.take(query_id)
@@ -138,3 +142,14 @@ class Execution:
     def _node_lost(self, node: str) -> None:
         for run in list(self._runs.values()):
             run.handle(events.NodeLost(node))
+
+
+def _refuse_if_too_long(asked: Asked, planned: Planned) -> None:
+    """Refuse a query whose tasks would not fit into a message: it would end the stream of every node that got one."""
+    longest = max((len(stage.sql.encode()) for stage in planned.plan.stages), default=0)
+    if longest + len(asked.permit_token) + len(asked.request_token) > MAX_TASK_BYTES:
+        raise errors.error(
+            errors.SQL_TOO_LARGE,
+            "A stage of the query is too long to be sent to a node.",
+            hint="Shorten lists of values, or ask in several queries.",
+        )

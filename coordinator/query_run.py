@@ -119,7 +119,9 @@ class QueryRun:
             await changed.wait()
 
     def start(self) -> None:
-        """Begin: the query's turn has come."""
+        """Begin: the query's turn has come; one that was cancelled while it waited stays as it is."""
+        if self.state.ended:
+            return
         stale = self._planned.against != self._shared.planning.state
         self.handle(events.Started(self._shared.registry.attached, stale))
 
@@ -233,7 +235,8 @@ class QueryRun:
     async def _compute(self, stage: Stage) -> None:
         try:
             if stage.kind is StageKind.MERGE:
-                table, self._merged_by = await self._in_thread(stage.stage_id, self._merge, stage)
+                table, executor = await self._in_thread(stage.stage_id, self._merge, stage)
+                self._merged_by = max(self._merged_by, executor)  # "ray" when any of several merges was on Ray
             else:
                 table = await self._in_thread(stage.stage_id, self._finish, stage)
         except errors.ArchipelError as problem:
@@ -395,7 +398,8 @@ class QueryRun:
         self._result = None
         before = self._unstored()
         try:
-            await asyncio.wrap_future(self._shared.store.end_query(self.query_id, (*before, told), result))
+            end = self._shared.store.end_query(self.query_id, (*before, told), result, plan=self._new_plan)
+            await asyncio.wrap_future(end)
         except Exception as cause:  # noqa: BLE001 - a store that fails must not keep the researcher waiting
             log.error("the end of query %s could not be stored: %s", self.query_id, type(cause).__name__)
             if state is State.FINISHED:  # what is not on disk is not finished

@@ -145,11 +145,17 @@ class Store:
         return self._writer.write(write)
 
     def end_query(
-        self, query_id: str, told: Sequence[query_pb2.QueryEvent], result: ResultRecord | None = None
+        self,
+        query_id: str,
+        told: Sequence[query_pb2.QueryEvent],
+        result: ResultRecord | None = None,
+        *,
+        plan: str | None = None,
     ) -> Future[None]:
-        """Remember the last events of a query, how it ended, and its result: all of it or nothing."""
+        """Remember the last events of a query, how it ended, its result and a new plan: all of it or nothing."""
         rows = [_event_row(query_id, e) for e in told]
         ended = {"state": rows[-1]["state"], "ended_ms": rows[-1]["time_ms"], "error": rows[-1]["error"]}
+        ended |= {"plan": plan} if plan is not None else {}
         head, chunks = ({}, []) if result is None else _result_rows(query_id, result)
 
         def write(connection: Connection) -> None:

@@ -824,3 +824,33 @@ def test_two_hundred_queries_at_once_all_get_their_own_answer(keys: Keys, tmp_pa
                 task.cancel()
 
     run(scenario())
+
+
+def test_a_stage_that_fits_into_no_message_is_refused_before_it_ends_a_nodes_stream(keys: Keys, tmp_path: Path) -> None:
+    def long(asked: Any, catalog: Any, permit_: Any, describe: Any) -> Plan:
+        plan = sum_plan(asked, catalog, permit_, describe)
+        stage = replace(plan.stages[0], sql=plan.stages[0].sql + " " * (4 * 1024 * 1024))
+        return replace(plan, stages=(stage, *plan.stages[1:]))
+
+    async def scenario() -> None:
+        async with world(keys, tmp_path, planner=long) as w:
+            with pytest.raises(errors.ProgrammingError) as problem:
+                await w.alice.submit()
+            assert problem.value.code == "SQL_TOO_LARGE"
+            assert not w.alpha.ended.done()
+
+    run(scenario())
+
+
+def test_a_waiting_query_that_is_cancelled_leaves_its_place(keys: Keys, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(keys, tmp_path, max_concurrent_queries=1) as w:
+            _, first, second = await w.ask()
+            waiting, last = await w.alice.submit(), await w.alice.submit()
+            await told(w.alice.stub.Cancel(query_pb2.CancelRequest(query_id=waiting), timeout=20))
+            assert (await w.alice.ended(waiting)).kind == "cancelled"
+            assert await w.alpha.deliver(first, partials(a=1))
+            assert await w.beta.deliver(second, partials(a=2))
+            assert (await w.alpha.tasks.get()).query_id == last
+
+    run(scenario())
