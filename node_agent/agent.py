@@ -318,7 +318,7 @@ class Agent:
         try:
             released = await asyncio.shield(run)
         except asyncio.CancelledError:
-            await asyncio.wait({run})  # the slot is free only when the thread is
+            await asyncio.gather(run, return_exceptions=True)  # the slot is free only when the thread is
             raise
         timeout_s = max(0.0, deadline - time.monotonic()) + DELIVER_GRACE_S
         answer = await stub.Deliver(_delivery(task, released), timeout=timeout_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -530,7 +531,9 @@ def test_when_asked_to_stop_the_agent_finishes_what_runs_and_takes_no_more(playe
     played(play)
 
 
-def test_what_does_not_finish_in_time_is_stopped(played: Callable[[Play], None]) -> None:
+def test_what_does_not_finish_in_time_is_stopped_and_leaves_no_traceback(
+    played: Callable[[Play], None], caplog: pytest.LogCaptureFixture
+) -> None:
     async def play(scene: Scene) -> None:
         scene.start(limits={"drain_s": 0.1})
         attached = await scene.attached()
@@ -543,6 +546,8 @@ def test_what_does_not_finish_in_time_is_stopped(played: Callable[[Play], None])
         assert scene.records()[-1]["code"] == "CANCELLED"
 
     played(play)
+    gc.collect()
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
 # --- sources -----------------------------------------------------------------------------------------------------
