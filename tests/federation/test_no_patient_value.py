@@ -1,4 +1,4 @@
-"""After questions good, bad and hostile: no patient's value lies in the coordinator's storage, in a log or an error text."""
+"""After questions good, bad and hostile: no patient's value is in the coordinator's storage, a log or an error text."""
 
 from __future__ import annotations
 
