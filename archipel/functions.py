@@ -63,6 +63,9 @@ row_number rank dense_rank percent_rank cume_dist ntile lag lead first_value las
 WINDOW: frozenset[str] = frozenset(_WINDOW.split())
 """Functions that are only called with OVER; every aggregate may be, too."""
 
+TABLE: frozenset[str] = frozenset(("unnest", "generate_series", "range"))
+"""Functions that stand in FROM."""
+
 LEAST_ARGUMENTS: dict[str, int] = {"age": 2}
 """Functions that read the clock when they get fewer arguments."""
 

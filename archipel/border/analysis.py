@@ -225,7 +225,9 @@ class Analysis:
         name = node.alias_or_name.lower()
         if not name or name in block.sources:
             raise refused(refusal.CONSTRUCT, node, "a source without a name of its own")
-        if isinstance(node, exp.Table):
+        if isinstance(node, exp.Table) and isinstance(node.this, exp.GenerateSeries):
+            source = self._series(node, list(node.this.iter_expressions()), block)
+        elif isinstance(node, exp.Table):
             source = self._table(node, ctes)
         elif isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
             relation = self.relation(node.this, block.outer, ctes)
@@ -234,6 +236,8 @@ class Analysis:
         elif isinstance(node, exp.Values):
             relation = self._values(node, block.outer)
             source = self._derived(name, relation, [])
+        elif isinstance(node, exp.Unnest):
+            source = self._series(node, node.expressions, block)
         else:
             raise refused(refusal.CONSTRUCT, node, f"{type(node).__name__} in FROM")
         alias = node.args.get("alias") or exp.TableAlias()
@@ -258,7 +262,7 @@ class Analysis:
             return Source(self.alias(node.alias_or_name.lower()), outputs, spelling)
         table = self.context.tables.get(name)
         if table is None:
-            raise refused(refusal.UNKNOWN_TABLE, node, f"'{node.name}'")
+            raise refused(refusal.UNKNOWN_TABLE, node, node.name)
         return self._base(node, table)
 
     def _base(self, node: exp.Table, table: schema.Table) -> Source:
@@ -270,7 +274,7 @@ class Analysis:
         if policy.protected:
             column = table.column(person)
             if column is None:
-                raise refused(refusal.NO_PERSON_COLUMN, node, f"'{table.name}'")
+                raise refused(refusal.NO_PERSON_COLUMN, node, table.name)
             marker = exp.column(schema.NODE_COLUMN, alias, quoted=True).is_(exp.null()).not_()
             carrier = Carrier(
                 table.person_domain or person, column.type, exp.column(column.name, alias, quoted=True), marker
@@ -316,6 +320,17 @@ class Analysis:
             if by is not what
         }
         return Source(alias, outputs, carriers=list(own.values()), determined=edges)
+
+    def _series(self, node: exp.Expr, arguments: list[exp.Expr], block: Block) -> Source:
+        """Return the rows that a list or a range makes of one row of the sources before it: whose row it is stays."""
+        columns = frozenset[BaseColumn]()
+        for argument in arguments:
+            columns |= self.expressions.columns(argument, block)
+        name = node.alias_or_name.lower()
+        given = [column.name.lower() for column in node.args["alias"].args.get("columns") or ()]
+        if not given:
+            raise refused(refusal.CONSTRUCT, node, "a table function without a name for its column")
+        return Source(self.alias(name), {column: Output(column, columns) for column in given})
 
     def _values(self, node: exp.Values, outer: Block | None) -> Relation:
         block = Block(outer)

@@ -54,6 +54,9 @@ def _check(tree: exp.Expr, context: BorderContext) -> Release:
         return _decide(tree, context)
     except RecursionError:
         raise refused(refusal.TOO_LARGE) from None
+    except parsing.LIBRARY_ERRORS:
+        # Whatever the tree is that this code was not prepared for: it is not released.
+        raise refused(refusal.CONSTRUCT, None, "in this form") from None
 
 
 def _decide(tree: exp.Expr, context: BorderContext) -> Release:
@@ -80,24 +83,24 @@ def _tables(tree: exp.Expr, context: BorderContext) -> list[schema.Table]:
     found: dict[str, schema.Table] = {}
     for node in tree.find_all(exp.Table):
         name = node.name.lower()
-        if name in context.inputs:
+        if name in context.inputs or not isinstance(node.this, exp.Identifier):
             continue
         table = context.tables.get(name)
         if table is not None:
             found[name] = table
         elif name not in defined:
-            raise refused(refusal.UNKNOWN_TABLE, node, f"'{node.name[:64]}'")
+            raise refused(refusal.UNKNOWN_TABLE, node, node.name)
     return [found[name] for name in sorted(found)]
 
 
 def _may_be_used(table: schema.Table, tree: exp.Expr, context: BorderContext) -> None:
     node = next(node for node in tree.find_all(exp.Table) if node.name.lower() == table.name.lower())
     if not context.permit.allows_table(table.name):
-        raise refused(refusal.PERMIT_TABLE, node, f"'{table.name}'")
+        raise refused(refusal.PERMIT_TABLE, node, table.name)
     if table.policy.coordinator_form is schema.Form.NONE:
-        raise refused(refusal.NOTHING_LEAVES, node, f"'{table.name}'")
+        raise refused(refusal.NOTHING_LEAVES, node, table.name)
     if table.policy.protected and table.column(table.person_column or "") is None:
-        raise refused(refusal.NO_PERSON_COLUMN, node, f"'{table.name}'")
+        raise refused(refusal.NO_PERSON_COLUMN, node, table.name)
 
 
 def _free_prefix(tree: exp.Expr) -> str:

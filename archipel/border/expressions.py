@@ -77,24 +77,24 @@ class Expressions:
             return known[1], known[2]
         name, table = node.name.lower(), node.table.lower()
         if node.args.get("db") or node.args.get("catalog"):
-            raise refused(refusal.QUALIFIED_TABLE, node, node.sql())
+            raise refused(refusal.QUALIFIED_TABLE, node, node.name)
         for home in block.enclosing():
             source = home.sources.get(table)
             if source is None:
                 continue
             output = source.outputs.get(name)
             if output is None:
-                raise refused(refusal.UNKNOWN_COLUMN, node, f"'{node.name}'")
+                raise refused(refusal.UNKNOWN_COLUMN, node, node.name)
             if source.base is not None and name != schema.NODE_COLUMN:
                 self._permit(node, source.base, source.spelling[name], output)
             node.set("table", exp.to_identifier(source.alias, quoted=True))
             node.this.set("this", source.spelling.get(name, name))
             self._resolved[id(node)] = (node, output, home)
             return output, home
-        raise refused(refusal.UNKNOWN_COLUMN, node, f"'{node.name}'")
+        raise refused(refusal.UNKNOWN_COLUMN, node, node.name)
 
     def _permit(self, node: exp.Column, table: str, column: str, output: Output) -> None:
-        full = f"'{table}.{column}'"
+        full = f"{table}.{column}"
         if not self._context.permit.allows_column(table, column):
             raise refused(refusal.PERMIT_COLUMN, node, full)
         policy = self._context.tables[table.lower()].policy
@@ -133,6 +133,8 @@ class Expressions:
             return self._in(node, block)
         elif isinstance(node, exp.Window):
             return self._window(node, block)
+        elif isinstance(node, exp.Any | exp.All):
+            return self._scalar_subquery(syntax.unwrapped(node.this), block)
         elif isinstance(node, exp.Query):
             return self._scalar_subquery(node, block)
         elif isinstance(node, exp.Coalesce):
@@ -174,6 +176,8 @@ class Expressions:
     # Subqueries
 
     def _scalar_subquery(self, node: exp.Expr, block: Block) -> Columns:
+        if not isinstance(node, exp.Query):
+            return self.columns(node, block)
         relation = self._relation(node, block, block.ctes)
         if not set(relation.carriers) <= relation.bound():
             raise refused(refusal.SUBQUERY_ACROSS_PERSONS, node)
@@ -231,7 +235,9 @@ class Expressions:
         name = syntax.aggregate_name(call) or ""
         leak = aggregates.REGISTRY[name].leak
         distinct = syntax.is_distinct(call) and name != "count"
-        if block.carriers and (leak is not aggregates.Leak.NONE or distinct):
+        # What is computed from constants shows nothing but who contributes, which is counted as for every aggregate.
+        values = not syntax.is_of_constants(unit)
+        if block.carriers and values and (leak is not aggregates.Leak.NONE or distinct):
             if block.outermost and leak is not aggregates.Leak.NONE:
                 raise refused(refusal.VALUE_AGGREGATE, call, name)
             if block.outermost:

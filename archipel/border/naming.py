@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.errors import OptimizeError, SqlglotError
+from sqlglot.errors import OptimizeError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
 
 from archipel import errors, schema
 from archipel.border import refusal, syntax
 from archipel.border.decision import BorderContext
-from archipel.border.parsing import DIALECT, check_syntax
+from archipel.border.parsing import DIALECT, LIBRARY_ERRORS, check_syntax
 from archipel.border.refusal import refused
 
 _QUOTED = re.compile(r"[Cc]olumn '([^']*)'")
@@ -50,10 +50,10 @@ def qualified(tree: exp.Expr, context: BorderContext) -> exp.Expr:
         )
     except OptimizeError as cause:
         raise _explained(cause, known, tree) from None
-    except SqlglotError:
-        raise refused(refusal.CONSTRUCT, None, "in this form") from None
     except RecursionError:
         raise refused(refusal.TOO_LARGE) from None
+    except LIBRARY_ERRORS:
+        raise refused(refusal.CONSTRUCT, None, "in this form") from None
     # Resolving can make new syntax: the name of a table in place of a column becomes the whole row, persons included.
     check_syntax(tree)
     _resolve_distinct_on(tree)
@@ -71,12 +71,12 @@ def _usable(table: schema.Table, column: schema.Column, context: BorderContext) 
 def _explained(cause: OptimizeError, known: Mapping[str, Mapping[str, str]], tree: exp.Expr) -> errors.ArchipelError:
     found = _QUOTED.search(str(cause))
     if found is None:
-        return refused(refusal.CONSTRUCT, None, "in this form")
+        return refused(refusal.UNKNOWN_COLUMN)
     name = found[1]
     column = next((c for c in tree.find_all(exp.Column) if c.name.lower() == name.lower()), None)
     several = sum(name.lower() in columns for columns in known.values()) > 1
     rule = refusal.AMBIGUOUS_COLUMN if several else refusal.UNKNOWN_COLUMN
-    return refused(rule, column, f"'{name[:64]}'")
+    return refused(rule, column, name)
 
 
 def _inline_windows(tree: exp.Expr) -> None:

@@ -133,7 +133,7 @@ def _judge_group_keys(group: exp.Expr | None, block: Block, analysis: Analysis) 
         columns = analysis.expressions.columns(key, block)
         refused_column = next((c for c in sorted(columns, key=_spelled) if not c.groupable), None)
         if refused_column is not None:
-            raise refused(refusal.MEASURE_GROUP_KEY, key, f"'{_spelled(refused_column)}'")
+            raise refused(refusal.MEASURE_GROUP_KEY, key, _spelled(refused_column))
 
 
 def _spelled(column: BaseColumn) -> str:

@@ -13,7 +13,7 @@ import re
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, TokenError, UnsupportedError
+from sqlglot.errors import ErrorLevel, SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from archipel import aggregates, functions
@@ -21,6 +21,9 @@ from archipel.border import refusal, vocabulary
 from archipel.border.refusal import refused
 
 DIALECT = "duckdb"
+
+# What sqlglot raises at malformed text: its own errors, and where its code was not prepared for it, any of these.
+LIBRARY_ERRORS = (SqlglotError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 MAX_CHARACTERS = 1_000_000
 MAX_TOKENS = 100_000
@@ -50,19 +53,17 @@ def parse(sql: str) -> exp.Expr:
         raise refused(refusal.TOO_LARGE)
     try:
         tokens = sqlglot.tokenize(sql, read=DIALECT)
-    except (TokenError, ValueError):
+    except LIBRARY_ERRORS:
         raise refused(refusal.SYNTAX) from None
     bound_size(tokens)
     if not tokens or tokens[0].token_type not in _QUERY_STARTS:
         raise refused(refusal.NOT_A_QUERY if tokens else refusal.SYNTAX)
     try:
         statements = sqlglot.Dialect.get_or_raise(DIALECT).parser().parse(tokens, sql)
-    except ParseError:
-        raise refused(refusal.SYNTAX) from None
-    except SqlglotError:
-        raise refused(refusal.SYNTAX) from None
     except RecursionError:
         raise refused(refusal.TOO_LARGE) from None
+    except LIBRARY_ERRORS:
+        raise refused(refusal.SYNTAX) from None
     found = [statement for statement in statements if statement is not None]
     if len(found) != 1 or not isinstance(found[0], exp.Query | exp.Values):
         raise refused(refusal.NOT_A_QUERY)
@@ -110,7 +111,7 @@ def _check_node(node: exp.Expr) -> None:
         check_function(node, node.name)
     elif isinstance(node, exp.DataType):
         if node.this not in vocabulary.TYPES:
-            raise refused(refusal.TYPE, node, _short(node.sql(DIALECT)))
+            raise refused(refusal.TYPE, node, node.sql(DIALECT))
     elif isinstance(node, exp.Join):
         if str(node.args.get("kind") or "").upper() not in ("", "INNER", "OUTER", "CROSS", "SEMI", "ANTI"):
             raise refused(refusal.CONSTRUCT, node, f"{node.args['kind']} JOIN")
@@ -118,10 +119,13 @@ def _check_node(node: exp.Expr) -> None:
         if not isinstance(node.this, str) or "\x00" in node.this:
             raise refused(refusal.SYNTAX)
     elif isinstance(node, exp.Table):
-        if not isinstance(node.this, exp.Identifier):
-            raise refused(refusal.CONSTRUCT, node, "table function")
+        if not isinstance(node.this, exp.Identifier | exp.GenerateSeries):
+            raise refused(refusal.CONSTRUCT, node, "a table function")
         if node.args.get("db") or node.args.get("catalog"):
-            raise refused(refusal.QUALIFIED_TABLE, node, _short(node.name))
+            raise refused(refusal.QUALIFIED_TABLE, node, node.name)
+    elif isinstance(node, exp.GenerateSeries | exp.Unnest):
+        if not isinstance(node.parent, exp.Table | exp.From | exp.Join):
+            raise refused(refusal.FUNCTION, node, _called(node))
     elif isinstance(node, exp.Var):
         if not _WORDS_ONLY.fullmatch(node.name):
             raise refused(refusal.CONSTRUCT, node, "in this form")
@@ -133,10 +137,10 @@ def check_function(node: exp.Expr, name: str) -> None:
     """Refuse a function that is called by name and is in no registry."""
     folded = name.lower()
     if not (functions.is_scalar(folded) or functions.is_window(folded) or folded in aggregates.REGISTRY):
-        raise refused(refusal.FUNCTION, node, _short(name))
+        raise refused(refusal.FUNCTION, node, name)
     least = functions.LEAST_ARGUMENTS.get(folded, 0)
     if len(node.expressions) < least:
-        raise refused(refusal.FUNCTION, node, f"{_short(name)} with fewer than {least} arguments")
+        raise refused(refusal.CLOCK, node, name)
 
 
 def _unknown(node: exp.Expr) -> Exception:
@@ -145,12 +149,12 @@ def _unknown(node: exp.Expr) -> Exception:
     if isinstance(node, exp.TableColumn):
         return refused(refusal.CONSTRUCT, node, "a whole row as a value")
     if isinstance(node, exp.Func):
-        return refused(refusal.FUNCTION, node, _short(_called(node)))
+        return refused(refusal.FUNCTION, node, _called(node))
     return refused(refusal.CONSTRUCT, node, _words(node))
 
 
 def _called(node: exp.Func) -> str:
-    with contextlib.suppress(SqlglotError, RecursionError):
+    with contextlib.suppress(*LIBRARY_ERRORS, RecursionError):
         text = node.sql(DIALECT).partition("(")[0].lower()
         if text.isidentifier():
             return text
@@ -162,10 +166,6 @@ def _words(node: exp.Expr) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 64 else name[:61] + "..."
-
-
 def render(tree: exp.Expr) -> str:
     """Return the tree as DuckDB's SQL, every identifier quoted, without comments, after reading it once more.
 
@@ -174,10 +174,10 @@ def render(tree: exp.Expr) -> str:
     """
     try:
         sql = tree.sql(dialect=DIALECT, identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
-    except UnsupportedError:
-        raise refused(refusal.CONSTRUCT, None, "in this form") from None
     except RecursionError:
         raise refused(refusal.TOO_LARGE) from None
+    except LIBRARY_ERRORS:
+        raise refused(refusal.CONSTRUCT, None, "in this form") from None
     tokens = sqlglot.tokenize(sql, read=DIALECT)
     _check_calls(tokens)
     _read_again(tokens, sql)
@@ -188,7 +188,7 @@ def _read_again(tokens: list[Token], sql: str) -> None:
     """Refuse text that reads as anything but one query of known syntax, or names a column without its source."""
     try:
         statements = sqlglot.Dialect.get_or_raise(DIALECT).parser().parse(tokens, sql)
-    except (SqlglotError, RecursionError):
+    except (*LIBRARY_ERRORS, RecursionError):
         raise refused(refusal.CONSTRUCT, None, "in this form") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query | exp.Values):
         raise refused(refusal.NOT_A_QUERY)
@@ -202,10 +202,10 @@ def text_of(tree: exp.Expr) -> str:
     """Return the SQL that a tree stands for, unchecked."""
     try:
         return tree.sql(dialect=DIALECT, identify=True, comments=False)
-    except SqlglotError:
-        raise refused(refusal.CONSTRUCT, None, "in this form") from None
     except RecursionError:
         raise refused(refusal.TOO_LARGE) from None
+    except LIBRARY_ERRORS:
+        raise refused(refusal.CONSTRUCT, None, "in this form") from None
 
 
 def _check_calls(tokens: list[Token]) -> None:
@@ -223,9 +223,10 @@ def _check_calls(tokens: list[Token]) -> None:
             continue
         if not (
             name in vocabulary.GRAMMAR_WORDS
+            or name in functions.TABLE
             or functions.is_scalar(name)
             or functions.is_window(name)
             or name in aggregates.REGISTRY
             or name in vocabulary.AGGREGATE_SPELLINGS
         ):
-            raise refused(refusal.FUNCTION, None, _short(name))
+            raise refused(refusal.FUNCTION, None, name)

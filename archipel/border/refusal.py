@@ -6,28 +6,35 @@ literal or a row.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from archipel import errors
 
+_PLAIN = re.compile(r"[\w$.]{1,80}")
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One reason to refuse. ``text`` may have the place ``{name}`` for a name."""
+    """One reason to refuse. ``text`` and ``hint`` may have the place ``{name}`` for a name of the SQL.
+
+    ``own_words`` says that what is put there are words of this package instead.
+    """
 
     name: str
     code: errors.ErrorCode
     text: str
     hint: str = ""
+    own_words: bool = False
 
 
 _RULES: dict[str, Rule] = {}
 
 
-def _rule(name: str, code: errors.ErrorCode, text: str, hint: str = "") -> Rule:
-    rule = Rule(name, code, text, hint)
+def _rule(name: str, code: errors.ErrorCode, text: str, hint: str = "", *, own_words: bool = False) -> Rule:
+    rule = Rule(name, code, text, hint, own_words)
     _RULES[name] = rule
     return rule
 
@@ -49,13 +56,22 @@ TOO_LARGE = _rule(
     "Write it flatter, or send long lists of values as a table.",
 )
 CONSTRUCT = _rule(
-    "construct", errors.SQL_UNSUPPORTED, "The construct {name} is not among those that may run at a node."
+    "construct",
+    errors.SQL_UNSUPPORTED,
+    "The construct {name} is not among those that may run at a node.",
+    own_words=True,
 )
 FUNCTION = _rule(
     "function",
     errors.SQL_UNKNOWN_FUNCTION,
     "The function {name} is not among those that may run at a node.",
     "The list of functions is in the documentation of the border check.",
+)
+CLOCK = _rule(
+    "clock",
+    errors.SQL_UNKNOWN_FUNCTION,
+    "The function {name} with so few arguments reads the clock.",
+    "Write the date.",
 )
 TYPE = _rule("type", errors.SQL_UNSUPPORTED, "A cast to the type {name} is not supported.")
 PARAMETER = _rule("parameter", errors.SQL_PARAMETER, "The SQL holds a parameter that was not given a value.")
@@ -100,6 +116,7 @@ TOP_CLAUSE = _rule(
     _BORDER,
     "{name} may not be decided at the node over groups that were not released.",
     "The coordinator applies HAVING, ORDER BY, LIMIT, DISTINCT and windows to what was released.",
+    own_words=True,
 )
 TOP_SET_OPERATION = _rule(
     "set-operation-output", _BORDER, "A set operation over protected tables does not leave as one statement."
@@ -178,7 +195,10 @@ SUBQUERY_ACROSS_PERSONS = _rule(
     "Write WHERE EXISTS (SELECT 1 FROM other o WHERE o.person = t.person AND ...), or join.",
 )
 LIMIT_ACROSS_PERSONS = _rule(
-    "limit-below-border", _BORDER, "{name} in a subquery would choose among the rows of several persons."
+    "limit-below-border",
+    _BORDER,
+    "{name} in a subquery would choose among the rows of several persons.",
+    own_words=True,
 )
 SET_OPERATION_PERSONS = _rule(
     "set-operation-persons",
@@ -198,10 +218,13 @@ def all_rules() -> tuple[Rule, ...]:
 
 def refused(rule: Rule, node: exp.Expr | None = None, name: str = "") -> errors.ArchipelError:
     """Return the error of a rule, with the position that ``node`` carries from parsing, if it carries one."""
+    # A name that is no plain name could be a path or a value.
+    plain = rule.own_words or _PLAIN.fullmatch(name) is not None
+    quoted = name if rule.own_words else f"'{name}'"
     return errors.error(
         rule.code,
-        rule.text.replace("{name}", name),
-        hint=rule.hint.replace("{name}", name) or rule.code.hint,
+        rule.text.replace("{name}", quoted if plain else "of that name"),
+        hint=rule.hint.replace("{name}", name if plain else "it") or rule.code.hint,
         position=position_of(node),
         rule=rule.name,
     )

@@ -79,6 +79,14 @@ def split_filter(unit: exp.Expr) -> tuple[exp.Expr, exp.Expr | None]:
     return unit, condition
 
 
+def is_of_constants(unit: exp.Expr) -> bool:
+    """Whether an aggregate has nothing but literals for arguments, as in ``max(1)``; its FILTER left aside."""
+    call = unit.this if isinstance(unit, exp.Filter) else unit
+    if aggregate_name(call) is None:
+        return False  # WITHIN GROUP and the like bring arguments of their own
+    return all(isinstance(part, exp.Literal) for part in call.iter_expressions())
+
+
 def is_distinct(aggregate: exp.Expr) -> bool:
     """Whether an aggregate has DISTINCT before its arguments."""
     return any(isinstance(part, exp.Distinct) for part in aggregate.iter_expressions())
