@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import re
@@ -156,6 +157,8 @@ def queries(
     as_json: AsJson = False,
 ) -> None:
     """List your own queries, newest first."""
+    from archipel.client.result import printable
+
     with _connected(address, permit, key) as connection:
         found = connection.queries(limit)
     if as_json:
@@ -164,7 +167,8 @@ def queries(
         )
         return
     for q in found:
-        print(f"{q.query_id}  {q.state:10} {q.created:%Y-%m-%d %H:%M:%S}  {' '.join(q.sql.split())[:80]}")
+        created = f"{q.created:%Y-%m-%d %H:%M:%S}" if q.created else "-"
+        print(f"{q.query_id}  {q.state:10} {created:19}  {printable(' '.join(q.sql.split())[:80])}")
 
 
 def cancel(address: Address, permit: PermitFile, key: KeyFile, query_id: Annotated[str, typer.Argument()]) -> None:
@@ -251,7 +255,7 @@ def _writing(output: Path | None) -> Iterator[None]:
 def _write_binary(table: pa.Table, form: str, output: Path | None) -> None:
     import pyarrow as pa
 
-    with pa.OSFile(str(output), "wb") if output else pa.PythonFile(sys.stdout.buffer, mode="w") as sink:
+    with pa.OSFile(str(output), "wb") if output else pa.PythonFile(_Standard(), mode="w") as sink:
         if form == "csv":
             from archipel.client.result import write_csv
 
@@ -263,6 +267,19 @@ def _write_binary(table: pa.Table, form: str, output: Path | None) -> None:
         else:
             with pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table)
+
+
+class _Standard(io.RawIOBase):
+    """The standard output for a writer that closes what it has written to."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return sys.stdout.buffer.write(data)
+
+    def flush(self) -> None:
+        sys.stdout.buffer.flush()
 
 
 def _write_text(table: pa.Table, form: str, output: Path | None) -> None:

@@ -19,9 +19,11 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
 from grpc_status import rpc_status
+from typer.testing import CliRunner
 
 import archipel
 from archipel import errors, federation, frames, identity, permit, request, tls, wire
+from archipel.cli.app import build
 from archipel.client import Notice, Result
 from archipel.client import connection as connection_module
 from archipel.client.model import NodeOutcome
@@ -321,6 +323,66 @@ def test_a_coordinator_of_another_federation_is_not_trusted(
     ):
         connection.tables()
     assert problem.value.code == "COORDINATOR_UNAVAILABLE"
+
+
+# --- from the command line ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(script: tuple[Script, str], keys: Path) -> Callable[..., Any]:
+    """Run ``archipel`` in this process against the scripted coordinator."""
+    folder = keys / "researchers" / "alice"
+    where = {
+        "ARCHIPEL_ADDRESS": script[1],
+        "ARCHIPEL_PERMIT": str(folder / "permit.jwt"),
+        "ARCHIPEL_KEY": str(folder / "alice.pem"),
+    }
+    return lambda *arguments, **options: CliRunner().invoke(build(), arguments, env=where, **options)
+
+
+def test_the_command_prints_the_answer_and_apart_from_it_what_to_know(
+    script: tuple[Script, str], command: Callable[..., Any], tmp_path: Path
+) -> None:
+    servicer = script[0]
+    servicer.events = ended(query_pb2.QUERY_STATE_FINISHED)
+    servicer.table = pa.table({"region": ["Bretagne"], "n": [12]})
+    servicer.info = query_pb2.ResultInfo(
+        complete=False,
+        notices=[query_pb2.Notice(kind="suppression", text="1 group was withheld.")],
+        receipts=[common_pb2.Receipt(token="a.b.c"), common_pb2.Receipt(token="d.e.f")],
+    )
+    done = command(*("query", "SELECT 1 AS n", "--format", "csv", "--param", "year=2023"))
+    assert (done.exit_code, done.stdout) == (0, '"region","n"\n"Bretagne",12\n')
+    assert done.stderr == "suppression: 1 group was withheld.\n"
+    assert servicer.requests[-1].parameters == {"year": 2023}
+    strict = command(
+        *("query", "--require-complete", "--quiet", "--receipts", str(tmp_path / "r")), input="SELECT 2 AS n"
+    )
+    assert (strict.exit_code, strict.stderr) == (6, "")
+    assert "Bretagne  12" in strict.stdout
+    assert servicer.requests[-1].sql == "SELECT 2 AS n"
+    assert (tmp_path / "r").read_text() == "a.b.c\nd.e.f\n"
+
+
+def test_the_command_shows_a_refusal_with_its_place(script: tuple[Script, str], command: Callable[..., Any]) -> None:
+    script[0].refuse = errors.ErrorInfo(errors.PERMIT_SCOPE, "Not in the permit.", "Ask.", errors.Position(1, 8))
+    for name in ("query", "explain"):
+        done = command(name, "SELECT person FROM stays")
+        assert done.exit_code == 4
+        assert done.stdout == ""
+        assert done.stderr == (
+            "error PERMIT_SCOPE (line 1, column 8): Not in the permit.\n"
+            "  SELECT person FROM stays\n         ^\nhint: Ask.\n"
+        )
+
+
+def test_plans_tables_and_queries_are_listed(command: Callable[..., Any]) -> None:
+    assert command("explain", "SELECT 1").stdout == "the plan\n"
+    assert json.loads(command("explain", "SELECT 1", "--json").stdout) == {}
+    assert command("tables").stdout.startswith("stays  [hospital_a]  nothing leaves")
+    assert json.loads(command("tables", "--json").stdout)[0]["nodes"] == ["hospital_a"]
+    assert command("queries").stdout.startswith("q1  running")
+    assert command("cancel", "q1").stdout == "cancelled\n"
 
 
 # --- used wrongly ------------------------------------------------------------------------------------------------
