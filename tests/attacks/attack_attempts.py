@@ -42,8 +42,8 @@ class Case:
     """A hostile statement: who wants what by it, and how it must end.
 
     ``code`` is the error's code; ``*`` is any that says that it is not allowed, ``SQL_*`` any about the SQL. ``rule``
-    is the border check's rule, where it is stable. In ``sql`` the words @DATA@, @AUDIT@ and @PERSON@ stand for a data
-    file, the audit log and the key of a person whom the attacker knows.
+    is the border check's rule, where it is stable. In ``sql`` the words @DATA@, @AUDIT@, @PERSON@ and @SURROGATE@ stand
+    for a data file, the audit log, the key of a person whom the attacker knows, and half a character.
     """
 
     id: str
@@ -172,6 +172,7 @@ class Attacker:
             sql.replace("@DATA@", str(self.data_file))
             .replace("@AUDIT@", str(self.audit_folder / "audit-000001.jsonl"))
             .replace("@PERSON@", ward.VIP)
+            .replace("@SURROGATE@", "\ud800")
         )
 
     @property

@@ -223,10 +223,10 @@ def _syntax() -> Iterator[Case]:
         "deep-subscripts": ("exhaust the parser", "SELECT x" + "[1]" * 5_000 + " FROM stays"),
         "deep-subqueries": ("crash the walker", "SELECT * FROM " + "(SELECT * FROM " * 300 + "stays" + ") t" * 300),
         "many-casts": ("exhaust the parser", "SELECT person" + "::VARCHAR" * 5_000 + " FROM stays"),
-        "many-or": ("exhaust the walker", "SELECT count(*) FROM stays WHERE person = 'x'" + " OR person = 'x'" * 2_000),
-        "many-and": ("exhaust the walker", "SELECT count(*) FROM stays WHERE days = 1" + " AND person = 'x'" * 2_000),
-        "many-plus": ("exhaust the walker", "SELECT sum(length(person)" + " + 1" * 2_000 + ") FROM stays"),
-        "many-unions": ("exhaust the walker", "SELECT person FROM stays" + " UNION ALL SELECT person FROM stays" * 500),
+        "many-or": ("exhaust the walker", "SELECT count(*) FROM stays WHERE person = 'x'" + " OR person = 'x'" * 1_000),
+        "many-and": ("exhaust the walker", "SELECT count(*) FROM stays WHERE days = 1" + " AND person = 'x'" * 1_000),
+        "many-plus": ("exhaust the walker", "SELECT sum(length(person)" + " + 1" * 1_000 + ") FROM stays"),
+        "many-unions": ("exhaust the walker", "SELECT person FROM stays" + " UNION ALL SELECT person FROM stays" * 300),
         "many-joins": (
             "exhaust the walker",
             " ".join(["SELECT a0.person FROM stays a0", *(_joined(i) for i in range(1, 150))]),
@@ -240,6 +240,8 @@ def _syntax() -> Iterator[Case]:
         "jinja": ("a template", "SELECT {{ person }} FROM stays"),
         "hint": ("a hint", "SELECT /*+ X(stays) */ person FROM stays"),
         "into": ("write by SELECT", "SELECT * INTO stolen FROM stays"),
+        "arrow": ("an error of the parser's own", "SELECT c(-> d) FROM stays"),
+        "arrow-in-group": ("an error of the parser's own", "SELECT count(*) FROM stays GROUP BY year, x -> , region"),
         "for-update": ("lock rows", "SELECT region, count(*) FROM regions GROUP BY 1 FOR UPDATE"),
     }
     for name, (goal, sql) in texts.items():

@@ -9,7 +9,7 @@ from attack_attempts import Case, Siege, marked
 REFUSED = attack_cases.refused()
 FAILURES = attack_cases.failures()
 
-OPEN: dict[str, str] = {}
+OPEN: dict[str, str] = {"fail-surrogate": "the engine's guard cannot encode it: told as a fault of the node's own"}
 """Holes that are known and not closed yet: the identifiers of their cases, and why. Empty is the goal."""
 
 MAX_CPU_S = 5.0
@@ -42,16 +42,22 @@ def test_a_hostile_statement_is_refused(case: Case, siege: Siege, request: pytes
 
 
 @pytest.mark.parametrize("case", FAILURES, ids=lambda case: case.id)
-def test_a_statement_that_fails_for_some_rows_tells_no_value(case: Case, siege: Siege) -> None:
+def test_a_statement_that_fails_for_some_rows_tells_no_value(
+    case: Case, siege: Siege, request: pytest.FixtureRequest
+) -> None:
+    if case.id in OPEN:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=OPEN[case.id]))
     outcome = siege.outcomes[case.id]
     assert outcome.other is None, repr(outcome.other)
+    assert outcome.error is None or outcome.error.code != "INTERNAL"
     assert not marked([outcome.texts])
     if outcome.released is not None:
         assert not marked(str(row) for row in outcome.released.to_pylist())
 
 
 def test_all_failures_at_the_engine_look_alike(siege: Siege) -> None:
-    failed = [outcome.error for case in FAILURES if (outcome := siege.outcomes[case.id]).error and not outcome.refused]
+    outcomes = [siege.outcomes[case.id] for case in FAILURES if case.id not in OPEN]
+    failed = [outcome.error for outcome in outcomes if outcome.error and not outcome.refused]
     assert len(failed) >= 15
     assert {error.code for error in failed if error} == {"NODE_EXECUTION"}
     assert len({str(error) for error in failed}) == 1

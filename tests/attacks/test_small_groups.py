@@ -15,6 +15,8 @@ _DIFFERENCE = "two answers, each allowed, differ by one person: what the ledger 
 OPEN: dict[str, str] = {
     **dict.fromkeys(("mask-else-one", "mask-plus-one", "mask-avg", "mask-variance", "mask-inner"), _MASK),
     **dict.fromkeys(("mask-coalesce", "mask-lookup", "mask-regression", "mask-infinite", "mask-null-list"), _MASK),
+    **dict.fromkeys(("mask-weight", "mask-distinct"), _MASK),
+    **dict.fromkeys(("mask-padding", "mask-group-padding"), _DIFFERENCE),
     **dict.fromkeys(("complement-filter", "complement-null", "complement-count"), _DIFFERENCE),
     **dict.fromkeys(("complement-rollup", "complement-where"), _DIFFERENCE),
 }

@@ -95,3 +95,27 @@ SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days
 SELECT region, sum(len([days]) + coalesce(nullif(days, 366), cost)) AS x FROM stays GROUP BY region
 -- oracle
 SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days = 366) FROM stays GROUP BY region
+
+-- mask-weight: one person's rows multiplied, the others' known beside
+-- keys 0
+SELECT sum(x.cost) AS x FROM stays x JOIN codes c ON x.days = 366 OR c.n = 0 WHERE x.region = 'Nord'
+-- oracle
+SELECT 0
+
+-- mask-padding: one person among a group whose answer is known
+-- keys 0
+SELECT sum(cost) AS x FROM stays WHERE region = 'Onze' OR days = 366
+-- oracle
+SELECT 0
+
+-- mask-group-padding: one person's total tested among groups whose answer is known
+-- keys 0
+SELECT count(*) AS n FROM (SELECT region, sum(cost) AS c FROM stays GROUP BY region) t WHERE region = 'Onze' OR (region = 'RARE-UN' AND c > 1000)
+-- oracle
+SELECT 0
+
+-- mask-distinct: a value that only one person has
+-- keys 1
+SELECT region, count(DISTINCT diagnosis) AS n FROM stays GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE diagnosis = 'RARE-Z99') FROM stays GROUP BY region

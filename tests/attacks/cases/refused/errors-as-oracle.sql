@@ -1,11 +1,11 @@
 -- Errors that would speak.
 
 -- oracle-error-function: an error that speaks
--- refused SQL_*
+-- refused *
 SELECT count(*) FROM stays WHERE CASE WHEN days = 366 THEN error(region) ELSE true END
 
 -- oracle-error-aggregate: an error that speaks
--- refused SQL_*
+-- refused *
 SELECT sum(CASE WHEN days = 366 THEN error(region) ELSE 1 END) AS x FROM stays
 
 -- oracle-regexp: a pattern made of data

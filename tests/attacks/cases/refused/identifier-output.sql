@@ -49,7 +49,7 @@ SELECT PeRsOn AS p, COUNT(*) FROM STAYS GROUP BY pErSoN
 SELECT "PERSON", count(*) FROM "Stays" GROUP BY "PERSON"
 
 -- id-escaped-name: another spelling
--- refused SQL_*
+-- refused *
 SELECT U&"p\0065rson", count(*) FROM stays GROUP BY 1
 
 -- id-cast: cast
@@ -57,7 +57,7 @@ SELECT U&"p\0065rson", count(*) FROM stays GROUP BY 1
 SELECT CAST(person AS BLOB) AS b, count(*) FROM stays GROUP BY 1
 
 -- id-try-cast: cast
--- refused SQL_*
+-- refused *
 SELECT TRY_CAST(badge AS INTEGER) AS b, count(*) FROM staff GROUP BY 1
 
 -- id-concat: concatenation
@@ -157,11 +157,11 @@ SELECT [person] AS p, count(*) FROM stays GROUP BY 1
 SELECT list_value(person, region) AS p, count(*) FROM stays GROUP BY 1
 
 -- id-json: in a document
--- refused SQL_*
+-- refused *
 SELECT to_json(person) AS p, count(*) FROM stays GROUP BY 1
 
 -- id-json-object: in a document
--- refused SQL_*
+-- refused *
 SELECT json_object('p', person) AS p, count(*) FROM stays GROUP BY 1
 
 -- id-interval: in an interval

@@ -93,11 +93,11 @@ SELECT count(*) FROM stays WHERE (person, region) IN (('@PERSON@', 'Nord'))
 SELECT count(*) FROM stays WHERE list_contains(['@PERSON@'], person)
 
 -- filter-any: ANY of a list
--- refused SQL_*
+-- refused *
 SELECT count(*) FROM stays WHERE person = ANY(['@PERSON@'])
 
 -- filter-all: ALL of a subquery
--- refused SQL_*
+-- refused *
 SELECT count(*) FROM stays WHERE person >= ALL (SELECT person FROM registry)
 
 -- filter-case: a comparison in CASE

@@ -117,5 +117,5 @@ SELECT a.region, sum(b.cost) FROM stays a JOIN (SELECT region, cost FROM stays W
 SELECT sum((SELECT b.cost FROM stays b ORDER BY b.cost DESC LIMIT 1)) AS x FROM stays a
 
 -- sub-any: ANY of a subquery
--- refused SQL_*
+-- refused *
 SELECT count(*) FROM stays WHERE days >= ANY (SELECT days FROM stays)
