@@ -33,7 +33,7 @@ from coordinator.merge.settings import MIB, MergeSettings, RayMode, RaySettings
 
 TABLE = pa.table({"g": ["a", "b", None], "n": [1, 2, 4]})
 SQL = cases.text(cases.grouped(["g"], cases.summed("n")))
-START_S = 40.0
+START_S = 90.0  # on a busy host; 2 s on an idle one
 WRONG_TOKEN_S = 4.0
 """Joining takes 1.6 s with the right token; with a wrong one Ray tries for ever."""
 

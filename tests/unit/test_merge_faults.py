@@ -32,7 +32,7 @@ SETTINGS = RaySettings(cpus=2, object_store_bytes=100 * MIB, task_memory_bytes=2
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[RayExecutor]:
+def running(temporary: Path) -> Iterator[RayExecutor]:
     """An executor that is up, for tests that leave it usable."""
     executor = RayExecutor(SETTINGS)
     assert merged(executor, quick_sql()) == EXPECTED
@@ -93,8 +93,23 @@ def driver_of(executor: RayExecutor) -> int:
     return pid
 
 
+@pytest.fixture(scope="module", autouse=True)
+def temporary() -> Iterator[Path]:
+    """A temporary directory of its own: others on this host may run a Ray too. Short, for the paths of sockets."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="mf-", dir="/tmp") as folder:
+        tempfile.tempdir = folder
+        yield Path(folder)
+        tempfile.tempdir = before
+        assert list(Path(folder).glob("apl-ray-*")) == []
+
+
 def scratch_folders() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob("apl-ray-*"))
+
+
+def shared_memory() -> set[str]:
+    return {name for name in os.listdir("/dev/shm") if "plasma" in name or "ray" in name}
 
 
 @pytest.fixture
@@ -160,7 +175,7 @@ def test_a_driver_that_is_lost_between_two_merges_is_replaced(running: RayExecut
 
 def test_closing_ends_a_merge_under_way_and_leaves_nothing(background: ThreadPoolExecutor) -> None:
     folders, threads = scratch_folders(), set(threading.enumerate())
-    descriptors, shared = set(os.listdir("/proc/self/fd")), set(os.listdir("/dev/shm"))
+    descriptors, shared = set(os.listdir("/proc/self/fd")), shared_memory()
     executor = RayExecutor(SETTINGS)
     result = begun(background, executor, FOR_EVER)
     until(lambda: [] if executor.driver_pid is None else at_work(executor.driver_pid))
@@ -177,7 +192,7 @@ def test_closing_ends_a_merge_under_way_and_leaves_nothing(background: ThreadPoo
     assert scratch_folders() == folders
     assert {t for t in threading.enumerate() if "ray" in t.name} <= threads
     assert len(os.listdir("/proc/self/fd")) == len(descriptors)
-    assert set(os.listdir("/dev/shm")) <= shared
+    assert shared_memory() <= shared
 
 
 def test_closing_while_ray_starts_ends_the_start(background: ThreadPoolExecutor) -> None:
@@ -204,7 +219,9 @@ def test_what_a_killed_coordinator_started_ends_by_itself(tmp_path: Path) -> Non
         "threading.Event().wait()\n"
     )
     folders = scratch_folders()
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+    environment = os.environ | {"TMPDIR": tempfile.gettempdir()}
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         driver = int(process.stdout.readline())
         assert session(driver)
