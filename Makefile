@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
 
-.PHONY: help setup demo test lint typecheck protos protos-check bench lock clean
+.PHONY: help setup demo test lint protos protos-check reference bench lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -33,6 +33,10 @@ lint: $(READY) protos-check  ## Run the linters, the type checker and the import
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/buf lint protos
+	$(BIN)/python scripts/generate_reference.py --check
+
+reference: $(READY)  ## Generate docs/errors.md and docs/configuration.md from the code
+	$(BIN)/python scripts/generate_reference.py
 
 protos: $(READY)  ## Generate archipel/v1 from protos/
 	scripts/generate_protos.sh

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent import futures
 from typing import Any
 
-import grpc
 import merge_cases as cases
 import pyarrow as pa
 import pytest
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_pb2
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb2
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace_grpc
+from otlp_receiver import Receiver, attributes
 
 from archipel import telemetry
 from archipel.telemetry import TelemetrySettings
@@ -23,40 +18,18 @@ from coordinator.merge.settings import MIB, MergeSettings, RaySettings
 SECRET = "Jeanne-Martin-1954"
 
 
-class Receiver(trace_grpc.TraceServiceServicer, metrics_grpc.MetricsServiceServicer):
-    """An OTLP collector that keeps the spans it gets."""
-
-    def __init__(self) -> None:
-        self.requests: list[Any] = []
-
-    def Export(self, request: Any, context: Any) -> Any:
-        if isinstance(request, trace_pb2.ExportTraceServiceRequest):
-            self.requests.append(request)
-            return trace_pb2.ExportTraceServiceResponse()
-        return metrics_pb2.ExportMetricsServiceResponse()
-
-    def spans(self, name: str) -> list[Any]:
-        scopes = [s for request in self.requests for resource in request.resource_spans for s in resource.scope_spans]
-        return [span for scope in scopes for span in scope.spans if span.name == name]
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     receiver = Receiver()
-    server = grpc.server(futures.ThreadPoolExecutor(2))
-    trace_grpc.add_TraceServiceServicer_to_server(receiver, server)
-    metrics_grpc.add_MetricsServiceServicer_to_server(receiver, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
     try:
-        with telemetry.configure(TelemetrySettings(otlp_endpoint=f"127.0.0.1:{port}", insecure=True)):
+        with telemetry.configure(TelemetrySettings(otlp_endpoint=f"127.0.0.1:{receiver.port}", insecure=True)):
             yield receiver
     finally:
-        server.stop(None).wait()
+        receiver.close()
 
 
-def attributes(span: Any) -> dict[str, Any]:
-    return {a.key: a.value.string_value or a.value.int_value for a in span.attributes}
+def named(receiver: Receiver, name: str) -> list[Any]:
+    return [span for span in receiver.spans() if span.name == name]
 
 
 def merge_and_finish(settings: MergeSettings) -> tuple[bytes, str]:
@@ -79,9 +52,9 @@ def test_the_trace_goes_through_ray_into_the_timed_parts(receiver: Receiver) -> 
     local = RaySettings(cpus=2, object_store_bytes=100 * MIB)
     trace, name = merge_and_finish(MergeSettings(threshold_bytes=0, ray=local))
     _flushed(receiver, trace)
-    (merge,) = receiver.spans("merge")
+    (merge,) = named(receiver, "merge")
     assert name == "ray"
-    parts = receiver.spans("merge partition")
+    parts = named(receiver, "merge partition")
     assert attributes(merge) == {
         "archipel.exchange.id": "x1",
         "archipel.merge.executor": "ray",
@@ -97,9 +70,9 @@ def test_the_trace_goes_through_ray_into_the_timed_parts(receiver: Receiver) -> 
 def test_a_merge_in_process_is_one_span_with_one_part(receiver: Receiver) -> None:
     trace, name = merge_and_finish(MergeSettings())
     _flushed(receiver, trace)
-    (merge,) = receiver.spans("merge")
+    (merge,) = named(receiver, "merge")
     assert (merge.trace_id, attributes(merge)["archipel.merge.executor"], name) == (trace, "in-process", "in-process")
-    assert len(receiver.spans("finish")) == 1
+    assert len(named(receiver, "finish")) == 1
 
 
 def _flushed(receiver: Receiver, trace: bytes) -> None:
@@ -108,5 +81,5 @@ def _flushed(receiver: Receiver, trace: bytes) -> None:
     runtime = active()
     assert runtime is not None
     assert runtime.tracer_provider.force_flush(10_000)
-    assert SECRET not in repr(receiver.requests)
-    assert all(span.trace_id == trace for span in receiver.spans("merge"))
+    assert SECRET not in receiver.everything()
+    assert all(span.trace_id == trace for span in named(receiver, "merge"))
