@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlglot import exp
 
 from archipel import schema
-from archipel.border import parsing, refusal, syntax
+from archipel.border import parsing, refusal, syntax, threshold
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
 from archipel.border.decision import Release
-from archipel.border.persons import contributions, fewest_persons
+from archipel.border.persons import contributions, counts
 from archipel.border.refusal import refused
 from archipel.border.relations import BaseColumn
 
@@ -52,8 +52,8 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         raise refused(refusal.NO_PERSONS, select)
     persons = f"{analysis.prefix}persons"
     withheld = f"{analysis.prefix}withheld"
-    fewest = fewest_persons(block.distinct_carriers(), conditions, analysis.min_persons)
-    statement = _with_threshold(select, fewest, persons, withheld, analysis.prefix)
+    names = threshold.Names(analysis.prefix, persons, withheld)
+    statement = threshold.held(select, counts(block.distinct_carriers(), conditions), analysis.min_persons, names)
     return Release(
         sql=parsing.render(statement),
         form=schema.Form.AGGREGATE,
@@ -146,50 +146,6 @@ def _is_constant(value: exp.Expr) -> bool:
     if isinstance(value, exp.Neg | exp.Cast | exp.TryCast | exp.Paren):
         return _is_constant(value.this)
     return False
-
-
-def _with_threshold(select: exp.Select, fewest: exp.Expr, persons: str, withheld: str, prefix: str) -> exp.Select:
-    """Return the statement whose rows are the released groups, each with the number of those withheld.
-
-    The groups are computed once. The outer join keeps one row, with NULL persons, when no group is released.
-    """
-    outputs = [projection.alias_or_name for projection in select.expressions]
-    if len({name.lower() for name in outputs}) < len(outputs):
-        raise refused(refusal.CONSTRUCT, select, "two outputs of one name")
-    groups, counted, released = f"{prefix}groups", f"{prefix}counted", f"{prefix}released"
-    clause = select.args.get("with_")
-    select.set("with_", None)
-    select.append("expressions", exp.alias_(fewest, persons, quoted=True))
-    small = exp.column(persons, groups, quoted=True).is_(exp.null())
-    number = exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=small))
-    names = [persons, *outputs]
-    count_select = exp.Select(expressions=[exp.alias_(number, withheld, quoted=True)], from_=_from(groups))
-    rows_select = exp.Select(
-        expressions=[exp.alias_(exp.column(name, groups, quoted=True), name, quoted=True) for name in names],
-        from_=_from(groups),
-        where=exp.Where(this=small.copy().not_()),
-    )
-    columns = [exp.column(withheld, counted, quoted=True)]
-    columns += [exp.column(name, released, quoted=True) for name in names]
-    ctes = list(clause.expressions) if clause is not None else []
-    ctes.append(
-        exp.CTE(this=select, alias=exp.TableAlias(this=exp.to_identifier(groups, quoted=True)), materialized=True)
-    )
-    return exp.Select(
-        with_=exp.With(expressions=ctes, recursive=clause.args.get("recursive") if clause is not None else None),
-        expressions=[exp.alias_(column, column.name, quoted=True) for column in columns],
-        from_=exp.From(this=_derived(count_select, counted)),
-        joins=[exp.Join(this=_derived(rows_select, released), side="LEFT", on=exp.true())],
-    )
-
-
-def _from(name: str) -> exp.From:
-    identifier = exp.to_identifier(name, quoted=True)
-    return exp.From(this=exp.Table(this=identifier, alias=exp.TableAlias(this=identifier.copy())))
-
-
-def _derived(select: exp.Select, name: str) -> exp.Subquery:
-    return exp.Subquery(this=select, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True)))
 
 
 def _read_columns(analysis: Analysis, protected: list[schema.Table]) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
-"""Counting persons in SQL: who contributes to an aggregate, lists of persons, and the threshold of a group."""
+"""Counting persons in SQL: who contributes to an aggregate, lists of persons, and the counts that a group must pass."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -57,38 +58,55 @@ def keyed(carrier: Carrier, key: exp.Expr) -> None:
     carrier.marker = _call("BOOL_OR", carrier.marker.copy()) if carrier.optional else exp.true()
 
 
-def fewest_persons(carriers: list[Carrier], conditions: Iterable[exp.Expr], minimum: int) -> exp.Expr:
-    """Return SQL for the fewest persons of a group that may be released, NULL for one that may not.
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One count of persons that a group must pass: of a carrier, under a condition where there is one.
 
-    Every carrier has at least ``minimum`` distinct persons; one that an outer join made optional, or that is counted
-    under a condition, may also have no row at all. A group without any person is not released.
+    A count that an outer join or a condition can leave without any row may be 0, every other one may not.
     """
+
+    carrier: Carrier
+    condition: exp.Expr | None
+
+    @property
+    def where(self) -> exp.Expr | None:
+        """The rows that are counted; None for all."""
+        return _where(self.carrier, self.condition)
+
+    def rows(self) -> exp.Expr:
+        """Return SQL for the number of rows that are counted."""
+        return _filtered(exp.Count(this=exp.Star()), self.where)
+
+    def exact(self) -> exp.Expr:
+        """Return SQL for the number of distinct persons."""
+        person = self.carrier.person.copy()
+        if not self.carrier.listed:
+            return _filtered(exp.Count(this=exp.Distinct(expressions=[person])), self.where)
+        lists = _filtered(_call("LIST", person), self.where)
+        return _or_zero(_call("LEN", _call("LIST_DISTINCT", _call("FLATTEN", lists))))
+
+    def at_least(self) -> exp.Expr:
+        """Return SQL for a number that is never above that of distinct persons, and far cheaper: of 64 bits, those set.
+
+        Each person sets the bit that its hash names. Counting distinct identifiers exactly takes twenty times as long
+        as the rest of an aggregation (a million rows of 100,000 persons in 100 groups: 512 ms against 18).
+        """
+        person = self.carrier.person
+        bit = exp.BitwiseLeftShift(
+            this=exp.cast(exp.Literal.number(1), "UBIGINT", dialect="duckdb"),
+            expression=exp.Paren(
+                this=exp.BitwiseAnd(this=_call("HASH", person.copy()), expression=exp.Literal.number(63))
+            ),
+        )
+        known = person.copy().is_(exp.null()).not_()  # the hash of NULL is a number like any other
+        where = _all([part for part in (self.where, known) if part is not None])
+        return _or_zero(_call("BIT_COUNT", _filtered(_call("BIT_OR", bit), where)))
+
+
+def counts(carriers: list[Carrier], conditions: Iterable[exp.Expr]) -> list[Count]:
+    """Return the counts that a group must pass."""
     unique = {condition.sql(): condition for condition in conditions}
-    holds: list[exp.Expr] = []
-    counts: list[exp.Expr] = []
-    for condition in (None, *unique.values()):
-        for carrier in carriers:
-            count = _count(carrier, condition)
-            enough: exp.Expr = exp.GTE(this=count, expression=exp.Literal.number(minimum))
-            where = _where(carrier, condition)
-            if where is not None:
-                rows = _filtered(exp.Count(this=exp.Star()), where)
-                none = exp.EQ(this=rows, expression=exp.Literal.number(0))
-                enough = exp.Paren(this=exp.Or(this=none, expression=enough))
-                count = _call("NULLIF", count.copy(), exp.Literal.number(0))
-            holds.append(enough)
-            counts.append(count.copy())
-    fewest = counts[0] if len(counts) == 1 else _call("LEAST", *counts)
-    return exp.Case(ifs=[exp.If(this=_all(holds), true=fewest)])
-
-
-def _count(carrier: Carrier, condition: exp.Expr | None) -> exp.Expr:
-    where = _where(carrier, condition)
-    if not carrier.listed:
-        return _filtered(exp.Count(this=exp.Distinct(expressions=[carrier.person.copy()])), where)
-    lists = _filtered(_call("LIST", carrier.person.copy()), where)
-    length = _call("LEN", _call("LIST_DISTINCT", _call("FLATTEN", lists)))
-    return _call("COALESCE", length, exp.Literal.number(0))
+    return [Count(carrier, condition) for condition in (None, *unique.values()) for carrier in carriers]
 
 
 def _where(carrier: Carrier, condition: exp.Expr | None) -> exp.Expr | None:
@@ -117,6 +135,10 @@ def _filtered(aggregate: exp.Expr, condition: exp.Expr | None) -> exp.Expr:
     if condition is None:
         return aggregate
     return exp.Filter(this=aggregate, expression=exp.Where(this=condition.copy()))
+
+
+def _or_zero(number: exp.Expr) -> exp.Expr:
+    return _call("COALESCE", number, exp.Literal.number(0))
 
 
 def _call(name: str, *arguments: exp.Expr) -> exp.Expr:

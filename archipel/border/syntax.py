@@ -131,3 +131,19 @@ def has_grouping_sets(group: exp.Expr) -> bool:
     return any(group.args.get(part) for part in ("rollup", "cube", "grouping_sets")) or any(
         isinstance(item, sets) for item in group.expressions
     )
+
+
+def has_finest_set(group: exp.Expr) -> bool:
+    """Whether one of the groupings is surely by all keys, and no grouping stands twice."""
+    items = [item for part in ("rollup", "cube", "grouping_sets") for item in group.args.get(part) or ()]
+    items += group.expressions
+    keys = [unwrapped(key) for key in grouping_keys(group)]
+    if not any(isinstance(item, exp.GroupingSets) for item in items):
+        return len(set(keys)) == len(keys)
+    if len(items) > 1 or any(isinstance(part, exp.Rollup | exp.Cube) for part in items[0].expressions):
+        return False
+    sets = [
+        frozenset(unwrapped(key) for key in (part.expressions if isinstance(part, exp.Tuple) else [part]))
+        for part in items[0].expressions
+    ]
+    return frozenset(keys) in sets and len(set(sets)) == len(sets)
