@@ -112,6 +112,7 @@ def _in_two_readings(
         exp.NullSafeEQ(this=key.copy(), expression=_column(name, doubtful))
         for key, name in zip(keys, key_names, strict=True)
     ]
+    _without_commas(second)
     second.append("joins", exp.Join(this=_derived(asked, doubtful), kind="SEMI", on=exp.and_(*matching, exp.true())))
     together = [
         exp.NullSafeEQ(this=_column(name, groups), expression=_column(name, exact)) for name in key_names + set_names
@@ -194,11 +195,24 @@ def _may_be_read_twice(select: exp.Select, counts: list[Count], minimum: int) ->
         return False
     if group is not None and syntax.has_grouping_sets(group) and not syntax.has_finest_set(group):
         return False
+    joins = select.args.get("joins") or ()
+    if any(map(_comma, joins)) and any(join.args.get("side") in ("RIGHT", "FULL") for join in joins):
+        return False  # there CROSS JOIN would not mean what the comma means
     # Subqueries in conditions and arguments stay where they are: they must give the same in both readings.
     places = [select.args.get("where"), *select.expressions]
-    places += [join.args.get("on") for join in select.args.get("joins") or ()]
+    places += [join.args.get("on") for join in joins]
     inner = [query for place in places if place is not None for query in place.find_all(exp.Query)]
     return all(_is_row_wise(query) for query in inner)
+
+
+def _comma(join: exp.Join) -> bool:
+    return not any(join.args.get(part) for part in ("on", "side", "kind", "method"))
+
+
+def _without_commas(select: exp.Select) -> None:
+    """Write CROSS JOIN for commas: a comma binds less than the join that is to come after all sources."""
+    for join in filter(_comma, select.args.get("joins") or ()):
+        join.set("kind", "CROSS")
 
 
 def _is_row_wise(query: exp.Expr) -> bool:
