@@ -5,7 +5,6 @@ Types, and the engine's own complaints about a query, come from here and never f
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping
 
@@ -17,6 +16,7 @@ from sqlglot.errors import SqlglotError
 from archipel import errors
 from archipel.schema import NODE_COLUMN, Column
 from coordinator.catalog import Catalog
+from coordinator.complaints import explained
 from coordinator.plan import OutputColumn
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -27,6 +27,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
     "python_enable_replacements": False,
+    "errors_as_json": True,
 }
 
 _BARE_SCHEMA = "bare"
@@ -77,14 +78,16 @@ class Shadow:
                 cursor.register(name, schema.empty_table())
             if bare:
                 cursor.execute(f"USE {_BARE_SCHEMA}")
-            relation = cursor.sql(sql)
-            if relation is None:
+            statements = cursor.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                # The engine's parser decides what runs: it must not see a statement where ours saw a query.
                 raise errors.error(errors.SQL_NOT_A_QUERY, "This is no query.")
+            relation = cursor.sql(sql)
             return tuple(
                 OutputColumn(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)
             )
         except (duckdb.Error, RuntimeError) as cause:
-            raise _explained(str(cause)) from None
+            raise _explained(cursor, sql, cause) from None
         finally:
             cursor.close()
 
@@ -130,49 +133,15 @@ class Shadow:
             ) from cause
 
 
+def _explained(cursor: duckdb.DuckDBPyConnection, sql: str, cause: Exception) -> errors.ArchipelError:
+    """Return the engine's complaint; only EXPLAIN says where in the text it is."""
+    prefix = "EXPLAIN "
+    try:
+        cursor.execute(prefix + sql)
+    except (duckdb.Error, RuntimeError) as placed:
+        return explained(str(placed), sql, len(prefix))
+    return explained(str(cause), sql)
+
+
 def _data_type(text: str) -> exp.DataType:
     return exp.DataType.build(text, dialect="duckdb")
-
-
-_UNKNOWN_FUNCTION = re.compile(r"Function with name \"?([^\s\"]+)\"? does not exist", re.IGNORECASE)
-_UNKNOWN_COLUMN = re.compile(r"Referenced column \"([^\"]+)\" (?:was )?not found", re.IGNORECASE)
-_GUESS = re.compile(r"(?:Did you mean|Candidate bindings:?) \"?([^\"\n?]+)\"?", re.IGNORECASE)
-_LINE = re.compile(r"^LINE (\d+): ?(.*)$", re.MULTILINE)
-
-
-def _explained(text: str) -> errors.ArchipelError:
-    """Return the engine's complaint as an error of the catalogue. The shadow is empty: the text holds no data."""
-    first = text.strip().splitlines()[0] if text.strip() else "The engine refuses the query."
-    kind, _, message = first.partition(": ")
-    message = message or first
-    guess = _GUESS.search(text)
-    hint = f"Did you mean '{guess.group(1).strip()}'?" if guess else ""
-    unknown = _UNKNOWN_FUNCTION.search(text)
-    if unknown:
-        return errors.error(errors.SQL_UNKNOWN_FUNCTION, f"There is no function '{unknown.group(1)}'.", hint=hint)
-    column = _UNKNOWN_COLUMN.search(text)
-    if column:
-        return errors.error(errors.SQL_UNKNOWN_COLUMN, f"There is no column '{column.group(1)}' here.", hint=hint)
-    if "Ambiguous reference" in text:
-        return errors.error(errors.SQL_AMBIGUOUS_COLUMN, message)
-    if kind == "Parser Error":
-        return errors.error(errors.SQL_SYNTAX, message, position=_position(text))
-    if "must appear in the GROUP BY clause" in text:
-        return errors.error(
-            errors.SQL_TYPE, message, hint="Group by the column, or aggregate it.", position=_position(text)
-        )
-    if "No function matches" in text:
-        hint = "Cast the argument to a type that the function takes, such as CAST(x AS DOUBLE)."
-    return errors.error(errors.SQL_TYPE, message, hint=hint, position=_position(text))
-
-
-def _position(text: str) -> errors.Position | None:
-    found = _LINE.search(text)
-    if found is None:
-        return None
-    lines = text.splitlines()
-    for index, line in enumerate(lines):
-        if line.startswith(f"LINE {found.group(1)}:") and index + 1 < len(lines) and "^" in lines[index + 1]:
-            prefix = len(f"LINE {found.group(1)}: ")
-            return errors.Position(int(found.group(1)), max(1, lines[index + 1].index("^") - prefix + 1))
-    return None

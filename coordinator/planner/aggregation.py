@@ -9,6 +9,7 @@ from itertools import chain, combinations
 from sqlglot import exp
 
 from archipel import aggregates
+from archipel.border import syntax
 
 _NAME = re.compile(r"\s*\"?([A-Za-z_][A-Za-z0-9_]*)")
 WRAPPERS = (exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)
@@ -24,6 +25,9 @@ def name_of(call: exp.Expr) -> str:
     'arg_max'
     """
     inner = bare(call)
+    known = syntax.aggregate_name(inner)
+    if known is not None:
+        return known
     found = _NAME.match(inner.sql("duckdb"))
     return found.group(1).lower() if found else ""
 
@@ -89,7 +93,8 @@ def aggregates_in(select: exp.Select) -> list[exp.Expr]:
 
 def is_aggregating(select: exp.Select) -> bool:
     """Whether a SELECT groups or aggregates."""
-    return select.args.get("group") is not None or bool(aggregates_in(select))
+    grouped = select.args.get("group") is not None or select.args.get("having") is not None
+    return grouped or bool(aggregates_in(select))
 
 
 def has_window(select: exp.Select) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from archipel import errors
-from archipel.border import check
+from archipel.border import check, parsing
 from archipel.border.decision import BorderContext, Release
 from archipel.permit import Permit
 from archipel.schema import Column, Form, Table
@@ -19,6 +19,7 @@ from coordinator.catalog import Catalog
 from coordinator.plan import COORDINATOR, SHARD_COLUMN, Exchange, OutputColumn, Stage, StageKind
 from coordinator.planner.bind import Describe
 from coordinator.planner.estimate import estimate
+from coordinator.planner.positions import position_of
 
 STAYS = "stays at the coordinator"
 
@@ -111,8 +112,13 @@ class Assembly:
         return merged
 
     def finish_stage(self, tree: exp.Query) -> tuple[str, tuple[OutputColumn, ...]]:
-        """Add a statement of the coordinator over the exchanges that it names; return its stage and columns."""
+        """Add a statement of the coordinator over the exchanges that it names; return its stage and columns.
+
+        Raises:
+            ArchipelError: it calls a function or uses syntax that is on no allow-list, or names what is not there.
+        """
         names = self.read_by(tree)
+        self._check_own(tree, names)
         sql = tree.sql("duckdb")
         columns = self.describe(sql, self.columns_of(names))
         stage_id = f"s{len(self.stages) + 1}"
@@ -121,9 +127,12 @@ class Assembly:
         return stage_id, columns
 
     def finished(self, tree: exp.Query) -> Source:
-        """Add a finish stage whose output goes to nodes or to another stage; return that output."""
-        stage_id, columns = self.finish_stage(tree)
-        return self._exchange(stage_id, Form.AGGREGATE, STAYS, 0, 0, columns, from_nodes=False)
+        """Add a finish stage whose output goes to nodes, unless it is there already; return that output."""
+        key = ("finish", tree.sql("duckdb"))
+        if key not in self._known:
+            stage_id, columns = self.finish_stage(tree)
+            self._known[key] = self._exchange(stage_id, Form.AGGREGATE, STAYS, 0, 0, columns, from_nodes=False)
+        return self._known[key]
 
     def read_by(self, tree: exp.Expr) -> tuple[str, ...]:
         """Return the names of the exchanges that a tree reads, sorted."""
@@ -159,6 +168,19 @@ class Assembly:
         for name in names:
             o = self._open[name]
             self.exchanges.append(Exchange(name, o.source, target, o.form, o.rule, o.rows, o.size))
+
+    def _check_own(self, tree: exp.Query, names: tuple[str, ...]) -> None:
+        """Make sure that a statement of the coordinator reads exchanges only, and calls nothing that a node may not."""
+        parsing.check_syntax(tree)
+        parsing.parse(tree.sql("duckdb"))
+        common = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
+        for table in tree.find_all(exp.Table):
+            if isinstance(table.this, exp.Identifier) and table.name not in names and table.name not in common:
+                raise errors.error(
+                    errors.SQL_UNSUPPORTED,
+                    f"Table '{table.name}' stands in a place from which its rows cannot be brought together yet.",
+                    position=position_of(table),
+                )
 
     def _check(self, tree: exp.Query, sites: tuple[str, ...], inputs: Mapping[str, Source]) -> Release:
         """Run the border check as each site would; sites whose tables and policies are alike are asked once."""

@@ -14,8 +14,10 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
+from sqlglot.schema import MappingSchema
 
 from archipel import errors
+from archipel.border import parsing
 from archipel.permit import Permit
 from archipel.schema import NODE_COLUMN
 from coordinator.catalog import Catalog, CatalogTable
@@ -47,35 +49,128 @@ def bind(tree: exp.Query, text: str | None, catalog: Catalog, permit: Permit, de
         ArchipelError: SQL_UNKNOWN_TABLE, SQL_UNKNOWN_COLUMN, SQL_AMBIGUOUS_COLUMN, SQL_TYPE, SQL_UNKNOWN_FUNCTION,
             SCHEMA_CONFLICT, PERMIT_SCOPE, SQL_UNSUPPORTED.
     """
+    tree = tree.copy()
+    _open_parentheses(tree)
     tables = _tables(tree, catalog)
     for table, entry in tables:
         _check_table(table, entry, permit)
     names_node = any(c.name.lower() == NODE_COLUMN for c in tree.find_all(exp.Column))
     schema = {entry.table.name.lower(): _columns(entry, names_node) for _, entry in tables}
+    engine = _Engine(describe, tree, text, bare=not names_node, known=schema)
+    qualified = _qualified(tree, schema, engine)
+    unlisted = _unlisted(qualified)
+    _check_columns(qualified, schema, permit)
+    columns = engine.columns(qualified)
+    if unlisted is not None:
+        raise unlisted
+    _name_outputs(qualified, [c.name for c in columns])
+    return Bound(inline(qualified.copy()), qualified, columns, tuple(sorted(schema)))
+
+
+def _unlisted(tree: exp.Query) -> errors.ArchipelError | None:
+    """Return the refusal of a function that is on no list; the engine may know a better word for it.
+
+    Raises:
+        ArchipelError: SQL_UNSUPPORTED: the query holds other syntax than that which may run anywhere.
+    """
+    try:
+        parsing.check_syntax(tree)
+    except errors.ArchipelError as refused:
+        if refused.info.code is not errors.SQL_UNKNOWN_FUNCTION:
+            raise
+        return refused
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """Asks the engine about the researcher's query; its complaints get a place in the researcher's SQL."""
+
+    describe: Describe
+    tree: exp.Query
+    text: str | None
+    bare: bool
+    known: Mapping[str, Mapping[str, str]]
+
+    def columns(self, qualified: exp.Query) -> tuple[OutputColumn, ...]:
+        found = self.ask()
+        if self.bare or self.tree.find(exp.Star) is None:
+            return found
+        # Where the node is named, tables have it as a column, and the engine's star would show it.
+        return self.describe(qualified.sql("duckdb"))
+
+    def ask(self) -> tuple[OutputColumn, ...]:
+        original = self.text if self.text is not None else self.tree.sql("duckdb")
+        try:
+            return self.describe(original, bare=self.bare)
+        except errors.ArchipelError as problem:
+            raise self._placed(problem) from None
+
+    def _placed(self, problem: errors.ArchipelError) -> errors.ArchipelError:
+        """Return a complaint with the place of the name that it quotes, where that name stands only once."""
+        info = problem.info
+        if "'" not in info.message:
+            return problem if self.text is not None else errors.without_position(problem)
+        name = info.message.split("'")[1]
+        hint, place = info.hint, info.position if self.text is not None else None
+        if place is None:
+            found = [i for i in self.tree.find_all(exp.Identifier) if i.name.lower() == name.lower()]
+            place = position_of(found[0]) if len(found) == 1 else None
+        if info.code is errors.SQL_UNKNOWN_COLUMN and not hint:
+            known = {c for columns in self.known.values() for c in columns} - {name.lower()}
+            near = difflib.get_close_matches(name.lower(), sorted(known), n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else ""
+        return errors.error(info.code, info.message, hint=hint, position=place)
+
+
+def _qualified(tree: exp.Query, schema: Mapping[str, Mapping[str, str]], engine: _Engine) -> exp.Query:
+    """Return the tree with names resolved and stars expanded; a star does not show the node."""
     known: dict[str, object] = dict(schema)
-    original = text if text is not None else tree.sql("duckdb")
+    visible: dict[str, object] = {t: [c for c in columns if c != NODE_COLUMN] for t, columns in schema.items()}
     try:
         qualified = qualify(
             tree.copy(),
-            schema=known or None,
+            schema=MappingSchema(known, visible=visible, dialect="duckdb") if schema else None,
             dialect="duckdb",
             validate_qualify_columns=False,
             identify=True,
-            sql=text,
+            sql=engine.text,
         )
     except SqlglotError as cause:
-        # What the engine says about the same query is clearer than what the parser's library says, if it says anything.
-        describe(original, bare=not names_node)
+        # What the engine says of the same query is clearer than what the parser's library says, if it says anything.
+        _unlisted(tree)
+        engine.ask()
         raise errors.error(errors.SQL_UNSUPPORTED, f"The query cannot be understood: {_first(cause)}.") from None
     if not isinstance(qualified, exp.Query):
         raise errors.error(errors.SQL_NOT_A_QUERY, "This is no query.")
-    _check_columns(qualified, schema, permit)
-    try:
-        columns = describe(original, bare=not names_node)
-    except errors.ArchipelError as problem:
-        raise _placed(problem, tree) from None
-    _name_outputs(qualified, [c.name for c in columns])
-    return Bound(inline(qualified.copy()), qualified, columns, tuple(sorted(schema)))
+    _place_stars(qualified, tree)
+    return qualified
+
+
+def _open_parentheses(tree: exp.Query) -> None:
+    """Take joins out of parentheses, in place, where they come first: (a JOIN b ON x) JOIN c ON y."""
+    for select in list(tree.find_all(exp.Select)):
+        source = select.args.get("from_")
+        held = source.this if source is not None else None
+        while isinstance(held, exp.Subquery) and isinstance(held.this, exp.Table) and not held.args.get("alias"):
+            table = held.this
+            hanging = [*(table.args.get("joins") or []), *(held.args.get("joins") or [])]
+            table.set("joins", None)
+            held.replace(table)
+            select.set("joins", [*hanging, *(select.args.get("joins") or [])])
+            held = table
+
+
+def _place_stars(qualified: exp.Query, tree: exp.Query) -> None:
+    """Give the columns that a star stands for the place of the star, where there is only one."""
+    stars = [s for s in tree.find_all(exp.Star) if not isinstance(s.parent, exp.Count) and "line" in s.meta]
+    if len(stars) != 1:
+        return
+    for select in qualified.find_all(exp.Select):
+        for projection in select.expressions:
+            column = projection.unalias()
+            if isinstance(column, exp.Column) and position_of(column) is None:
+                column.this.meta.update(stars[0].meta)
 
 
 def _tables(tree: exp.Query, catalog: Catalog) -> list[tuple[exp.Table, CatalogTable]]:
@@ -158,12 +253,13 @@ def _check_columns(tree: exp.Query, schema: Mapping[str, Mapping[str, str]], per
     for scope in traverse_scope(tree):
         query = scope.expression
         outputs = {name.lower() for name in query.named_selects if name} if isinstance(query, exp.Query) else set()
+        projections = {id(p) for p in query.selects} if isinstance(query, exp.Select) else set()
         for column in scope.columns:
             if isinstance(column.this, exp.Star):
                 continue
             source = _source_of(column, scope)
             if source is None:
-                _unresolved(column, scope, outputs, schema)
+                _unresolved(column, scope, outputs, schema, among_outputs=_is_within(column, projections))
                 continue
             known = _known_columns(source, schema)
             if known is not None and column.name.lower() not in known:
@@ -172,13 +268,19 @@ def _check_columns(tree: exp.Query, schema: Mapping[str, Mapping[str, str]], per
                 _check_permit(column, source.name, permit)
 
 
+def _is_within(node: exp.Expr, roots: set[int]) -> bool:
+    current: exp.Expr | None = node
+    while current is not None and id(current) not in roots:
+        current = current.parent
+    return current is not None
+
+
 def _check_permit(column: exp.Column, table: str, permit: Permit) -> None:
     if not permit.allows_column(table, column.name):
-        raise errors.error(
-            errors.PERMIT_SCOPE,
-            f"The permit does not name column '{column.name}' of table '{table}'.",
-            position=position_of(column),
-        )
+        text = f"The permit does not name column '{column.name}' of table '{table}'."
+        granted = next((g.columns for g in permit.tables if g.table.lower() == table), ())
+        hint = f"It names: {', '.join(granted)}." if granted else None
+        raise errors.error(errors.PERMIT_SCOPE, text, hint=hint, position=position_of(column))
 
 
 def _source_of(column: exp.Column, scope: Scope) -> exp.Expr | Scope | None:
@@ -205,9 +307,16 @@ def _known_columns(source: exp.Expr | Scope, schema: Mapping[str, Mapping[str, s
     return None if not names or "*" in names or "" in names else names
 
 
-def _unresolved(column: exp.Column, scope: Scope, outputs: set[str], schema: Mapping[str, Mapping[str, str]]) -> None:
+def _unresolved(
+    column: exp.Column,
+    scope: Scope,
+    outputs: set[str],
+    schema: Mapping[str, Mapping[str, str]],
+    *,
+    among_outputs: bool,
+) -> None:
     name = column.name.lower()
-    if name in outputs and not column.table:
+    if name in outputs and not column.table and not among_outputs:
         return  # an alias of the same SELECT
     if column.table:
         known = sorted(str(s) for s in scope.sources)
@@ -239,7 +348,7 @@ def _unresolved(column: exp.Column, scope: Scope, outputs: set[str], schema: Map
             hint=f"Write the table's name or alias before it, such as {holders[0]}.{column.name}.",
             position=position_of(column),
         )
-    if not holders:
+    if not holders and name not in outputs:
         _unknown(column, [*every, *outputs], "")
 
 
@@ -266,18 +375,6 @@ def _name_outputs(tree: exp.Query, names: list[str]) -> None:
     for projection, name in zip(list(select.expressions), names, strict=True):
         if isinstance(projection, exp.Alias) and projection.alias.lower() == name.lower():
             projection.set("alias", exp.to_identifier(name, quoted=True))
-
-
-def _placed(problem: errors.ArchipelError, tree: exp.Query) -> errors.ArchipelError:
-    """Return the engine's complaint with the place of the name that it quotes, where that name stands only once."""
-    info = problem.info
-    if info.position is not None or "'" not in info.message:
-        return problem
-    name = info.message.split("'")[1].lower()
-    found = [i for i in tree.find_all(exp.Identifier) if i.name.lower() == name]
-    if len(found) != 1:
-        return problem
-    return errors.error(info.code, info.message, hint=info.hint, position=position_of(found[0]))
 
 
 def _first(cause: Exception) -> str:

@@ -54,7 +54,8 @@ def cut_aggregation(
         for i, call in enumerate(calls)
     )
     cut = _Cut(keys, calls, cuts, len(sets) > 1)
-    delivered = assembly.node_stage(_node_tree(select, cut), sites, inputs)
+    tree = _keys_first(_node_tree(select, cut), cut, f"{assembly.prefix}0")
+    delivered = assembly.node_stage(tree, sites, inputs)
     merged = assembly.merge_stage(_merge_tree(cut, delivered.name), delivered, cut.key_names())
     return _above(select, cut, merged.name)
 
@@ -125,12 +126,14 @@ def _cut_call(
     *,
     local: bool,
 ) -> states.CutAggregate:
-    if local:
-        return states.whole(call, prefix, result_type)
+    if shards == 1:
+        return states.whole(call, prefix, result_type, shards=shards)
     distinct = states.distinct_of(call)
     if distinct is not None:
         if aggregation.name_of(call) == "count" and covers_key(list(distinct.expressions), placed):
             return states.summed(call, prefix, result_type)
+        if local:
+            return states.whole(call, prefix, result_type, shards=shards)
         raise _not_splittable(
             call,
             "its values may be at several nodes, and the same one must count once",
@@ -139,6 +142,8 @@ def _cut_call(
     try:
         return states.cut(call, prefix, shards, types, result_type)
     except states.NotSplittable:
+        if local:
+            return states.whole(call, prefix, result_type, shards=shards)
         raise _not_splittable(
             call, "it has no small exact partial result", "Ask one node at a time (WHERE _node = '...')."
         ) from None
@@ -172,6 +177,27 @@ def _node_tree(select: exp.Select, cut: _Cut) -> exp.Select:
         tree.set("group", group.copy())
     elif cut.keys:
         tree.set("group", exp.Group(expressions=[key.copy() for key in cut.keys]))
+    return tree
+
+
+def _keys_first(tree: exp.Select, cut: _Cut, alias: str) -> exp.Select:
+    """Return the tree with group keys that hold a subquery computed in a derived table: the engine compares such keys
+    by their text, in which the border check renames tables."""
+    names = {key: f"k{i}" for i, key in enumerate(cut.keys) if key.find(exp.Query) is not None}
+    if not names:
+        return tree
+    clauses = [*tree.expressions, *rewrite.parts(tree, "group")]
+    for clause in clauses:
+        rewrite.replace_below(clause, lambda n: rewrite.column(alias, names[n]) if n in names else None)
+    used = rewrite.columns_used(clauses, rewrite.aliases_of(tree))
+    outputs = [rewrite.aliased(key.copy(), name) for key, name in names.items()]
+    inner = exp.select(*outputs, *(rewrite.aliased(rewrite.column(*c), f"c{i}") for i, c in enumerate(used)))
+    for key in ("from_", "joins", "laterals", "where"):
+        inner.set(key, tree.args.get(key))
+        tree.set(key, None)
+    for clause in clauses:
+        rewrite.renamed(clause, {c: (alias, f"c{i}") for i, c in enumerate(used)})
+    tree.set("from_", exp.From(this=inner.subquery(exp.to_identifier(alias, quoted=True), copy=False)))
     return tree
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, TokenError, UnsupportedError
+from sqlglot.tokenizer_core import Token, TokenType
 
 from archipel import errors
+from archipel.border import parsing
 from archipel.request import Parameter, Request
 
 MAX_NODES = 200_000
@@ -33,16 +38,23 @@ def parse(request: Request) -> exp.Query:
 
 def _one_query(sql: str, dialect: str) -> exp.Query:
     try:
-        found = [t for t in sqlglot.parse(sql, read=dialect) if t is not None]
-    except ParseError as cause:
-        raise _syntax_error(cause) from None
-    except TokenError as cause:
-        raise errors.error(errors.SQL_SYNTAX, f"The SQL cannot be read: {_first_line(cause)}.") from None
+        reader = sqlglot.Dialect.get_or_raise(dialect)
     except ValueError as cause:
         known = ", ".join(sorted(name for name in sqlglot.Dialect.classes if name))
         raise errors.error(
             errors.BAD_REQUEST, f"There is no dialect '{dialect}'.", hint=f"Known dialects: {known}."
         ) from cause
+    try:
+        tokens = reader.tokenize(sql)
+        parsing.bound_size(tokens)
+        found = [t for t in reader.parser().parse(tokens, sql) if t is not None]
+    except ParseError as cause:
+        raise _syntax_error(cause) from None
+    except TokenError:
+        # The library's text quotes the SQL up to its end, with all values in it.
+        raise errors.error(errors.SQL_SYNTAX, "A text, a quoted name or a comment does not end.") from None
+    if dialect.lower() == "duckdb":
+        _check_matching(found, tokens)
     if not found:
         raise errors.error(errors.SQL_NOT_A_QUERY, "The SQL is empty.")
     if len(found) > 1 or isinstance(found[0], exp.Block):
@@ -60,10 +72,36 @@ def _one_query(sql: str, dialect: str) -> exp.Query:
     return tree
 
 
+def _check_matching(trees: list[exp.Expr], tokens: Sequence[Token]) -> None:
+    """Make ``text ~ pattern`` the match of a whole text, as DuckDB does; the parser takes it for a partial one."""
+    partial = [node for tree in trees for node in tree.find_all(exp.RegexpLike)]
+    inverted = sum(1 for tree in trees for _ in tree.find_all(exp.BitwiseNot))
+    operators = [token for token in tokens if token.token_type is TokenType.TILDE]
+    written = len(operators) - inverted
+    if written <= 0 or not partial:
+        return
+    if written != len(partial):
+        token = operators[0]
+        raise errors.error(
+            errors.SQL_UNSUPPORTED,
+            "The operator ~ cannot stand in one query with regexp_matches.",
+            hint="Write regexp_full_match(text, pattern) in its place.",
+            position=errors.Position(token.line, token.col),
+        )
+    for node in partial:
+        node.replace(exp.RegexpFullMatch(this=node.this, expression=node.expression))
+
+
+_MISSING = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]*?(\w+)'>")
+
+
 def _syntax_error(cause: ParseError) -> errors.ArchipelError:
     first = cause.errors[0] if cause.errors else {}
     near = str(first.get("highlight") or "").strip()
     description = str(first.get("description") or "The SQL cannot be parsed").rstrip(".")
+    missing = _MISSING.match(description)
+    if missing:
+        description = f"Something is missing in {missing[1].upper()}"
     line, column = first.get("line"), first.get("col")
     place = None
     if isinstance(line, int) and isinstance(column, int):

@@ -8,17 +8,16 @@ guessed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
-from sqlglot.optimizer.scope import find_all_in_scope, traverse_scope
+from sqlglot.optimizer.scope import find_all_in_scope
 
 from archipel.schema import NODE_COLUMN, Distribution
 from coordinator.catalog import Catalog
-from coordinator.planner import aggregation
-
-KeyColumns = tuple[tuple[str, str], ...]
-"""Columns of a site key as (source alias, column)."""
+from coordinator.planner import aggregation, rewrite, sitekeys
+from coordinator.planner.conditions import conjuncts, decides_row, is_correlated, subqueries_in, values_left
+from coordinator.planner.sitekeys import KeyColumns, Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +26,19 @@ class Placement:
 
     ``replicated``: each of ``nodes`` has all rows, so one of them is enough; otherwise each has a part.
     ``keys``: by name of a site key, the columns that hold it, as (alias, column); alias is empty for a block's outputs.
+    ``nullable``: those of them that an outer join may fill with NULL, which equals nothing but groups over nodes.
+    ``chosen``: some rows were left out without a rule (LIMIT, DISTINCT ON), so each of the nodes may choose others.
     """
 
     nodes: tuple[str, ...] | None
     replicated: bool
-    keys: Mapping[str, tuple[KeyColumns, ...]] = field(default_factory=dict)
+    keys: Keys = field(default_factory=dict)
+    nullable: frozenset[KeyColumns] = frozenset()
+    chosen: bool = False
+
+    def at(self, nodes: tuple[str, ...]) -> Placement:
+        """Return the same rows as far as they are at ``nodes``."""
+        return replace(self, nodes=nodes)
 
     @property
     def single(self) -> bool:
@@ -43,12 +50,23 @@ ANYWHERE = Placement(None, True)
 
 
 class Mixed(Exception):
-    """A block does not distribute: the reason in words, and the part of the tree that is the cause."""
+    """A block does not distribute: the reason in a sentence, the part of the tree that is the cause, what to do."""
 
-    def __init__(self, reason: str, node: exp.Expr) -> None:
+    def __init__(self, reason: str, node: exp.Expr, hint: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.node = node
+        self.hint = hint
+
+
+_GROUPS_FIRST = "Aggregate first in a WITH part, and do this to the groups; or ask one node (WHERE _node = '...')."
+_REFERENCE_LATER = (
+    "Aggregate the other side first in a WITH part, and join the reference table to its groups; or turn the join round."
+)
+_KEYS = "Group by a site key such as the node (_node), or aggregate first in a WITH part."
+_WINDOW = "PARTITION BY a site key such as the node (_node), or aggregate first in a WITH part."
+_LIMIT = "A LIMIT chooses among rows of several nodes."
+_ONE_NODE = "Ask one node at a time (WHERE _node = '...')."
 
 
 def place(query: exp.Expr, catalog: Catalog, inputs: Iterable[str] = ()) -> Placement:
@@ -80,6 +98,17 @@ def place_sources(select: exp.Select, catalog: Catalog, inputs: Iterable[str] = 
     return _Placer(catalog, frozenset(inputs)).sources(select)
 
 
+def check_subqueries(parts: Iterable[exp.Expr], outer: Placement, catalog: Catalog, inputs: Iterable[str] = ()) -> None:
+    """Make sure that all subqueries in expressions of a block at ``outer`` have their rows there.
+
+    Raises:
+        Mixed: one has not, or it is not proved.
+    """
+    placer = _Placer(catalog, frozenset(inputs))
+    for part in parts:
+        placer.subqueries(part, outer)
+
+
 def subquery_runs_there(subquery: exp.Query, outer: Placement, catalog: Catalog, inputs: Iterable[str] = ()) -> bool:
     """Whether a subquery of a block at ``outer`` has all its rows there."""
     try:
@@ -100,7 +129,9 @@ class _Placer:
                 inner = self.query(query.this)
                 if inner.single and not query.args.get("joins"):
                     return inner
-                raise Mixed("a parenthesised query with clauses of its own", query)
+                raise Mixed(
+                    "A query in parentheses has clauses of its own over rows of several nodes.", query, _GROUPS_FIRST
+                )
             return self.query(query.this)
         if query.args.get("with_"):
             return self._recursive(query)
@@ -108,114 +139,139 @@ class _Placer:
             return self._set_operation(query)
         if isinstance(query, exp.Select):
             return self._select(query)
-        raise Mixed(f"{query.key.upper()} in this place", query)
+        raise Mixed(f"{query.key.upper()} cannot be split over nodes in this place.", query)
 
     def _recursive(self, query: exp.Expr) -> Placement:
         """A recursive query stays whole: all tables at one node, or all replicated."""
-        names = {cte.alias_or_name for cte in query.args["with_"].expressions}
+        names = {cte.alias_or_name for cte in query.find_all(exp.CTE)}
+        if any(self.catalog.find(name) is not None for name in names):
+            raise Mixed("A recursive WITH part has the name of a table.", query, "Give the part another name.")
         found = ANYWHERE
         for table in query.find_all(exp.Table):
             if isinstance(table.this, exp.Identifier) and table.name not in names:
                 found = _both(found, self._table(table), query)
         if not found.single:
-            raise Mixed("a recursive WITH over rows of several nodes", query)
-        return found
+            raise Mixed("A recursive WITH part reads rows of several nodes.", query, _ONE_NODE)
+        return replace(found, keys={}, nullable=frozenset(), chosen=True)
 
     def _set_operation(self, query: exp.SetOperation) -> Placement:
         left, right = self.query(query.this), self.query(query.expression)
+        limited = bool(query.args.get("limit") or query.args.get("offset"))
         if left.single and right.single:
-            return _both(left, right, query)
+            both = _both(left, right, query)
+            return Placement(both.nodes, both.replicated, chosen=both.chosen or limited)
         name = type(query).__name__.upper()
         if not isinstance(query, exp.Union) or query.args.get("distinct"):
-            raise Mixed(f"{name} over rows of several nodes", query)
-        if any(query.args.get(k) for k in ("limit", "offset")):
-            raise Mixed("LIMIT over rows of several nodes", query.args.get("limit") or query)
+            raise Mixed(f"{name} compares rows of several nodes.", query, _GROUPS_FIRST)
+        if limited:
+            raise Mixed(_LIMIT, query.args.get("limit") or query, _GROUPS_FIRST)
         if left.replicated or right.replicated or left.nodes != right.nodes:
-            raise Mixed("UNION ALL of tables that are not at the same nodes", query)
-        return Placement(left.nodes, False)
+            raise Mixed("UNION ALL of tables that are not at the same nodes.", query, _GROUPS_FIRST)
+        return Placement(left.nodes, False, chosen=left.chosen or right.chosen)
 
     def _select(self, select: exp.Select) -> Placement:
         rows = self.rows(select)
         for part in _expressions_outside_rows(select):
-            self._subqueries(part, rows)
-        if rows.single:
-            return Placement(rows.nodes, rows.replicated, _outputs(select, rows))
-        self._check_distributes(select, rows)
-        return Placement(rows.nodes, False, _outputs(select, rows))
+            self.subqueries(part, rows)
+        if not rows.single:
+            self._check_distributes(select, rows)
+        keys, nullable = _outputs(select, rows)
+        distinct = select.args.get("distinct")
+        chosen = bool(
+            select.args.get("limit") or select.args.get("offset") or (distinct is not None and distinct.args.get("on"))
+        )
+        return Placement(rows.nodes, rows.replicated, keys, nullable, rows.chosen or chosen)
 
     def _check_distributes(self, select: exp.Select, rows: Placement) -> None:
         if select.args.get("limit") or select.args.get("offset"):
-            raise Mixed("LIMIT over rows of several nodes", select.args.get("limit") or select)
+            raise Mixed(_LIMIT, select.args.get("limit") or select, _GROUPS_FIRST)
         group = select.args.get("group")
-        if group is not None or aggregation.aggregates_in(select):
+        if aggregation.is_aggregating(select):
             keys = aggregation.plain_keys(select)
-            if keys is None or not _covers_key(keys, rows):
-                raise Mixed("an aggregation whose groups span nodes", group or select)
+            if keys is None or not covers_key(keys, rows):
+                raise Mixed("Groups of this aggregation may have rows at several nodes.", group or select, _KEYS)
         distinct = select.args.get("distinct")
         if distinct is not None:
             on = distinct.args.get("on")
             parts = list(on.expressions) if on is not None else [p.unalias() for p in select.expressions]
-            if not _covers_key(parts, rows):
-                raise Mixed("DISTINCT over rows of several nodes", select)
+            if not covers_key(parts, rows):
+                raise Mixed("DISTINCT compares rows of several nodes.", select, _GROUPS_FIRST)
         for window in _windows(select):
-            if not _covers_key(window.args.get("partition_by") or [], rows):
-                raise Mixed("a window over rows of several nodes", window)
+            if not covers_key(window.args.get("partition_by") or [], rows):
+                raise Mixed("A window looks at rows of several nodes.", window, _WINDOW)
 
     def rows(self, select: exp.Select) -> Placement:
         placed = self.sources(select)
         for part in _expressions_of_rows(select):
-            self._subqueries(part, placed)
+            self.subqueries(part, placed)
         return placed
 
     def sources(self, select: exp.Select) -> Placement:
         source = select.args.get("from_")
         if source is None:
-            placed = ANYWHERE
-        else:
-            placed = self._source(source.this)
-            for join in [*_joins_of(source.this), *(select.args.get("joins") or [])]:
-                placed = self._join(placed, join, select)
-            for lateral in select.args.get("laterals") or []:
-                placed = _both(placed, self._source(lateral), lateral)
+            return ANYWHERE
+        chosen = values_left(select)
+        placed = self._source(source.this, chosen)
+        for join in rewrite.joins_of(select):
+            placed = self._join(placed, join, select, chosen)
+        for lateral in select.args.get("laterals") or []:
+            placed = _both(placed, self._source(lateral, chosen), lateral)
         return placed
 
-    def _source(self, source: exp.Expr) -> Placement:
+    def _source(self, source: exp.Expr, chosen: Mapping[tuple[str, str], frozenset[str]]) -> Placement:
+        """Return where a source's rows are, those left out that the conditions ``chosen`` on the node exclude."""
+        placed = self._sampled(source)
+        if placed.nodes is None or placed.replicated:
+            return placed
+        for key in placed.keys.get(NODE_COLUMN, ()):
+            kept = tuple(n for n in placed.nodes if n in chosen.get(key[0], placed.nodes))
+            # Where no node is left there is no row: any of them can say so.
+            placed = placed.at(kept or placed.nodes[:1])
+        return placed
+
+    def _sampled(self, source: exp.Expr) -> Placement:
         if source.args.get("sample"):
-            raise Mixed("a sample", source)
+            raise Mixed("A sample of the rows of several nodes.", source)
         if source.args.get("pivots"):
             inner = self._unpivoted(source)
             if inner.single:
                 return Placement(inner.nodes, inner.replicated)
-            raise Mixed("PIVOT over rows of several nodes", source)
+            raise Mixed("PIVOT over rows of several nodes.", source)
         return self._unpivoted(source)
 
     def _unpivoted(self, source: exp.Expr) -> Placement:
         if isinstance(source, exp.Table):
-            return self._table(source) if isinstance(source.this, exp.Identifier) else ANYWHERE
+            if isinstance(source.this, exp.Identifier):
+                return self._table(source)
+            if source.find(exp.Query) is None:
+                return ANYWHERE
         if isinstance(source, exp.Subquery):
             if isinstance(source.this, exp.Table):
-                raise Mixed("parenthesised joins", source)
+                raise Mixed(
+                    "Joins in parentheses cannot be split over nodes.", source, "Write them without parentheses."
+                )
             placed = self.query(source.this)
-            alias = source.alias_or_name
-            renamed = _alias_columns(source)
-            keys = {
-                name: tuple(tuple((alias, renamed.get(c, c)) for _, c in columns) for columns in found)
-                for name, found in placed.keys.items()
-            }
-            return Placement(placed.nodes, placed.replicated, keys)
+            alias, names = source.alias_or_name, _alias_columns(source)
+
+            def outside(columns: KeyColumns) -> KeyColumns:
+                return tuple((alias, names.get(c, c)) for _, c in columns)
+
+            keys = {name: tuple(outside(columns) for columns in found) for name, found in placed.keys.items()}
+            nullable = frozenset(map(outside, placed.nullable))
+            return Placement(placed.nodes, placed.replicated, keys, nullable, placed.chosen)
         if isinstance(source, exp.Lateral):
             inner = source.this
             return self.query(inner) if isinstance(inner, exp.Query) else ANYWHERE
-        if isinstance(source, exp.Values | exp.Unnest):
+        if isinstance(source, exp.Values | exp.Unnest) and source.find(exp.Query) is None:
             return ANYWHERE
-        raise Mixed(f"{source.key.upper()} as a source", source)
+        raise Mixed(f"{source.key.upper()} is a source that cannot be split over nodes.", source)
 
     def _table(self, table: exp.Table) -> Placement:
         if table.name in self.inputs:
             return ANYWHERE
         entry = self.catalog.find(table.name)
         if entry is None:
-            raise Mixed(f"table {table.name}", table)
+            raise Mixed(f"Table '{table.name}' is at no node.", table)
         if entry.table.distribution is Distribution.REPLICATED:
             return Placement(entry.nodes, True)
         alias = table.alias_or_name
@@ -223,30 +279,38 @@ class _Placer:
         keys[NODE_COLUMN] = (((alias, NODE_COLUMN),),)
         return Placement(entry.nodes, False, keys)
 
-    def _join(self, left: Placement, join: exp.Join, select: exp.Select) -> Placement:
-        right = self._source(join.this)
+    def _join(
+        self, left: Placement, join: exp.Join, select: exp.Select, chosen: Mapping[tuple[str, str], frozenset[str]]
+    ) -> Placement:
+        right = self._source(join.this, chosen)
+        side, kind, method = (str(join.args.get(k) or "").upper() for k in ("side", "kind", "method"))
         if left.single and right.single:
             both = _meet(left, right)
             if both is not None:
-                return both
-        side, kind, method = (str(join.args.get(k) or "").upper() for k in ("side", "kind", "method"))
+                return replace(both, nullable=_nullable(left, right, side))
+        if left.chosen or right.chosen:
+            raise Mixed(
+                "This join reads rows that a LIMIT or DISTINCT ON chooses, and every node might choose others.", join
+            )
+        if isinstance(join.this, exp.Lateral):
+            raise Mixed("LATERAL over rows of several nodes.", join)
         if method in {"ASOF", "POSITIONAL", "NATURAL"} and not right.replicated:
-            raise Mixed(f"{method} JOIN over rows of several nodes", join)
+            raise Mixed(f"{method} JOIN compares rows of several nodes.", join)
         if right.replicated or right.nodes is None:
             if side in {"RIGHT", "FULL"}:
-                raise Mixed(f"{side} JOIN that keeps the rows of a table that every node has", join)
+                raise Mixed(_keeps(side), join, _REFERENCE_LATER)
             if not _within(left.nodes, right.nodes):
-                raise Mixed("a join with a table that is not at every node of the other", join)
-            return Placement(left.nodes, False, left.keys)
+                raise Mixed("This join's tables are not at the same nodes.", join)
+            return Placement(left.nodes, False, left.keys, left.nullable)
         if left.replicated or left.nodes is None:
             if side in {"LEFT", "FULL"} or kind in {"SEMI", "ANTI"}:
-                raise Mixed(f"{side or kind} JOIN that keeps the rows of a table that every node has", join)
+                raise Mixed(_keeps(side or kind), join, _REFERENCE_LATER)
             if not _within(right.nodes, left.nodes):
-                raise Mixed("a join with a table that is not at every node of the other", join)
-            return Placement(right.nodes, False, right.keys)
+                raise Mixed("This join's tables are not at the same nodes.", join)
+            return Placement(right.nodes, False, right.keys, right.nullable)
         return _local_join(left, right, join, select, side, kind)
 
-    def _subqueries(self, part: exp.Expr, outer: Placement) -> None:
+    def subqueries(self, part: exp.Expr, outer: Placement) -> None:
         for subquery in subqueries_in(part):
             self.subquery(subquery, outer)
 
@@ -256,66 +320,46 @@ class _Placer:
         inner = self.query(subquery)
         if inner.nodes is None:
             return
+        if inner.chosen and not outer.single and not is_correlated(subquery):
+            raise Mixed("A LIMIT chooses rows in a subquery, and every node might choose others.", subquery)
         if inner.replicated and _within(outer.nodes, inner.nodes):
             return
         if outer.nodes is not None and len(outer.nodes) == 1 and inner.single and outer.nodes[0] in inner.nodes:
             return
         if outer.replicated and inner.single and (outer.nodes is None or set(inner.nodes) & set(outer.nodes)):
-            raise Mixed("a subquery over other nodes", subquery)
-        raise Mixed("a subquery over rows of other nodes", subquery)
+            raise Mixed("A subquery reads rows of other nodes than the query around it.", subquery)
+        raise Mixed("A subquery may need rows of other nodes than the row that it is asked for.", subquery)
 
 
 def _is_local(placer: _Placer, subquery: exp.Query, outer: Placement) -> bool:
-    """Whether a correlated subquery equates a site key of its rows with one of the outer row: all it sees is there."""
+    """Whether all that a subquery can see of an outer row is at its node: it equates a site key of both."""
     if not isinstance(subquery, exp.Select) or outer.nodes is None or outer.replicated:
         return False
     try:
         inner = placer.rows(subquery)
+        if inner.nodes is None or inner.replicated or not _within(outer.nodes, inner.nodes):
+            return False
+        pairs = sitekeys.equated(conjuncts(subquery.args.get("where")))
+        return sitekeys.are_equated(pairs, outer.keys, inner.keys) or _is_local_in(placer, subquery, outer)
     except Mixed:
         return False
-    if inner.nodes is None or inner.replicated or not _within(outer.nodes, inner.nodes):
-        return False
-    conjuncts = _conjuncts(subquery.args.get("where"))
+
+
+def _is_local_in(placer: _Placer, subquery: exp.Select, outer: Placement) -> bool:
+    """Whether ``key IN (subquery)`` asks for a site key, which only rows of the same node can hold."""
     parent = subquery.parent
-    if isinstance(parent, exp.In) and len(subquery.expressions) == 1:
-        conjuncts = [*conjuncts, exp.EQ(this=parent.this.copy(), expression=subquery.expressions[0].unalias().copy())]
-    return _equates_key(conjuncts, outer.keys, inner.keys)
-
-
-def subqueries_in(part: exp.Expr) -> list[exp.Query]:
-    """Return the queries that stand directly in an expression, not those within them."""
-    found: list[exp.Query] = []
-
-    def walk(node: exp.Expr) -> None:
-        if isinstance(node, exp.Subquery):
-            inner = node.unnest()
-            found.append(inner if isinstance(inner, exp.Query) else node)
-            return
-        if isinstance(node, exp.Query):
-            found.append(node)
-            return
-        for child in node.iter_expressions():
-            walk(child)
-
-    walk(part)
-    return found
-
-
-def is_correlated(query: exp.Query) -> bool:
-    """Whether a subquery names columns of the rows around it."""
-    scopes = traverse_scope(query.copy())
-    return bool(scopes) and any(
-        column.table and not _defined(column.table, scope) for scope in scopes for column in scope.columns
-    )
-
-
-def _defined(alias: str, scope: object) -> bool:
-    current = scope
-    while current is not None:
-        if alias in current.sources:  # type: ignore[attr-defined]
-            return True
-        current = current.parent  # type: ignore[attr-defined]
-    return False
+    while isinstance(parent, exp.Subquery):
+        parent = parent.parent
+    # NOT IN is no equality: any row at another node, and above all NULL, would change what it says of a NULL.
+    if not isinstance(parent, exp.In) or not decides_row(parent):
+        return False
+    asked = parent.this.unnest()
+    values = list(asked.expressions) if isinstance(asked, exp.Tuple) else [asked]
+    names = subquery.named_selects
+    if len(values) != len(names):
+        return False
+    pairs = {((v.table, v.name), ("", n)) for v, n in zip(values, names, strict=True) if isinstance(v, exp.Column)}
+    return sitekeys.are_equated(pairs, outer.keys, placer.query(subquery).keys)
 
 
 def _local_join(
@@ -324,11 +368,15 @@ def _local_join(
     assert left.nodes is not None
     assert right.nodes is not None
     inner = side == "" and kind in {"", "INNER", "CROSS"}
-    conditions = _conjuncts(join.args.get("on"))
+    conditions = conjuncts(join.args.get("on"))
     if inner:
-        conditions += _conjuncts(select.args.get("where"))
-    if not _equates_key(conditions, left.keys, right.keys):
-        raise Mixed("a join of rows of several nodes that does not equate a site key", join)
+        conditions += conjuncts(select.args.get("where"))
+    if not sitekeys.are_equated(sitekeys.equated(conditions), left.keys, right.keys):
+        raise Mixed(
+            "This join may bring together rows of different nodes: it does not equate a site key.",
+            join,
+            sitekeys.hint(left.keys, right.keys),
+        )
     shared = tuple(n for n in left.nodes if n in right.nodes)
     if inner or kind == "SEMI":
         nodes = shared
@@ -337,66 +385,49 @@ def _local_join(
     else:
         nodes = left.nodes
     if nodes != shared or not shared or (side == "FULL" and left.nodes != right.nodes):
-        raise Mixed("a join of tables that are not at the same nodes", join)
-    keys = dict(left.keys)
-    if kind not in {"SEMI", "ANTI"}:
-        for name, columns in right.keys.items():
-            keys[name] = (*keys.get(name, ()), *columns)
-    return Placement(nodes, False, keys)
+        raise Mixed("This join's tables are not at the same nodes.", join)
+    keys = left.keys if kind in {"SEMI", "ANTI"} else sitekeys.both(left.keys, right.keys)
+    return Placement(nodes, False, keys, _nullable(left, right, side))
 
 
-def _equates_key(
-    conditions: list[exp.Expr],
-    left: Mapping[str, tuple[KeyColumns, ...]],
-    right: Mapping[str, tuple[KeyColumns, ...]],
-) -> bool:
-    pairs = set()
-    for condition in conditions:
-        if isinstance(condition, exp.EQ):
-            a, b = condition.left, condition.right
-            if isinstance(a, exp.Column) and isinstance(b, exp.Column):
-                pairs.add(((a.table, a.name), (b.table, b.name)))
-                pairs.add(((b.table, b.name), (a.table, a.name)))
-    return any(
-        len(ours) == len(theirs) and all(pair in pairs for pair in zip(ours, theirs, strict=True))
-        for name in left.keys() & right.keys()
-        for ours in left[name]
-        for theirs in right[name]
-    )
+def _nullable(left: Placement, right: Placement, side: str) -> frozenset[KeyColumns]:
+    """Return the keys that may be NULL after an outer join."""
+    found = left.nullable | right.nullable
+    if side in {"LEFT", "FULL"}:
+        found |= sitekeys.all_columns(right.keys)
+    if side in {"RIGHT", "FULL"}:
+        found |= sitekeys.all_columns(left.keys)
+    return found
 
 
-def _covers_key(parts: list[exp.Expr], rows: Placement) -> bool:
-    """Whether the expressions hold all columns of one site key: rows that agree in them are at one node."""
-    columns = {(p.table, p.name) for p in parts if isinstance(p, exp.Column)}
-    return any(all(c in columns for c in key) for found in rows.keys.values() for key in found)
+def _keeps(kind: str) -> str:
+    return f"This {kind} JOIN keeps rows of a table that every node has: every node would add those that match nothing."
 
 
 def covers_key(parts: list[exp.Expr], rows: Placement) -> bool:
     """Whether rows that agree in ``parts`` are always at one node."""
-    return rows.single or _covers_key(parts, rows)
+    return rows.single or sitekeys.are_covered(parts, rows.keys, rows.nullable)
 
 
-def _outputs(select: exp.Select, rows: Placement) -> dict[str, tuple[KeyColumns, ...]]:
-    """Return the site keys that a block's outputs hold."""
-    if rows.replicated:
-        return {}
-    exposed = {
-        (p.unalias().table, p.unalias().name): p.alias_or_name
-        for p in select.expressions
-        if isinstance(p.unalias(), exp.Column)
-    }
-    found: dict[str, tuple[KeyColumns, ...]] = {}
-    for name, keys in rows.keys.items():
-        kept = tuple(tuple(("", exposed[c]) for c in key) for key in keys if all(c in exposed for c in key))
-        if kept:
-            found[name] = kept
-    return found
+def _outputs(select: exp.Select, rows: Placement) -> tuple[Keys, frozenset[KeyColumns]]:
+    """Return the site keys that a block's outputs hold, and which of them may be NULL."""
+    if rows.replicated or _drops_keys(select):
+        return {}, frozenset()
+    exposed = sitekeys.exposed(select, rows.keys)
+    kept = {name: tuple(exposed[key] for key in found if key in exposed) for name, found in rows.keys.items()}
+    nullable = frozenset(outside for key, outside in exposed.items() if key in rows.nullable)
+    return {name: found for name, found in kept.items() if found}, nullable
+
+
+def _drops_keys(select: exp.Select) -> bool:
+    """Whether a block makes NULL of keys in some of its groups: grouping sets."""
+    return select.args.get("group") is not None and aggregation.plain_keys(select) is None
 
 
 def _both(left: Placement, right: Placement, node: exp.Expr) -> Placement:
     met = _meet(left, right)
     if met is None:
-        raise Mixed("tables that are not at one node together", node)
+        raise Mixed("These tables are not at one node together.", node)
     return met
 
 
@@ -411,30 +442,15 @@ def _meet(left: Placement, right: Placement) -> Placement | None:
     nodes = tuple(n for n in left.nodes if n in right.nodes)
     if not nodes:
         return None
-    keys = {**left.keys, **{n: (*left.keys.get(n, ()), *k) for n, k in right.keys.items()}}
-    return Placement(nodes, left.replicated and right.replicated, keys)
+    keys = sitekeys.both(left.keys, right.keys)
+    nullable = left.nullable | right.nullable
+    return Placement(nodes, left.replicated and right.replicated, keys, nullable, left.chosen or right.chosen)
 
 
 def _within(inner: tuple[str, ...] | None, outer: tuple[str, ...] | None) -> bool:
     if outer is None:
         return True
     return inner is not None and set(inner) <= set(outer)
-
-
-def _conjuncts(node: exp.Expr | None) -> list[exp.Expr]:
-    if node is None:
-        return []
-    if isinstance(node, exp.Where):
-        node = node.this
-    node = node.unnest()
-    if isinstance(node, exp.And):
-        return [*_conjuncts(node.left), *_conjuncts(node.right)]
-    return [node]
-
-
-def conjuncts(node: exp.Expr | None) -> list[exp.Expr]:
-    """Return the parts that AND ties together."""
-    return _conjuncts(node)
 
 
 def _windows(select: exp.Select) -> Iterator[exp.Window]:
@@ -447,23 +463,16 @@ def _windows(select: exp.Select) -> Iterator[exp.Window]:
             yield base if base is not None and not window.args.get("partition_by") else window
 
 
-def _joins_of(source: exp.Expr) -> list[exp.Join]:
-    return list(source.args.get("joins") or [])
-
-
 def _expressions_of_rows(select: exp.Select) -> list[exp.Expr]:
-    parts: list[exp.Expr] = []
-    source = select.args.get("from_")
-    joins = [*(_joins_of(source.this) if source is not None else []), *(select.args.get("joins") or [])]
-    parts += [join.args["on"] for join in joins if join.args.get("on") is not None]
+    parts = [join.args["on"] for join in rewrite.joins_of(select) if join.args.get("on") is not None]
     where = select.args.get("where")
     return [*parts, where.this] if where is not None else parts
 
 
 def _expressions_outside_rows(select: exp.Select) -> list[exp.Expr]:
-    parts = list(select.expressions)
-    parts += [select.args[k] for k in ("group", "having", "qualify", "order", "limit") if select.args.get(k)]
-    return parts
+    return rewrite.parts(
+        select, "expressions", "distinct", "group", "having", "qualify", "windows", "order", "limit", "offset"
+    )
 
 
 def _alias_columns(source: exp.Expr) -> dict[str, str]:

@@ -39,6 +39,33 @@ def sources_of(select: exp.Select) -> list[exp.Expr]:
     return [source.this, *(join.this for join in joins), *(select.args.get("laterals") or [])]
 
 
+def joins_of(select: exp.Select) -> list[exp.Join]:
+    """Return the joins of a SELECT, in order."""
+    source = select.args.get("from_")
+    hanging = source.this.args.get("joins") or [] if source is not None else []
+    return [*hanging, *(select.args.get("joins") or [])]
+
+
+def with_unique_outputs(query: exp.Query) -> exp.Query:
+    """Return a copy whose outputs have different names."""
+    copied = query.copy()
+    select: exp.Expr = copied
+    while isinstance(select, exp.SetOperation | exp.Subquery):
+        select = select.this
+    if not isinstance(select, exp.Select):
+        return copied
+    seen: set[str] = set()
+    for index, projection in enumerate(list(select.expressions)):
+        name = projection.alias_or_name
+        if not name or name.lower() in seen:
+            name = f"c{index}"
+            while name in seen:
+                name += "_"
+            projection.replace(aliased(projection.unalias().copy(), name))
+        seen.add(name.lower())
+    return copied
+
+
 def aliases_of(query: exp.Expr) -> set[str]:
     """Return the names by which a SELECT calls its sources."""
     return {s.alias_or_name for s in sources_of(query)} if isinstance(query, exp.Select) else set()

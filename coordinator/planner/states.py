@@ -74,10 +74,18 @@ def cut(call: exp.Expr, prefix: str, shards: int, types: Sequence[str], result_t
     return _BY_STATE[entry.state](maker)
 
 
-def whole(call: exp.Expr, prefix: str, result_type: str) -> CutAggregate:
-    """Return the cut of a call whose groups are each at one node: the partial is the value."""
+def whole(call: exp.Expr, prefix: str, result_type: str, *, shards: int) -> CutAggregate:
+    """Return the cut of a call whose groups are each at one node: the partial is the value.
+
+    Should a group come from two nodes all the same (a site key that is NULL at both), the merge fails: a value of
+    some of the rows would be wrong.
+    """
     name = f"{prefix}v"
-    folded = exp.func("any_value", column(name), dialect="duckdb")
+    folded: exp.Expr = exp.AnyValue(this=column(name))
+    if shards > 1:
+        failure = exp.func("error", exp.Literal.string("a group came from several nodes"))
+        several = exp.GT(this=exp.Count(this=exp.Star(), big_int=True), expression=_number(1))
+        folded = exp.case().when(several, failure).else_(folded)
     empty = aggregation.name_of(call) in {"count", "count_if", "regr_count"}
     final: exp.Expr = exp.cast(column(name), result_type, dialect="duckdb")
     if empty:

@@ -1,0 +1,51 @@
+"""Which of several problems to tell: every closed way of cutting a query has one, and the researcher sees one."""
+
+from __future__ import annotations
+
+from archipel import errors
+from coordinator.planner.placement import Mixed
+from coordinator.planner.positions import position_of
+
+HINT = "Join on a site key or on reference tables, aggregate each side first in a WITH part, or ask one node at a time."
+
+_END = frozenset({errors.INTERNAL.name, errors.SQL_TOO_LARGE.name, errors.SCHEMA_CONFLICT.name})
+"""Errors that end planning; any other closes one way, and the next is tried."""
+
+_OURS = frozenset(
+    code.name
+    for code in (
+        errors.SQL_TYPE,
+        errors.SQL_SYNTAX,
+        errors.SQL_UNKNOWN_COLUMN,
+        errors.SQL_UNKNOWN_TABLE,
+        errors.SQL_AMBIGUOUS_COLUMN,
+    )
+)
+"""What is wrong with a stage that we made of a query that is right: the researcher is told that it cannot be cut."""
+
+
+def closes_way(problem: errors.ArchipelError) -> bool:
+    """Whether another way may still be open after ``problem``."""
+    return problem.code not in _END
+
+
+def unsupported(mixed: Mixed) -> errors.ArchipelError:
+    """Return why a block cannot be cut, as the researcher is told."""
+    return errors.error(
+        errors.SQL_UNSUPPORTED,
+        f"This cannot be answered yet. {mixed.reason}",
+        hint=mixed.hint or HINT,
+        position=position_of(mixed.node),
+    )
+
+
+def to_tell(problems: list[errors.ArchipelError]) -> errors.ArchipelError:
+    """Return the one of the ways' problems, in their order, that helps most."""
+    told = [problem for problem in problems if problem.code not in _OURS]
+    if told:
+        return told[0]
+    return errors.error(
+        errors.SQL_UNSUPPORTED,
+        "This cannot be answered yet. The query cannot be split over the nodes in this form.",
+        hint=HINT,
+    )
