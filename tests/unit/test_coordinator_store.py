@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import postgres
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError
@@ -30,15 +30,15 @@ from coordinator.store import (
 Open = Callable[[], Store]
 
 
-POSTGRES_URL = "ARCHIPEL_TEST_POSTGRES_URL"
-"""Environment variable with the URL of an empty PostgreSQL database; without it those tests are skipped."""
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A PostgreSQL server; skips where there is none."""
+    with postgres.server() as url:
+        yield url
 
 
-def postgres_url() -> str:
-    """Return the URL of the database of tests, emptied."""
-    url = os.environ.get(POSTGRES_URL)
-    if url is None:
-        pytest.skip(f"no PostgreSQL: set {POSTGRES_URL} to an empty database")
+def emptied(url: str) -> str:
+    """Return the URL after dropping what an earlier test left in its database."""
     engine = create_engine(url)
     schema.metadata.drop_all(engine)
     engine.dispose()
@@ -48,7 +48,9 @@ def postgres_url() -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def reopened(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens the same store anew, as a coordinator's next life does."""
-    yield from opens(postgres_url() if request.param == "postgresql" else sqlite_url(tmp_path))
+    yield from opens(
+        emptied(request.getfixturevalue("server")) if request.param == "postgresql" else sqlite_url(tmp_path)
+    )
 
 
 @pytest.fixture
