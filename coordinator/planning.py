@@ -12,7 +12,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
@@ -35,6 +35,12 @@ Planner = Callable[[Request, Catalog, Permit, Describe], Plan]
 
 CATALOGUES_KEPT = 8
 """Views of the catalogue, one for each set of nodes that permits name, kept with their shadows."""
+
+PLANS_KEPT = 256
+"""Plans of one view of the catalogue: planning is a pure function, so the same question has the same plan."""
+
+MAX_KEPT_SQL_CHARS = 64 * 1024
+"""Longer queries are planned anew each time, so that what is kept stays small."""
 
 PLANNING_THREADS = 2
 
@@ -71,10 +77,21 @@ class Planned:
     against: tuple[int, frozenset[str]]
 
 
+_PlanKey = tuple[str, str, str, Permit, frozenset[str]]
+
+
 @dataclass(slots=True)
 class _View:
     catalog: Catalog
     shadow: ShadowLike
+    plans: OrderedDict[_PlanKey, Planned] = field(default_factory=OrderedDict)
+    """Touched by the event loop only."""
+
+    def keep(self, key: _PlanKey, planned: Planned) -> None:
+        """Remember a plan, and forget the one that was not asked for longest when there are too many."""
+        self.plans[key] = planned
+        if len(self.plans) > PLANS_KEPT:
+            self.plans.popitem(last=False)
 
 
 class Planning:
@@ -118,13 +135,21 @@ class Planning:
         state = self.state
         nodes = frozenset(permit.nodes) & (self._registry.known if among is None else among)
         view = await self._view(nodes)
-        catalog = Catalog(view.catalog.tables, nodes & state[1])
+        attached = nodes & state[1]
+        key = (request.sql, request.dialect, json.dumps(request.parameters), permit, attached)
+        known = view.plans.get(key)
+        if known is not None:
+            view.plans.move_to_end(key)
+            return replace(known, against=state)
+        catalog = Catalog(view.catalog.tables, attached)
         try:
             async with asyncio.timeout(self._timeout_s):
                 planned = await self._in_thread(self._make, request, catalog, permit, view.shadow, state)
         except TimeoutError:
             raise errors.error(errors.TIMEOUT, "Planning the query took too long.") from None
         self._check_profiles(planned.plan.nodes())
+        if len(request.sql) <= MAX_KEPT_SQL_CHARS:
+            view.keep(key, planned)
         return planned
 
     async def unusable(self, tables: Sequence[Table]) -> dict[str, str]:

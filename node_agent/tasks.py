@@ -11,18 +11,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from archipel import errors, frames, receipt, telemetry, tokens
-from archipel.border import check
-from archipel.border.decision import BorderContext, Release
+from archipel.border.decision import Release
 from archipel.schema import Column
 from node_agent.audit import AuditLog
 from node_agent.authorise import Asked, authorise
+from node_agent.decisions import Decisions
 from node_agent.engine.base import Engine, Statement
 
 log = logging.getLogger(__name__)
@@ -120,6 +120,10 @@ class TaskRunner:
     max_release_bytes: int
     compress: bool = False
     now: Callable[[], float] = time.time
+    _decisions: Decisions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._decisions = Decisions(self.node)
 
     def run(
         self, order: TaskOrder, inputs: Mapping[str, pa.Table], cancellation: Cancellation | None = None
@@ -176,12 +180,9 @@ class TaskRunner:
 
     def _decide(self, order: TaskOrder, asked: Asked) -> Release:
         """Check at the border; the decision and its rule are all that a span tells of it."""
-        tables = {table.name.lower(): table for table in self.engine.tables()}
-        inputs = {name.lower(): columns for name, columns in order.inputs.items()}
-        context = BorderContext(node=self.node, tables=tables, inputs=inputs, permit=asked.permit)
         with telemetry.span("archipel.border") as span:
             try:
-                release = check(order.sql, context)
+                release = self._decisions.decide(order.sql, self.engine.tables(), order.inputs, asked.permit)
             except errors.ArchipelError as problem:
                 span.set(telemetry.Attribute.POLICY_DECISION, "refused")
                 span.set(telemetry.Attribute.POLICY_RULE, problem.rule or problem.code)

@@ -24,6 +24,7 @@ from node_agent.config import LimitsSection, NodeConfig, SourceSection, TableSec
 from node_agent.engine import sources
 from node_agent.engine.base import EngineInfo
 from node_agent.engine.duckdb_statement import DuckDBStatement
+from node_agent.engine.guard import Guard
 from node_agent.engine.sources import FileState
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class DuckDBEngine:
         self._problems: list[str] = []
         self._registered: dict[str, _Registered] = {}
         self._fatal = threading.Event()
+        self._guard = Guard()
         spill = config.limits.spill_dir or config.state_dir / "spill"
         try:
             spill.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -102,7 +104,13 @@ class DuckDBEngine:
     def statement(self, sql: str, inputs: Mapping[str, pa.Table], *, timeout_s: float) -> DuckDBStatement:
         """Prepare a statement."""
         return DuckDBStatement(
-            self._database.cursor(), sql, inputs, tables=self._registered, timeout_s=timeout_s, on_fatal=self._fatal
+            self._database.cursor(),
+            sql,
+            inputs,
+            tables=self._registered,
+            guard=self._guard,
+            timeout_s=timeout_s,
+            on_fatal=self._fatal,
         )
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from archipel import arrow_inputs, errors
 from archipel.frames import BATCH_ROWS
-from node_agent.engine import guard
+from node_agent.engine.guard import Guard
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ class DuckDBStatement:
         inputs: Mapping[str, pa.Table],
         *,
         tables: Iterable[str],
+        guard: Guard,
         timeout_s: float,
         on_fatal: threading.Event,
     ) -> None:
@@ -91,6 +92,7 @@ class DuckDBStatement:
         self._sql = sql
         self._inputs = inputs
         self._known = (*tables, *inputs)
+        self._guard = guard
         self._timeout_s = timeout_s
         self._on_fatal = on_fatal
         self._cancelled = threading.Event()
@@ -103,7 +105,7 @@ class DuckDBStatement:
         """Run it; rows are computed as they are read."""
         self._watchdog.start()
         try:
-            guard.check(self._cursor, self._sql, self._known)
+            self._guard.check(self._cursor, self._sql, self._known)
             for name, table in self._inputs.items():
                 arrow_inputs.register(self._cursor, name, table)
             reader = self._cursor.execute(self._sql).to_arrow_reader(BATCH_ROWS)

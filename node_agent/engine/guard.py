@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,6 +45,32 @@ _STRUCTURE = frozenset(
     }
 )
 """Kinds of nodes that are no expressions. What is not named (SHOW_REF, PIVOT, …) is refused."""
+
+
+KEPT = 512
+MAX_KEPT_CHARS = 64 * 1024
+
+
+class Guard:
+    """Checks statements and remembers those that passed: what is read of a text never changes. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._passed: OrderedDict[tuple[str, frozenset[str]], None] = OrderedDict()
+
+    def check(self, cursor: duckdb.DuckDBPyConnection, sql: str, tables: Iterable[str]) -> None:
+        """Make sure of a statement as the function ``check`` does."""
+        key = (sql, frozenset(tables))
+        with self._mutex:
+            if key in self._passed:
+                self._passed.move_to_end(key)
+                return
+        check(cursor, sql, key[1])
+        if len(sql) <= MAX_KEPT_CHARS:
+            with self._mutex:
+                self._passed[key] = None
+                if len(self._passed) > KEPT:
+                    self._passed.popitem(last=False)
 
 
 def check(cursor: duckdb.DuckDBPyConnection, sql: str, tables: Iterable[str]) -> None:

@@ -1,0 +1,61 @@
+"""Remembers what the border check allowed: the check is a pure function, so the same question has the same decision.
+
+Refusals are not remembered. Who asks, and whether they may, is checked anew for every task; only the decision about the
+statement under one permit and one state of the node's tables is kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from archipel.border import check
+from archipel.border.decision import BorderContext, Release
+from archipel.permit import Permit
+from archipel.schema import Column, Table
+
+KEPT = 512
+MAX_SQL_CHARS = 64 * 1024
+"""Longer statements are decided anew each time, so that what is kept stays small."""
+
+Inputs = tuple[tuple[str, tuple[Column, ...]], ...]
+
+
+class Decisions:
+    """Decides statements of one node. Safe to use from several threads."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self._mutex = threading.Lock()
+        self._tables: tuple[Table, ...] = ()
+        self._kept: Callable[[str, Inputs, Permit], Release] = self._over(())
+
+    def decide(
+        self, sql: str, tables: tuple[Table, ...], inputs: Mapping[str, tuple[Column, ...]], permit: Permit
+    ) -> Release:
+        """Return the release of ``sql`` over the node's ``tables`` and a task's ``inputs``, under ``permit``.
+
+        Raises:
+            ArchipelError: the border check refuses it.
+        """
+        given = tuple(sorted((name.lower(), tuple(columns)) for name, columns in inputs.items()))
+        if len(sql) > MAX_SQL_CHARS:
+            return check(sql, self._context(tables, given, permit))
+        with self._mutex:
+            # The engine hands out the same objects until it is opened anew; then nothing of before holds.
+            if len(tables) != len(self._tables) or any(a is not b for a, b in zip(tables, self._tables, strict=True)):
+                self._tables, self._kept = tables, self._over(tables)
+            kept = self._kept
+        return kept(sql, given, permit)
+
+    def _over(self, tables: tuple[Table, ...]) -> Callable[[str, Inputs, Permit], Release]:
+        @lru_cache(maxsize=KEPT)
+        def decided(sql: str, inputs: Inputs, permit: Permit) -> Release:
+            return check(sql, self._context(tables, inputs, permit))
+
+        return decided
+
+    def _context(self, tables: tuple[Table, ...], inputs: Inputs, permit: Permit) -> BorderContext:
+        by_name = {table.name.lower(): table for table in tables}
+        return BorderContext(node=self._node, tables=by_name, inputs=dict(inputs), permit=permit)
