@@ -8,7 +8,7 @@ above   SELECT g0 AS region, p0s / p0n AS d FROM x2 WHERE p1v > 10 ORDER BY d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -49,8 +49,9 @@ def cut_aggregation(
     calls = tuple(_distinct_calls(aggregation.aggregates_in(select)))
     types = _types_of(select, keys, calls, inputs, assembly)
     local = len(sites) == 1 or (len(sets) == 1 and covers_key(list(keys), placed))
+    prefixes = _prefixes(calls)
     cuts = tuple(
-        _cut_call(call, f"p{i}", len(sites), types[i][0], types[i][1], placed, local=local)
+        _cut_call(call, prefixes[i], len(sites), types[i][0], types[i][1], placed, local=local)
         for i, call in enumerate(calls)
     )
     cut = _Cut(keys, calls, cuts, len(sets) > 1)
@@ -116,6 +117,17 @@ def _types_of(
     return types
 
 
+def _prefixes(calls: tuple[exp.Expr, ...]) -> list[str]:
+    """Return a prefix for the columns of each call; calls that need the same state share one, and so their columns."""
+    found: dict[object, str] = {}
+    return [found.setdefault(states.state_of(call) or i, f"p{i}") for i, call in enumerate(calls)]
+
+
+def _each_once(items: Iterable[states.Named]) -> list[states.Named]:
+    """Return named expressions without those that calls share."""
+    return list(dict(items).items())
+
+
 def _cut_call(
     call: exp.Expr,
     prefix: str,
@@ -165,8 +177,8 @@ def _node_tree(select: exp.Select, cut: _Cut) -> exp.Select:
     if cut.several_sets:
         grouping = exp.Grouping(expressions=[key.copy() for key in cut.keys])
         outputs.append(rewrite.aliased(grouping, GROUPING_COLUMN))
-    for made in cut.cuts:
-        outputs += [rewrite.aliased(partial.copy(), name) for name, partial in made.partials]
+    partials = _each_once(item for made in cut.cuts for item in made.partials)
+    outputs += [rewrite.aliased(partial.copy(), name) for name, partial in partials]
     if not outputs:
         outputs = [rewrite.aliased(exp.Count(this=exp.Star(), big_int=True), "n")]
     tree = exp.select(*outputs)
@@ -204,9 +216,9 @@ def _keys_first(tree: exp.Select, cut: _Cut, alias: str) -> exp.Select:
 def _merge_tree(cut: _Cut, source: str) -> exp.Select:
     keys = [states.column(name) for name in cut.key_names()]
 
-    def outputs(step: list[tuple[str, exp.Expr]]) -> list[exp.Expr]:
+    def outputs(step: list[states.Named]) -> list[exp.Expr]:
         named = [rewrite.aliased(key.copy(), key.name) for key in keys]
-        return [*named, *(rewrite.aliased(node.copy(), name) for name, node in step)]
+        return [*named, *(rewrite.aliased(node.copy(), name) for name, node in _each_once(step))]
 
     folded = [item for made in cut.cuts for item in made.folded]
     tree = exp.select(*(outputs(folded) or [rewrite.aliased(exp.Literal.number(1), "n")])).from_(rewrite.table(source))

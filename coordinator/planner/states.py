@@ -61,6 +61,29 @@ def distinct_of(call: exp.Expr) -> exp.Distinct | None:
     return next((a for a in arguments(call) if isinstance(a, exp.Distinct)), None)
 
 
+def state_of(call: exp.Expr) -> tuple[object, ...] | None:
+    """Return what tells whether two calls need the same partials; None where each has its own.
+
+    One set of moments gives every variance and deviation, one of co-moments every covariance and regression.
+    """
+    entry = REGISTRY.get(aggregation.name_of(call))
+    if entry is None or entry.state not in {State.MOMENTS, State.COMOMENTS}:
+        return None
+    condition = filter_of(call)
+    return entry.state, tuple(a.sql("duckdb") for a in arguments(call)), condition.sql("duckdb") if condition else ""
+
+
+def filter_of(call: exp.Expr) -> exp.Expr | None:
+    """Return the condition of a call's FILTER, if it has one."""
+    node = call
+    while isinstance(node, aggregation.WRAPPERS):
+        if isinstance(node, exp.Filter):
+            found: exp.Expr = node.expression.this
+            return found
+        node = node.this
+    return None
+
+
 def cut(call: exp.Expr, prefix: str, shards: int, types: Sequence[str], result_type: str) -> CutAggregate:
     """Return the cut of a call over ``shards`` nodes. ``types`` are those of its arguments, ``result_type`` its own.
 
@@ -120,17 +143,8 @@ class _Maker:
     def partial(self, function: str, *args: exp.Expr) -> exp.Expr:
         """An aggregate of another function over the same rows: the FILTER of the call goes with it."""
         made: exp.Expr = exp.func(function, *(a.copy() for a in args), dialect="duckdb")
-        condition = self.filter()
-        return made if condition is None else exp.Filter(this=made, expression=exp.Where(this=condition))
-
-    def filter(self) -> exp.Expr | None:
-        node = self.call
-        while node is not aggregation.bare(self.call):
-            if isinstance(node, exp.Filter):
-                found: exp.Expr = node.expression.this.copy()
-                return found
-            node = node.this
-        return None
+        condition = filter_of(self.call)
+        return made if condition is None else exp.Filter(this=made, expression=exp.Where(this=condition.copy()))
 
     def args(self) -> list[exp.Expr]:
         return arguments(self.call)
@@ -266,8 +280,8 @@ def _arg_extreme(maker: _Maker) -> CutAggregate:
     value, key = maker.args()
     # Rows whose value is NULL do not take part, so their keys must not either.
     taken = exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
-    given = maker.filter()
-    condition = taken if given is None else exp.and_(given, taken)
+    given = filter_of(maker.call)
+    condition = taken if given is None else exp.and_(given.copy(), taken)
     extreme = exp.func("max" if function == "arg_max" else "min", key.copy(), dialect="duckdb")
     name, by = maker.name("v"), maker.name("k")
     return CutAggregate(

@@ -1,0 +1,230 @@
+"""Runs plans in this process: a DuckDB for every node, the real border check and the real merger, beside the oracle.
+
+The oracle is one DuckDB that holds the rows of all shards. For planner tests: no network, no keys, no clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from archipel import arrow_inputs, border
+from archipel.border.decision import BorderContext
+from archipel.permit import Permit, Researcher, TableGrant
+from archipel.request import Request
+from archipel.schema import NODE_COLUMN, Column, Distribution, Table
+from coordinator import stage_work
+from coordinator.catalog import Catalog, build
+from coordinator.merge.merger import Merger
+from coordinator.merge.settings import MergeSettings, RayMode, RaySettings
+from coordinator.plan import Plan, Stage, StageKind
+from coordinator.planner import plan as make_plan
+from coordinator.planning import Planned
+from coordinator.shadow import Shadow
+from node_agent.tasks import _strip
+
+BARE = "bare"
+"""Schema of the oracle whose tables lack the node pseudo-column: what ``*`` stands for in a query that names it not."""
+
+MAX_ROWS, MAX_BYTES, TIMEOUT_S = 1_000_000, 1_000_000_000, 60.0
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What one node holds of one table."""
+
+    table: Table
+    rows: pa.Table
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A federated answer, the plan that gave it, and how many groups the nodes withheld."""
+
+    plan: Plan
+    table: pa.Table
+    withheld: int
+
+
+def request(sql: str, *, dialect: str = "duckdb", parameters: Any = ()) -> Request:
+    """Return an unsigned request."""
+    given = parameters if isinstance(parameters, dict) else list(parameters)
+    return Request(request_id="request-1", permit_id="permit-1", sql=sql, dialect=dialect, parameters=given, issued=0)
+
+
+def permit_for(catalog: Catalog, grants: Mapping[str, tuple[str, ...]] | None = None) -> Permit:
+    """Return a permit for all nodes and tables of a catalogue; ``grants`` narrows the columns of single tables."""
+    nodes = sorted({node for entry in catalog.tables.values() for node in entry.nodes})
+    narrowed = {name.lower(): columns for name, columns in (grants or {}).items()}
+    tables = tuple(TableGrant(table=name, columns=narrowed.get(name, ("*",))) for name in sorted(catalog.tables))
+    return Permit(
+        permit_id="permit-1",
+        federation="test",
+        project="test",
+        purpose="test",
+        researchers=(Researcher(name="alice", key="k"),),
+        tables=tables,
+        nodes=tuple(nodes),
+        not_before=0,
+        expires=1,
+    )
+
+
+@dataclass
+class Federation:
+    """Nodes in one process. ``shards`` is keyed by node; close it, or use it as a context manager."""
+
+    shards: Mapping[str, Sequence[Shard]]
+    catalog: Catalog = field(init=False)
+    permit: Permit = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.catalog = build({node: [s.table for s in held] for node, held in self.shards.items()}, self.shards)
+        self.permit = permit_for(self.catalog)
+        self.shadow = Shadow(self.catalog)
+        self._merger = Merger(MergeSettings(ray=RaySettings(mode=RayMode.OFF)))
+        self._nodes = {node: _database() for node in self.shards}
+        self._oracle = _database()
+        self._oracle.execute(exp.Create(this=exp.to_identifier(BARE), kind="SCHEMA").sql("duckdb"))
+        sound = {name: entry for name, entry in self.catalog.tables.items() if entry.conflict is None}
+        for entry in sound.values():
+            for schema in ("main", BARE):
+                _create(self._oracle, entry.table, schema, with_node=schema == "main")
+        for node, held in self.shards.items():
+            for shard in held:
+                if shard.table.name.lower() not in sound:
+                    continue
+                entry = sound[shard.table.name.lower()]
+                _create(self._nodes[node], shard.table, "main", with_node=True)
+                _insert(self._nodes[node], shard, node, "main")
+                if shard.table.distribution is Distribution.SHARDED or node == entry.nodes[0]:
+                    _insert(self._oracle, shard, node, "main")
+                    _insert(self._oracle, shard, None, BARE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, cause: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all databases; idempotent."""
+        self._merger.close()
+        self.shadow.close()
+        self._oracle.close()
+        for database in self._nodes.values():
+            database.close()
+
+    def plan(self, asked: Request) -> Plan:
+        """Return the plan of a request."""
+        return make_plan(asked, self.catalog, self.permit, self.shadow.describe)
+
+    def ask(self, asked: Request, *, arrival: Callable[[list[str]], list[str]] = list) -> Answer:
+        """Plan and run a request. ``arrival`` orders the nodes of a stage as if they answered in that order."""
+        return self.run(self.plan(asked), arrival=arrival)
+
+    def run(self, plan: Plan, *, arrival: Callable[[list[str]], list[str]] = list) -> Answer:
+        """Run a plan: node stages through the border check, the others by the merger."""
+        schemas = {stage.stage_id: self.shadow.arrow_schema(stage.columns) for stage in plan.stages}
+        planned = Planned(
+            plan, schemas, self.shadow.arrow_schema(plan.columns), json.dumps(plan.to_dict()), (0, frozenset())
+        )
+        outputs: dict[str, pa.Table | dict[str, pa.Table]] = {}
+        withheld = 0
+        for stage in plan.stages:
+            if stage.kind is StageKind.NODE:
+                given = {i: stage_work.input_table(planned, i, outputs, with_shard=False) for i in stage.inputs}
+                delivered = {}
+                for site in arrival(list(stage.sites)):
+                    delivered[site], kept = self._at_node(stage, site, given)
+                    withheld += kept
+                outputs[stage.stage_id] = delivered
+            elif stage.kind is StageKind.MERGE:
+                merging = stage_work.merge_input(planned, stage, outputs)
+                outputs[stage.stage_id], _ = self._merger.merge(stage.sql, merging, stage.keys, timeout_s=TIMEOUT_S)
+            else:
+                given = {i: stage_work.input_table(planned, i, outputs, with_shard=True) for i in stage.inputs}
+                outputs[stage.stage_id] = self._merger.finish(
+                    stage.sql, given, timeout_s=TIMEOUT_S, max_rows=MAX_ROWS, max_bytes=MAX_BYTES
+                )
+        table = stage_work.result_table(planned, outputs, max_rows=MAX_ROWS, max_bytes=MAX_BYTES)
+        return Answer(plan, table, withheld)
+
+    def oracle(self, asked: Request, *, sql: str | None = None) -> pa.Table:
+        """Return the pooled answer to a request, or to ``sql`` with the request's parameters."""
+        cursor = self._oracle.cursor()
+        try:
+            if NODE_COLUMN not in asked.sql.lower():
+                cursor.execute(exp.Use(this=exp.to_identifier(BARE)).sql("duckdb"))
+            return cursor.execute(sql or asked.sql, asked.parameters).to_arrow_table()
+        finally:
+            cursor.close()
+
+    def _at_node(self, stage: Stage, site: str, given: Mapping[str, pa.Table]) -> tuple[pa.Table, int]:
+        tables = {name: entry.shards[site] for name, entry in self.catalog.tables.items() if site in entry.shards}
+        inputs = {name: self._columns(stage, name, table) for name, table in given.items()}
+        release = border.check(stage.sql, BorderContext(site, tables, inputs, self.permit))
+        cursor = self._nodes[site].cursor()
+        try:
+            for name, table in given.items():
+                arrow_inputs.register(cursor, name, table)
+            output, withheld, _ = _strip(cursor.execute(release.sql).to_arrow_table(), release)
+        finally:
+            cursor.close()
+        return output, withheld
+
+    def _columns(self, stage: Stage, name: str, table: pa.Table) -> tuple[Column, ...]:
+        cursor = self._nodes[stage.sites[0]].cursor()
+        try:
+            found = cursor.from_arrow(table)
+            return tuple(Column(n, str(t)) for n, t in zip(found.columns, found.types, strict=True))
+        finally:
+            cursor.close()
+
+
+def _database() -> duckdb.DuckDBPyConnection:
+    database = duckdb.connect(config={"threads": 1, "python_enable_replacements": False})
+    database.execute("SET TimeZone = 'UTC'")
+    return database
+
+
+def _target(table: Table, schema: str) -> exp.Table:
+    return exp.Table(this=exp.to_identifier(table.name, quoted=True), db=exp.to_identifier(schema, quoted=True))
+
+
+def _create(database: duckdb.DuckDBPyConnection, table: Table, schema: str, *, with_node: bool) -> None:
+    columns = (*table.columns, Column(NODE_COLUMN, "VARCHAR")) if with_node else table.columns
+    definitions = [
+        exp.ColumnDef(this=exp.to_identifier(c.name, quoted=True), kind=exp.DataType.build(c.type, dialect="duckdb"))
+        for c in columns
+    ]
+    database.execute(
+        exp.Create(this=exp.Schema(this=_target(table, schema), expressions=definitions), kind="TABLE").sql("duckdb")
+    )
+
+
+def _insert(database: duckdb.DuckDBPyConnection, shard: Shard, node: str | None, schema: str) -> None:
+    outputs: list[exp.Expr] = [
+        exp.cast(exp.column(exp.to_identifier(c.name, quoted=True)), c.type, dialect="duckdb")
+        for c in shard.table.columns
+    ]
+    if node is not None:
+        outputs.append(exp.Literal.string(node))
+    rows = exp.select(*outputs).from_("given_rows")
+    database.register("given_rows", shard.rows)
+    database.execute(exp.insert(rows, _target(shard.table, schema), dialect="duckdb").sql("duckdb"))
+    database.unregister("given_rows")
+
+
+def away(federation: Federation, *nodes: str) -> Catalog:
+    """Return the catalogue while ``nodes`` are not attached."""
+    return replace(federation.catalog, attached=federation.catalog.attached - set(nodes))

@@ -1,0 +1,72 @@
+"""Every golden case: the planner makes the plan, or gives the error, that stands in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import golden
+import hospital_world
+import pytest
+from comparing import difference, missing_from, rows_of
+from planning import Federation, away, request
+
+from archipel.errors import ArchipelError
+from coordinator.planner import explain_text
+from coordinator.planner import plan as make_plan
+from coordinator.planner.parse import parse
+
+FILES = sorted(Path(__file__).parent.glob("*.sql"))
+CASES = [case for path in FILES for case in golden.read(path)]
+PLANNED = [case for case in CASES if not case.path.stem.startswith("errors")]
+
+
+@pytest.fixture(scope="module")
+def federation() -> Iterator[Federation]:
+    with Federation(hospital_world.shards()) as made:
+        yield made
+
+
+def outcome(federation: Federation, case: golden.Case) -> str:
+    """Return the plan of a case as EXPLAIN shows it, or its error."""
+    asked = request(case.sql, dialect=case.dialect, parameters=case.parameters)
+    try:
+        return explain_text(
+            make_plan(asked, away(federation, *case.away), federation.permit, federation.shadow.describe)
+        )
+    except ArchipelError as problem:
+        info = problem.info
+        place = f" at {info.position}" if info.position else ""
+        rule = f" by rule {info.rule}" if info.rule else ""
+        node = f" of node {info.node}" if info.node else ""
+        return "\n".join(
+            [f"{problem.code}{place}{rule}{node}", info.message, *([f"Hint: {info.hint}"] * bool(info.hint))]
+        )
+
+
+@pytest.mark.skipif(not golden.UPDATE, reason="writes the golden files: only with ARCHIPEL_UPDATE_GOLDEN=1")
+def test_golden_files_are_written_anew(federation: Federation) -> None:
+    for path in FILES:
+        golden.write(path, [(case, outcome(federation, case)) for case in golden.read(path)])
+
+
+@pytest.mark.skipif(golden.UPDATE, reason="they are being written")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_plan_or_the_error_is_as_the_golden_file_says(federation: Federation, case: golden.Case) -> None:
+    assert outcome(federation, case) == case.expected
+
+
+@pytest.mark.parametrize("case", PLANNED, ids=lambda case: case.name)
+def test_the_answer_is_that_of_one_database_with_all_rows(federation: Federation, case: golden.Case) -> None:
+    asked = request(case.sql, dialect=case.dialect, parameters=case.parameters)
+    answer = federation.ask(asked)
+    if case.dialect == "duckdb" and not asked.parameters:
+        expected = federation.oracle(asked, sql=case.oracle)
+    else:  # reading dialects and binding parameters is the parser's matter: the oracle gets what it made of them
+        expected = federation.oracle(request(parse(asked).sql("duckdb")))
+    if case.directives.get("answer") == "withheld":
+        assert answer.withheld > 0
+        assert not missing_from(rows_of(answer.table), rows_of(expected))
+    else:
+        assert answer.withheld == 0
+        assert difference(answer.table, expected, case.sql, dialect=case.dialect) == ""
