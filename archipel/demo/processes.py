@@ -17,6 +17,9 @@ from archipel import errors
 from archipel.demo.layout import Layout
 
 START_TIMEOUT_S = 60.0
+START_TIMEOUT_A_NODE_S = 3.0
+"""A process takes about a second of CPU until it is attached, and a hundred of them share the cores."""
+
 STOP_TIMEOUT_S = 40.0
 """Longer than the 30 s in which coordinator and nodes finish what runs."""
 _POLL_S = 0.05
@@ -51,7 +54,8 @@ class LocalFederation:
         self.start_coordinator()
         for node in self.layout.node_configs:
             self.start_node(node)
-        self.wait_attached(self.layout.node_configs)
+        nodes = self.layout.node_configs
+        self.wait_attached(nodes, START_TIMEOUT_S + START_TIMEOUT_A_NODE_S * len(nodes))
 
     def start_coordinator(self) -> None:
         """Start the coordinator's process; does not wait for it."""
