@@ -83,7 +83,7 @@ REGISTRY: dict[str, Aggregate] = {
         *_rows(State.WHOLE, Leak.VALUE, "any_value", "first", "last", "median", "mode", "quantile_cont"),
         *_rows(State.WHOLE, Leak.VALUE, "quantile_disc", "mad", "entropy", "kurtosis", "skewness"),
         *_rows(State.WHOLE, Leak.VALUE, "approx_count_distinct", "approx_quantile"),
-        *_rows(State.WHOLE, Leak.ROWS, "array_agg", "list", "string_agg", "histogram", "map_agg"),
+        *_rows(State.WHOLE, Leak.ROWS, "array_agg", "list", "string_agg", "histogram"),
     )
 }
 """Every aggregate that Archipel knows, by name. ``count(DISTINCT x)`` is ``count`` with DISTINCT: its number
