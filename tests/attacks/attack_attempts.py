@@ -15,13 +15,13 @@ import duckdb
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from archipel import errors, frames, identity, permit, request, tokens
+from archipel import errors, frames, identity, permit, receipt, request, tokens
 from archipel.demo.layout import Layout, NodeSetup, TableSetup, write_layout
 from archipel.schema import Column
 from node_agent import config
 from node_agent.assembly import Node, assemble
 from node_agent.audit_cli import AUDIT_FOLDER
-from node_agent.tasks import TaskOrder
+from node_agent.tasks import TaskOrder, Withheld
 
 FEDERATION = "demo"
 
@@ -79,6 +79,8 @@ class Outcome:
     """How an attempt ended: with rows, with an error of the catalogue, or with something that must never come out."""
 
     released: pa.Table | None = None
+    withheld: Withheld | None = None
+    receipt: receipt.ReceiptContent | None = None
     error: errors.ArchipelError | None = None
     other: BaseException | None = None
     cpu_s: float = 0.0
@@ -185,9 +187,12 @@ class Attacker:
         started = time.thread_time()
         try:
             released = self.node.runner.run(order, {name: INPUTS[name] for name in inputs})
-            content = list(released.frames)
-            released.finish()
-            return Outcome(released=frames.decode_table(content), cpu_s=time.thread_time() - started)
+            return Outcome(
+                released=frames.decode_table(list(released.frames)),
+                withheld=released.withheld,
+                receipt=receipt.verify(released.finish(), self.node.runner.signing_key.public_key()),
+                cpu_s=time.thread_time() - started,
+            )
         except errors.ArchipelError as problem:
             return Outcome(error=problem, cpu_s=time.thread_time() - started)
         except Exception as problem:  # noqa: BLE001 - anything else is a hole, and a test says so

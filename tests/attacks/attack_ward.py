@@ -176,7 +176,7 @@ POLICIES: Mapping[str, Mapping[str, object]] = {
         person="measure",
     ),
     "drugs": _aggregate(code="group", quantity="measure"),
-    "registry": {**_aggregate(illness="group", stage="group"), "min_persons": 20},
+    "registry": {**_aggregate(illness="group", stage="group"), "min_persons": 20, "tell_withheld_count": False},
     "staff": _aggregate(ward="group", grade="group", salary="measure", region="group"),
     "closed": {"protected": True, "coordinator": "none", "other_columns": "group"},
     "offpermit": _aggregate(x="group"),

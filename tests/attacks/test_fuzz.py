@@ -14,7 +14,7 @@ from attack_attempts import Attacker, cells
 
 COMPOSED = 400
 MADE = 500
-BUDGET_S = 25.0
+BUDGET_S = 20.0
 """A test stops then, over all its seeds, on a slow machine; it must have come through a part worth something."""
 LEAST = 150
 SEEDS = (1, 2)

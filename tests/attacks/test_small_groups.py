@@ -73,3 +73,17 @@ def test_a_group_of_exactly_eleven_is_released(siege: Siege) -> None:
     released = siege.outcomes["small-count-rows"].released
     assert released is not None
     assert {row["region"]: row["x"] for row in released.to_pylist()} == {"Nord": 120, "Sud": 90, "Onze": 33}
+
+
+@pytest.mark.parametrize("shape", ["", " GROUP BY illness", " GROUP BY ROLLUP (illness, stage)"])
+def test_nobody_and_few_look_alike_where_the_holder_tells_no_counts(attacker: Attacker, shape: str) -> None:
+    looks = []
+    for number, illness in enumerate(("RARE-FIFTEEN", "of nobody")):
+        sql = "SELECT count(*) AS n FROM registry WHERE illness = 'ILLNESS'".replace("ILLNESS", illness) + shape
+        outcome = attacker.send(attacker.order(f"alike-{len(shape)}-{number}", sql))
+        assert outcome.released is not None
+        assert outcome.receipt is not None
+        told = outcome.receipt.model_dump(include={"form", "rule", "min_persons", "bytes", "content_sha256", "groups"})
+        looks.append((outcome.released, outcome.withheld, told))
+    assert looks[0] == looks[1]
+    assert looks[0][0].num_rows == 0

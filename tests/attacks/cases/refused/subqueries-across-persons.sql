@@ -119,3 +119,27 @@ SELECT sum((SELECT b.cost FROM stays b ORDER BY b.cost DESC LIMIT 1)) AS x FROM 
 -- sub-any: ANY of a subquery
 -- refused *
 SELECT count(*) FROM stays WHERE days >= ANY (SELECT days FROM stays)
+
+-- sub-exists-nested: the equality one level too deep
+-- refused BORDER_REFUSED subquery-across-persons
+SELECT count(*) AS n FROM stays a WHERE EXISTS (SELECT 1 FROM stays b WHERE b.days = 366 AND EXISTS (SELECT 1 FROM drugs d WHERE d.patient = a.person))
+
+-- sub-equals-any-value: a person equated with one from an aggregate
+-- refused BORDER_REFUSED
+SELECT count(*) AS n FROM stays a WHERE a.person = (SELECT any_value(patient) FROM drugs WHERE code = 'RARE-DRUG')
+
+-- sub-optional-key: all persons without a drug in one group of a NULL person
+-- refused BORDER_REFUSED value-across-persons
+SELECT x.patient IS NULL AS k, sum(x.m) AS s FROM (SELECT d.patient, max(s.cost) AS m FROM stays s LEFT JOIN drugs d ON d.patient = s.person GROUP BY d.patient) x GROUP BY x.patient IS NULL
+
+-- sub-all-days: everyone against the longest stay
+-- refused BORDER_REFUSED subquery-across-persons
+SELECT region, count(*) AS n FROM stays WHERE days >= ALL (SELECT days FROM stays) GROUP BY region
+
+-- sub-person-any: persons of a list made by a subquery
+-- refused BORDER_REFUSED
+SELECT region, count(*) AS n FROM stays WHERE person = ANY(list_value('@PERSON@')) GROUP BY region
+
+-- sub-correlated-cost: how many of one's stays were dearer, as a group
+-- refused BORDER_REFUSED measure-group-key
+SELECT t.n, count(*) AS k FROM (SELECT person, (SELECT count(*) FROM stays b WHERE b.person = a.person AND b.cost > a.cost) AS n FROM stays a) t GROUP BY t.n

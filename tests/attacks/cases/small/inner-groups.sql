@@ -95,3 +95,21 @@ SELECT region, count(DISTINCT person) FROM stays WHERE person IN (SELECT patient
 SELECT r, count(*) AS n FROM (SELECT region AS r FROM regions UNION ALL SELECT region FROM stays WHERE days = 366) t GROUP BY r
 -- oracle
 SELECT 0 WHERE false
+
+-- inner-full-join-rare: one person's row on one side of a full join
+-- keys 1
+SELECT a.region, sum(b.cost) AS x FROM stays a FULL JOIN (SELECT person, cost FROM stays WHERE days = 366) b ON a.person = b.person GROUP BY a.region
+-- oracle
+SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE person IN (SELECT person FROM stays WHERE days = 366)) FROM stays GROUP BY region
+
+-- inner-dearest-of-person: each person's dearest stay
+-- keys 1
+SELECT x, count(*) AS n FROM (SELECT DISTINCT ON (person) person, diagnosis AS x FROM stays ORDER BY person, cost DESC, stay_no) t GROUP BY x
+-- oracle
+SELECT x, count(DISTINCT person) FROM (SELECT DISTINCT ON (person) person, diagnosis AS x FROM stays ORDER BY person, cost DESC, stay_no) t GROUP BY x
+
+-- inner-any-literal: one person by ANY of a list
+-- keys 1
+SELECT region, count(*) AS n FROM stays WHERE days = ANY([366]) GROUP BY region
+-- oracle
+SELECT 0 WHERE false

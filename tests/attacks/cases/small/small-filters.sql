@@ -307,3 +307,15 @@ SELECT region, count(DISTINCT person) FROM stays GROUP BY region
 SELECT count(*) AS n FROM stays /* /* */ ; SELECT person FROM stays /* */ */
 -- oracle
 SELECT count(DISTINCT person) FROM stays
+
+-- filter-public-star: a hidden column of a public table, through a star
+-- keys 1
+SELECT * FROM suppliers
+-- oracle
+SELECT name, 11 FROM suppliers
+
+-- filter-public-star-derived: the same, one level up
+-- keys 1
+SELECT t.* FROM (SELECT * FROM suppliers) t
+-- oracle
+SELECT name, 11 FROM suppliers
