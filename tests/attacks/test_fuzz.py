@@ -16,7 +16,7 @@ COMPOSED = 400
 MADE = 500
 BUDGET_S = 20.0
 """A test stops then, over all its seeds, on a slow machine; it must have come through a part worth something."""
-LEAST = 150
+LEAST = 60
 SEEDS = (1, 2)
 
 ACCEPTED = {"NODE_EXECUTION", "TIMEOUT", "NODE_RESOURCES"}
@@ -48,7 +48,7 @@ def test_a_random_statement_releases_no_group_with_too_few_persons(attacker: Att
         ended["released" if outcome.released.num_rows else "withheld"] += 1
     assert ended.total() >= LEAST / len(SEEDS)
     assert ended["released"] + ended["withheld"] >= 0.6 * ended.total(), f"nearly all are refused: {ended}"
-    assert ended["withheld"] >= 5
+    assert ended["withheld"] >= 2
 
 
 @pytest.mark.parametrize("seed", SEEDS)
