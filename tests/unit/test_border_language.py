@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from archipel import aggregates, errors, functions
-from archipel.border import BorderContext, check, vocabulary
+from archipel.border import BorderContext, all_rules, check, vocabulary
 from archipel.border.parsing import render
 from archipel.schema import Column, Form, Role
 
@@ -429,3 +430,12 @@ def test_the_check_reads_nothing_but_its_arguments() -> None:
     for module in ("duckdb\n", "grpc", "os\n", "time\n", "random\n", "socket", "pathlib"):
         assert f"import {module}" not in text
     assert WARDS.policy.protected is False
+
+
+def test_the_documentation_lists_every_rule_and_every_function() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "border-check.md").read_text(encoding="utf-8")
+    rules, _, names = text.partition("### Functions")
+    for rule in all_rules():
+        assert f"| `{rule.name}` | {rule.code.name} | {rule.text.replace('{name}', '…')} |" in rules
+    listed = set(re.findall(r"`([a-z_0-9]+)`", names))
+    assert functions.SCALAR | functions.WINDOW | functions.TABLE | set(aggregates.REGISTRY) <= listed
