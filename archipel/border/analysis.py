@@ -327,9 +327,16 @@ class Analysis:
         for argument in arguments:
             columns |= self.expressions.columns(argument, block)
         name = node.alias_or_name.lower()
-        given = [column.name.lower() for column in node.args["alias"].args.get("columns") or ()]
+        alias = node.args.get("alias")
+        given = [column.name.lower() for column in alias.args.get("columns") or ()] if alias is not None else []
         if not given:
-            raise refused(refusal.CONSTRUCT, node, "a table function without a name for its column")
+            # The engine's own name for it, written out: nothing then hangs on its rules.
+            series = node.this if isinstance(node, exp.Table) else None
+            exclusive = series is not None and series.args.get("is_end_exclusive")
+            given = ["unnest" if series is None else "range" if exclusive else "generate_series"]
+            alias = alias if alias is not None else exp.TableAlias()
+            alias.set("columns", [exp.to_identifier(given[0], quoted=True)])
+            node.set("alias", alias)
         return Source(self.alias(name), {column: Output(column, columns) for column in given})
 
     def _values(self, node: exp.Values, outer: Block | None) -> Relation:

@@ -32,6 +32,11 @@ MAX_NESTING = 50
 MAX_PREFIXES = 40
 # SELECTs and joins: analysing them takes quadratic time; 300 take 0.3 s.
 MAX_SOURCES = 300
+# Chains of AND and OR are deep trees, and every branch and call is analysed against the others' columns: what people
+# and their tools write has a tenth of these.
+MAX_CONNECTIVES = 800
+MAX_BRANCHES = 500
+MAX_CALLS = 500
 # Subscripts in a row cost the parser quadratic time.
 MAX_SUBSCRIPTS = 50
 
@@ -53,6 +58,10 @@ def parse(sql: str) -> exp.Expr:
     """
     if len(sql) > MAX_CHARACTERS:
         raise refused(refusal.TOO_LARGE)
+    try:
+        sql.encode()
+    except UnicodeEncodeError:  # a lone surrogate: text that no engine could be sent
+        raise refused(refusal.SYNTAX) from None
     try:
         tokens = sqlglot.tokenize(sql, read=DIALECT)
     except LIBRARY_ERRORS:
@@ -78,10 +87,13 @@ def bound_size(tokens: list[Token]) -> None:
     """Refuse what is too long or nests too deeply to be parsed and walked safely."""
     if len(tokens) > MAX_TOKENS:
         raise refused(refusal.TOO_LARGE)
-    depth = prefixes = subscripts = sources = 0
+    depth = prefixes = subscripts = sources = connectives = branches = calls = 0
     previous = None
     for token in tokens:
         kind = token.token_type
+        connectives += kind in (TokenType.AND, TokenType.OR)
+        branches += kind is TokenType.WHEN
+        calls += kind is TokenType.L_PAREN and previous in (TokenType.VAR, TokenType.IDENTIFIER)
         if kind in vocabulary.OPENING:
             depth += 1
             if kind is TokenType.L_BRACKET and previous is TokenType.R_BRACKET:
@@ -95,6 +107,9 @@ def bound_size(tokens: list[Token]) -> None:
             or prefixes > MAX_PREFIXES + 2 * MAX_NESTING
             or subscripts > MAX_SUBSCRIPTS
             or sources > 2 * MAX_SOURCES
+            or connectives > MAX_CONNECTIVES
+            or branches > MAX_BRANCHES
+            or calls > MAX_CALLS
         ):
             raise refused(refusal.TOO_LARGE)
         previous = kind

@@ -400,6 +400,19 @@ def test_large_and_deep_statements_end_in_an_answer_or_a_refusal(shape: object, 
         check(sql, CONTEXT)
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        " OR ".join(f"t.a = {i}" for i in range(4_000)),
+        "CASE " + " ".join(f"WHEN t.a = {i} THEN true" for i in range(4_000)) + " END",
+        " + ".join(f"nullif(t.a, {i})" for i in range(4_000)) + " > 0",
+    ],
+    ids=["connectives", "branches", "calls"],
+)
+def test_what_would_keep_the_check_busy_is_refused_before_it_is_parsed(condition: str) -> None:
+    assert refusal_of(f"SELECT count(*) AS n FROM t WHERE {condition}").rule == "too-large"
+
+
 def test_a_long_list_of_values_is_no_large_statement() -> None:
     codes = ", ".join(f"'X{number}'" for number in range(8_000))
     ward = Ward()

@@ -77,6 +77,3 @@ SELECT count(CAST(region AS INTEGER[])) AS x FROM stays
 
 -- fail-count-if-literal: an error of the check's own
 SELECT region, count_if('x') AS n FROM stays GROUP BY region
-
--- fail-surrogate: text that cannot be encoded
-SELECT region, count(*) AS n FROM stays WHERE region = '@SURROGATE@' GROUP BY region

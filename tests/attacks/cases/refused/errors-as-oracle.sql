@@ -23,3 +23,7 @@ SELECT count(*) FROM stays WHERE CAST(person AS DATE) > birth
 -- oracle-scalar-many: more rows than one
 -- refused BORDER_REFUSED subquery-across-persons
 SELECT count(*) FROM stays WHERE region = (SELECT region FROM stays)
+
+-- oracle-surrogate: text that cannot be encoded
+-- refused SQL_SYNTAX
+SELECT region, count(*) AS n FROM stays WHERE region = '@SURROGATE@' GROUP BY region
