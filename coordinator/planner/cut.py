@@ -51,7 +51,7 @@ def cut_aggregation(
     local = len(sites) == 1 or (len(sets) == 1 and covers_key(list(keys), placed))
     prefixes = _prefixes(calls)
     cuts = tuple(
-        _cut_call(call, prefixes[i], len(sites), types[i][0], types[i][1], placed, local=local)
+        _cut_call(call, f"p{i}", prefixes[i], len(sites), types[i][0], types[i][1], placed, local=local)
         for i, call in enumerate(calls)
     )
     cut = _Cut(keys, calls, cuts, len(sets) > 1)
@@ -130,7 +130,8 @@ def _each_once(items: Iterable[states.Named]) -> list[states.Named]:
 
 def _cut_call(
     call: exp.Expr,
-    prefix: str,
+    own_prefix: str,
+    state_prefix: str,
     shards: int,
     types: tuple[str, ...],
     result_type: str,
@@ -139,23 +140,23 @@ def _cut_call(
     local: bool,
 ) -> states.CutAggregate:
     if shards == 1:
-        return states.whole(call, prefix, result_type, shards=shards)
+        return states.whole(call, own_prefix, result_type, shards=shards)
     distinct = states.distinct_of(call)
     if distinct is not None:
         if aggregation.name_of(call) == "count" and covers_key(list(distinct.expressions), placed):
-            return states.summed(call, prefix, result_type)
+            return states.summed(call, own_prefix, result_type)
         if local:
-            return states.whole(call, prefix, result_type, shards=shards)
+            return states.whole(call, own_prefix, result_type, shards=shards)
         raise _not_splittable(
             call,
             "its values may be at several nodes, and the same one must count once",
             "Count rows, or group by a site key such as the node; persons at several nodes are counted at each.",
         )
     try:
-        return states.cut(call, prefix, shards, types, result_type)
+        return states.cut(call, state_prefix, shards, types, result_type)
     except states.NotSplittable:
         if local:
-            return states.whole(call, prefix, result_type, shards=shards)
+            return states.whole(call, own_prefix, result_type, shards=shards)
         raise _not_splittable(
             call, "it has no small exact partial result", "Ask one node at a time (WHERE _node = '...')."
         ) from None

@@ -22,6 +22,9 @@ Named = tuple[str, exp.Expr]
 
 _DOUBLES = frozenset({"DOUBLE", "FLOAT", "REAL"})
 
+_ZERO_OF_NOTHING = frozenset({"count", "count_star", "regr_count"})
+"""Counts that are 0 over no row; count_if is NULL there."""
+
 
 @dataclass(frozen=True, slots=True)
 class CutAggregate:
@@ -109,7 +112,7 @@ def whole(call: exp.Expr, prefix: str, result_type: str, *, shards: int) -> CutA
         failure = exp.func("error", exp.Literal.string("a group came from several nodes"))
         several = exp.GT(this=exp.Count(this=exp.Star(), big_int=True), expression=_number(1))
         folded = exp.case().when(several, failure).else_(folded)
-    empty = aggregation.name_of(call) in {"count", "count_if", "regr_count"}
+    empty = aggregation.name_of(call) in _ZERO_OF_NOTHING
     final: exp.Expr = exp.cast(column(name), result_type, dialect="duckdb")
     if empty:
         final = exp.cast(exp.func("coalesce", column(name), exp.Literal.number(0)), result_type, dialect="duckdb")
@@ -190,7 +193,16 @@ def _sum(terms: list[exp.Expr]) -> exp.Expr:
 
 
 def _count(maker: _Maker) -> CutAggregate:
+    if aggregation.name_of(maker.call) not in _ZERO_OF_NOTHING:
+        return _same_partial(maker, exp.Sum)
     return summed(maker.call, maker.prefix, maker.result_type)
+
+
+def _same_partial(maker: _Maker, fold: type[exp.AggFunc]) -> CutAggregate:
+    """The call itself at every node, folded; NULL where no node had a value."""
+    name = maker.name("v")
+    folded = ((name, fold(this=column(name))),)
+    return CutAggregate(((name, maker.call.copy()),), folded, (), (), maker.result(column(name)))
 
 
 def _is_double(maker: _Maker) -> bool:

@@ -33,7 +33,7 @@ FROM wards GROUP BY kind;
 --     -> x2 for s3: stays at the coordinator
 --
 -- s3 finish at the coordinator, over x2
---     SELECT "x2"."g0" AS "kind", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n", CAST(COALESCE("x2"."p1v", 0) AS BIGINT) AS "known", CAST(COALESCE("x2"."p2v", 0) AS BIGINT) AS "large", CAST(COALESCE("x2"."p3v", 0) AS INT128) AS "active", CAST(COALESCE("x2"."p4v", 0) AS BIGINT) AS "loaded" FROM "x2" AS "x2"
+--     SELECT "x2"."g0" AS "kind", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n", CAST(COALESCE("x2"."p1v", 0) AS BIGINT) AS "known", CAST(COALESCE("x2"."p2v", 0) AS BIGINT) AS "large", CAST("x2"."p3v" AS INT128) AS "active", CAST(COALESCE("x2"."p4v", 0) AS BIGINT) AS "loaded" FROM "x2" AS "x2"
 --
 -- Result: kind VARCHAR, n BIGINT, known BIGINT, large BIGINT, active HUGEINT, loaded BIGINT
 
@@ -593,3 +593,65 @@ SELECT region, regr_slope(days, weight) AS slope, corr(days, weight) AS r FROM s
 --     SELECT "x2"."g0" AS "region", CAST(CASE WHEN "x2"."p0n" >= 1 THEN CASE WHEN "x2"."p0xx" = 0 THEN CAST('nan' AS DOUBLE) ELSE "x2"."p0xy" / "x2"."p0xx" END ELSE NULL END AS DOUBLE) AS "slope", CAST(CASE WHEN "x2"."p0n" >= 1 THEN CASE WHEN SQRT("x2"."p0xx") * SQRT("x2"."p0yy") = 0 THEN CAST('nan' AS DOUBLE) ELSE "x2"."p0xy" / (SQRT("x2"."p0xx") * SQRT("x2"."p0yy")) END ELSE NULL END AS DOUBLE) AS "r" FROM "x2" AS "x2"
 --
 -- Result: region VARCHAR, slope DOUBLE, r DOUBLE
+
+-- # Several regressions of one pair at one node
+SELECT region, covar_pop(spent, birth) AS a, regr_sxy(spent, birth) AS b, var_pop(spent) AS c, stddev(spent) AS d FROM insured GROUP BY region;
+-- Plan with 3 stages at 1 nodes and the coordinator
+--
+-- s1 node at cnam
+--     SELECT "insured"."region" AS "g0", COVAR_POP("insured"."spent", "insured"."birth") AS "p0v", REGR_SXY("insured"."spent", "insured"."birth") AS "p1v", VAR_POP("insured"."spent") AS "p2v", STDDEV("insured"."spent") AS "p3v" FROM "insured" AS "insured" GROUP BY "insured"."region"
+--     -> x1 for s2: crosses as aggregate, about 20 rows and 960 bytes; allowed by: protected tables: aggregates of groups with enough persons may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", ANY_VALUE("p0v") AS "p0v", ANY_VALUE("p1v") AS "p1v", ANY_VALUE("p2v") AS "p2v", ANY_VALUE("p3v") AS "p3v" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2"."g0" AS "region", CAST("x2"."p0v" AS DOUBLE) AS "a", CAST("x2"."p1v" AS DOUBLE) AS "b", CAST("x2"."p2v" AS DOUBLE) AS "c", CAST("x2"."p3v" AS DOUBLE) AS "d" FROM "x2" AS "x2"
+--
+-- Result: region VARCHAR, a DOUBLE, b DOUBLE, c DOUBLE, d DOUBLE
+
+-- # Several regressions of one pair over rows that are brought together
+SELECT h.region, covar_pop(t.patients, h.beds) AS a, regr_sxy(t.patients, h.beds) AS b, count(*) AS n
+FROM hospitals h LEFT JOIN transfers t ON t.target = h.finess GROUP BY h.region;
+-- Plan with 5 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "t"."patients" AS "c0", "t"."target" AS "c1" FROM "transfers" AS "t"
+--     -> x1 for s2: crosses as rows, about 25 rows and 500 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     SELECT "x1"."c0" AS "patients", "x1"."c1" AS "target" FROM "x1" AS "x1"
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 node at cnam, over x2
+--     SELECT "h"."region" AS "g0", COVAR_POP("t"."patients", "h"."beds") AS "p0v", REGR_SXY("t"."patients", "h"."beds") AS "p1v", COUNT(*) AS "p2v" FROM "hospitals" AS "h" LEFT JOIN "x2" AS "t" ON "t"."target" = "h"."finess" GROUP BY "h"."region"
+--     -> x3 for s4: crosses as rows, about 6 rows and 240 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", ANY_VALUE("p0v") AS "p0v", ANY_VALUE("p1v") AS "p1v", ANY_VALUE("p2v") AS "p2v" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x4
+--     SELECT "x4"."g0" AS "region", CAST("x4"."p0v" AS DOUBLE) AS "a", CAST("x4"."p1v" AS DOUBLE) AS "b", CAST(COALESCE("x4"."p2v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
+--
+-- Result: region VARCHAR, a DOUBLE, b DOUBLE, n BIGINT
+
+-- # count_if over nothing is NULL, as in the engine
+SELECT count_if(beds > 3) AS a, count_if(beds > 3) FILTER (WHERE beds < 0) AS b FROM wards WHERE beds < 0;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT COUNT_IF("wards"."beds" > 3) AS "p0v", COUNT_IF("wards"."beds" > 3) FILTER(WHERE "wards"."beds" < 0) AS "p1v" FROM "wards" AS "wards" WHERE "wards"."beds" < 0
+--     -> x1 for s2: crosses as rows, about 3 rows and 96 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT SUM("p0v") AS "p0v", SUM("p1v") AS "p1v" FROM "x1" AS "x1"
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT CAST("x2"."p0v" AS INT128) AS "a", CAST("x2"."p1v" AS INT128) AS "b" FROM "x2" AS "x2"
+--
+-- Result: a HUGEINT, b HUGEINT

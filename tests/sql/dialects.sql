@@ -54,7 +54,7 @@ SELECT `region`, count_if(days > 3) AS n FROM stays WHERE year(entered) = 2022 G
 --     -> x2 for s3: stays at the coordinator
 --
 -- s3 finish at the coordinator, over x2
---     SELECT "x2"."g0" AS "region", CAST(COALESCE("x2"."p0v", 0) AS INT128) AS "n" FROM "x2" AS "x2"
+--     SELECT "x2"."g0" AS "region", CAST("x2"."p0v" AS INT128) AS "n" FROM "x2" AS "x2"
 --
 -- Result: region VARCHAR, n HUGEINT
 
@@ -73,7 +73,7 @@ SELECT kind, COUNTIF(beds > 15) AS n, SAFE_DIVIDE(SUM(beds), COUNT(*)) AS r FROM
 --     -> x2 for s3: stays at the coordinator
 --
 -- s3 finish at the coordinator, over x2
---     SELECT "x2"."g0" AS "kind", CAST(COALESCE("x2"."p0v", 0) AS INT128) AS "n", CASE WHEN CAST(COALESCE("x2"."p1v", 0) AS BIGINT) <> 0 THEN CAST("x2"."p2s" AS INT128) / CAST(COALESCE("x2"."p1v", 0) AS BIGINT) ELSE NULL END AS "r" FROM "x2" AS "x2"
+--     SELECT "x2"."g0" AS "kind", CAST("x2"."p0v" AS INT128) AS "n", CASE WHEN CAST(COALESCE("x2"."p1v", 0) AS BIGINT) <> 0 THEN CAST("x2"."p2s" AS INT128) / CAST(COALESCE("x2"."p1v", 0) AS BIGINT) ELSE NULL END AS "r" FROM "x2" AS "x2"
 --
 -- Result: kind VARCHAR, n HUGEINT, r DOUBLE
 

@@ -250,10 +250,10 @@ SELECT w.ward, g.n FROM wards w JOIN (SELECT generate_series AS n FROM generate_
 -- Plan with 2 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "w"."ward" AS "ward", "w"."beds" AS "beds" FROM "wards" AS "w"
---     -> x1 for s2: crosses as rows, about 25 rows and 500 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "w"."ward" AS "c0", "g"."n" AS "c1" FROM "wards" AS "w" JOIN (SELECT "_0"."generate_series" AS "n" FROM GENERATE_SERIES(1, 3) AS "_0") AS "g" ON "g"."n" = "w"."beds" % 4
+--     -> x1 for s2: crosses as rows, about 25 rows and 600 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
---     SELECT "w"."ward" AS "ward", "g"."n" AS "n" FROM "x1" AS "w" JOIN (SELECT "_0"."generate_series" AS "n" FROM GENERATE_SERIES(1, 3) AS "_0") AS "g" ON "g"."n" = "w"."beds" % 4 ORDER BY ALL
+--     SELECT "x1"."c0" AS "ward", "x1"."c1" AS "n" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: ward VARCHAR, n BIGINT

@@ -313,7 +313,7 @@ SELECT active, bool_and(beds > 10) AS a, bool_or(NULL) AS b, count_if(active IS 
 --     -> x2 for s3: stays at the coordinator
 --
 -- s3 finish at the coordinator, over x2
---     SELECT "x2"."g0" AS "active", CAST("x2"."p0v" AS BOOLEAN) AS "a", CAST("x2"."p1v" AS BOOLEAN) AS "b", CAST(COALESCE("x2"."p2v", 0) AS INT128) AS "c" FROM "x2" AS "x2" ORDER BY "active"
+--     SELECT "x2"."g0" AS "active", CAST("x2"."p0v" AS BOOLEAN) AS "a", CAST("x2"."p1v" AS BOOLEAN) AS "b", CAST("x2"."p2v" AS INT128) AS "c" FROM "x2" AS "x2" ORDER BY "active"
 --
 -- Result: active BOOLEAN, a BOOLEAN, b BOOLEAN, c HUGEINT
 
