@@ -456,6 +456,11 @@ def test_the_answer_does_not_hang_on_which_of_equal_rows_comes_first() -> None:
         CONTEXT,
     )
     assert '"c" AS MATERIALIZED' in shared.sql
+    sql = "SELECT region, count(*) AS n FROM stays WHERE {} GROUP BY region"
+    twice = check(sql.format("pid IN (SELECT pid FROM persons WHERE born > 1950)"), CONTEXT)
+    once = check(sql.format("pid IN (SELECT pid FROM persons GROUP BY pid HAVING sum(born) > 3000)"), CONTEXT)
+    assert "border_doubtful" in twice.sql
+    assert "border_doubtful" not in once.sql
 
 
 def test_a_person_column_of_any_type_can_be_counted() -> None:
