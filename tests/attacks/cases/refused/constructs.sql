@@ -73,14 +73,6 @@ SELECT u, count(*) FROM (SELECT unnest([person, region]) AS u FROM stays) GROUP 
 -- refused SQL_*
 SELECT count(*) FROM stays, unnest(range(100)) t(i)
 
--- construct-generate-series: more rows
--- refused SQL_*
-SELECT count(*) FROM stays, generate_series(1, 100)
-
--- construct-range: more rows
--- refused SQL_*
-SELECT region, count(*) FROM stays, range(100) GROUP BY region
-
 -- construct-asof: the nearest row
 -- refused SQL_*
 SELECT count(*) FROM stays s ASOF JOIN drugs d ON s.person = d.patient AND s.days >= d.quantity

@@ -135,3 +135,15 @@ SELECT region, g, count(DISTINCT person) FROM stays, range(30) r(g) GROUP BY reg
 SELECT count(*) AS n, count(DISTINCT g) AS k FROM stays, range(1000) r(g) WHERE days = 366
 -- oracle
 SELECT 0
+
+-- copy-generate-series: 100 copies of each row
+-- keys 1
+SELECT region, count(*) AS n FROM stays, generate_series(1, 100) GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person) FROM stays GROUP BY region
+
+-- copy-range-one: 100 copies of one person's row
+-- keys 0
+SELECT count(*) AS n FROM stays, range(100) WHERE days = 366
+-- oracle
+SELECT 0
