@@ -136,13 +136,13 @@ SELECT count(*) AS n, count(DISTINCT g) AS k FROM stays, range(1000) r(g) WHERE 
 -- oracle
 SELECT 0
 
--- copy-generate-series: 100 copies of each row
+-- copy-series-100: 100 copies of each row
 -- keys 1
 SELECT region, count(*) AS n FROM stays, generate_series(1, 100) GROUP BY region
 -- oracle
 SELECT region, count(DISTINCT person) FROM stays GROUP BY region
 
--- copy-range-one: 100 copies of one person's row
+-- copy-range-unnamed: 100 copies of one person's row
 -- keys 0
 SELECT count(*) AS n FROM stays, range(100) WHERE days = 366
 -- oracle
