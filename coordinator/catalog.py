@@ -8,7 +8,7 @@ refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from archipel import errors
 from archipel.schema import Distribution, Role, SiteKey, Table, TablePolicy
@@ -25,19 +25,20 @@ class CatalogTable:
 
     shards: Mapping[str, Table]
     conflict: errors.ErrorInfo | None = None
+    table: Table = field(init=False, repr=False, compare=False)
+    """One table for all shards: the common schema, the strictest policy, the sums of the estimates."""
 
-    @property
-    def table(self) -> Table:
-        """One table for all shards: the common schema, the strictest policy, the sums of the estimates."""
+    def __post_init__(self) -> None:
         shards = list(self.shards.values())
         first = shards[0]
-        return replace(
+        common = replace(
             first,
             site_keys=_common_site_keys(shards),
             policy=_strictest(shards),
             approximate_rows=_total(first, [s.approximate_rows for s in shards]),
             approximate_bytes=_total(first, [s.approximate_bytes for s in shards]),
         )
+        object.__setattr__(self, "table", common)  # the planner asks for it hundreds of times a query
 
     @property
     def nodes(self) -> tuple[str, ...]:

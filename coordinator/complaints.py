@@ -63,11 +63,13 @@ def _named(message: str, place: errors.Position | None) -> errors.ArchipelError 
 
 def _typed(kind: str, message: str, place: errors.Position | None) -> errors.ArchipelError:
     first = message.splitlines()[0].strip() if message else "The engine refuses the query."
-    if kind == "Parser Error":
+    if kind == "Parser Error" and not first.startswith("Max expression depth"):
         return errors.error(errors.SQL_SYNTAX, f"{_sentence(first)}", position=place)
     if kind == "Conversion Error":
         text = "A constant of the query cannot be converted to the type that it is cast to."
         return errors.error(errors.SQL_TYPE, text, position=place)
+    if first.startswith("Max expression depth"):
+        return errors.error(errors.SQL_TOO_LARGE, "The query holds an expression that is nested too deeply.")
     hint = ""
     if "must appear in the GROUP BY clause" in first:
         hint = "Group by the column, or aggregate it."

@@ -199,7 +199,7 @@ class Assembly:
             asked.append(tables)
             context = BorderContext(node=site, tables=tables, inputs=columns, permit=self.permit)
             try:
-                released = check(tree.copy(), context)
+                released = check(tree, context)
             except errors.ArchipelError as problem:
                 raise errors.with_context(problem, node=site if len(asked) > 1 else "") from None
         assert released is not None

@@ -66,7 +66,7 @@ def is_correlated(query: exp.Query) -> bool:
     """Whether a subquery names columns of the rows around it."""
     return any(
         column.table and not _is_defined(column.table, scope)
-        for scope in traverse_scope(query.copy())
+        for scope in traverse_scope(query)
         for column in scope.columns
     )
 

@@ -67,6 +67,8 @@ def _one_query(sql: str, dialect: str) -> exp.Query:
     if not isinstance(tree, exp.Select | exp.SetOperation):
         kind = type(tree).__name__.upper() if not isinstance(tree, exp.Command) else str(tree.this).upper()
         raise errors.error(errors.SQL_NOT_A_QUERY, f"This is no query but {kind}.")
+    for node in tree.walk():
+        node.comments = None  # what is written in them concerns nobody else
     if tree.find(exp.Into):
         raise errors.error(errors.SQL_NOT_A_QUERY, "SELECT ... INTO writes; only queries are taken.")
     return tree

@@ -7,7 +7,7 @@ guessed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -122,8 +122,25 @@ def subquery_runs_there(subquery: exp.Query, outer: Placement, catalog: Catalog,
 class _Placer:
     catalog: Catalog
     inputs: frozenset[str]
+    memo: dict[tuple[str, int], Placement | Mixed] = field(default_factory=dict)
+    """What was found before, by question and node: nested subqueries ask the same again at every level."""
+
+    def _once(self, question: str, node: exp.Expr, find: Callable[[], Placement]) -> Placement:
+        key = (question, id(node))
+        if key not in self.memo:
+            try:
+                self.memo[key] = find()
+            except Mixed as mixed:
+                self.memo[key] = mixed
+        known = self.memo[key]
+        if isinstance(known, Mixed):
+            raise known
+        return known
 
     def query(self, query: exp.Expr) -> Placement:
+        return self._once("query", query, lambda: self._query(query))
+
+    def _query(self, query: exp.Expr) -> Placement:
         if isinstance(query, exp.Subquery):
             if any(query.args.get(k) for k in ("order", "limit", "offset", "joins", "pivots", "sample", "with_")):
                 inner = self.query(query.this)
@@ -201,6 +218,9 @@ class _Placer:
                 raise Mixed("A window looks at rows of several nodes.", window, _WINDOW)
 
     def rows(self, select: exp.Select) -> Placement:
+        return self._once("rows", select, lambda: self._rows(select))
+
+    def _rows(self, select: exp.Select) -> Placement:
         placed = self.sources(select)
         for part in _expressions_of_rows(select):
             self.subqueries(part, placed)

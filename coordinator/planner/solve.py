@@ -46,11 +46,13 @@ class Solver:
             return query.copy()
         problems: list[errors.ArchipelError] = []
         whole_closed: list[errors.ArchipelError] = []
-        if not is_correlated(query) and not is_protected(query, self._catalog):
+        correlated = query.parent is not None and is_correlated(query)
+        protected = is_protected(query, self._catalog)
+        if not correlated and not protected:
             found = self._tried(partial(self._whole, query, whole or query), whole_closed)
             if found is not None:
                 return found
-        for way in self._ways(query):
+        for way in self._ways(query, correlated=correlated, protected=protected):
             found = self._tried(way, problems)
             if found is not None:
                 return found
@@ -70,16 +72,16 @@ class Solver:
         self._assembly.back(mark)
         return None
 
-    def _ways(self, query: exp.Query) -> Iterator[Way]:
+    def _ways(self, query: exp.Query, *, correlated: bool, protected: bool) -> Iterator[Way]:
         if query.args.get("with_"):
             yield partial(_refuse_recursive, query)
             return
-        if isinstance(query, exp.Select) and not is_correlated(query):
+        if isinstance(query, exp.Select) and not correlated:
             grouped = _as_grouping(query)
             if aggregation.is_aggregating(grouped):
                 yield partial(self._aggregated, grouped, broadcast=False)
                 yield partial(self._aggregated, grouped, broadcast=True)
-            if not is_protected(query, self._catalog) or not aggregation.is_aggregating(grouped):
+            if not protected or not aggregation.is_aggregating(grouped):
                 yield partial(self._rows, query)
         yield partial(self._descended, query)
 
@@ -153,10 +155,17 @@ class Solver:
         return self._solve_subqueries(rest)
 
     def _descended_set(self, query: exp.SetOperation) -> exp.Query:
-        rest = query.copy()
-        rest.this.replace(self._branch(query.this))
-        rest.expression.replace(self._branch(query.expression))
-        return rest
+        """Its branches each for themselves; a chain of them is walked, not nested, since people write long ones."""
+        chain = [query]
+        while isinstance(chain[-1].this, exp.SetOperation):
+            chain.append(chain[-1].this)
+        made: exp.Expr = self._branch(chain[-1].this)
+        for operation in reversed(chain):
+            others = {k: v for k, v in operation.args.items() if k not in {"this", "expression"}}
+            copied = {k: v.copy() if isinstance(v, exp.Expr) else v for k, v in others.items()}
+            made = type(operation)(this=made, expression=self._branch(operation.expression), **copied)
+        assert isinstance(made, exp.Query)
+        return made
 
     def _branch(self, branch: exp.Expr) -> exp.Expr:
         if isinstance(branch, exp.Subquery):
