@@ -31,6 +31,7 @@ from archipel.border.relations import (
     expose,
     reached,
 )
+from archipel.border.unions import common, covers, kept, union_all
 
 Ctes = Mapping[str, Cte]
 
@@ -43,6 +44,8 @@ class Analysis:
     min_persons: int
     prefix: str
     """With this begin the names that the check adds; no name of the statement does."""
+    guarded: bool
+    """Whether the statement names a protected table."""
     tables: dict[str, schema.Table] = field(default_factory=dict)
     touched: set[tuple[str, str]] = field(default_factory=set)
     """(table, column) of every base column that the statement names."""
@@ -58,11 +61,6 @@ class Analysis:
         for table in self.context.tables.values():
             self._aliases |= {column.name.lower() for column in table.columns}
         self.expressions = Expressions(self.context, self.touched, self.relation)
-
-    @property
-    def protected(self) -> bool:
-        """Whether the statement names a protected table."""
-        return any(table.policy.protected for table in self.tables.values())
 
     # Queries
 
@@ -310,8 +308,8 @@ class Analysis:
         for output in relation.outputs:
             person_of = output.person
             if person_of is not None:
-                kept = _kept(person_of.carrier, relation)
-                person_of = Person(person_of.domain, own.get(kept) if kept is not None else None)
+                carrier = kept(person_of.carrier, relation)
+                person_of = Person(person_of.domain, own.get(carrier) if carrier is not None else None)
             outputs.setdefault(output.name, Output(output.name, output.columns, person_of))
         edges = {
             (own.get(by, by), own[what])
@@ -322,7 +320,9 @@ class Analysis:
         return Source(alias, outputs, carriers=list(own.values()), determined=edges)
 
     def _series(self, node: exp.Expr, arguments: list[exp.Expr], block: Block) -> Source:
-        """Return the rows that a list or a range makes of one row of the sources before it: whose row it is stays."""
+        """Return the rows that a list or a range makes of one row of the sources before it."""
+        if self.guarded:
+            raise refused(refusal.CONSTRUCT, node, "a table function beside a protected table")
         columns = frozenset[BaseColumn]()
         for argument in arguments:
             columns |= self.expressions.columns(argument, block)
@@ -443,7 +443,7 @@ class Analysis:
             self._order_and_limit(node, None, outputs)
             return Relation(node, outputs, [], set())
         if isinstance(node, exp.Union):
-            return _union_all(node, left, right)
+            return union_all(node, left, right)
         return self._same_persons(node, left, right)
 
     def _distinct_union(self, node: exp.SetOperation, outer: Block | None, ctes: Ctes) -> Relation:
@@ -476,12 +476,12 @@ class Analysis:
                 or mine.person.domain != theirs.person.domain
             ):
                 continue
-            if _covers(mine.person.carrier, left) and _covers(theirs.person.carrier, right):
+            if covers(mine.person.carrier, left) and covers(theirs.person.carrier, right):
                 break
         else:
             raise refused(refusal.SET_OPERATION_PERSONS, node)
         outputs = [
-            Output(a.name, a.columns | b.columns, _common(node, a.person, b.person))
+            Output(a.name, a.columns | b.columns, common(node, a.person, b.person))
             for a, b in zip(left.outputs, right.outputs, strict=True)
         ]
         alias = self.alias(f"{self.prefix}rows")
@@ -543,20 +543,6 @@ def _fresh(name: str, taken: set[str]) -> str:
     return wanted
 
 
-def _kept(carrier: Carrier | None, relation: Relation) -> Carrier | None:
-    if carrier is None or carrier in relation.carriers:
-        return carrier
-    for other in relation.carriers:
-        if (carrier, other) in relation.determined and (other, carrier) in relation.determined:
-            return other
-    both = [
-        other
-        for other in relation.carriers
-        if other in reached([carrier], relation.determined) and carrier in reached([other], relation.determined)
-    ]
-    return both[0] if both else None
-
-
 def _make_optional(carriers: list[Carrier]) -> None:
     for carrier in carriers:
         carrier.optional = True
@@ -564,68 +550,3 @@ def _make_optional(carriers: list[Carrier]) -> None:
 
 def _subquery(node: exp.Expr, alias: str) -> exp.Subquery:
     return exp.Subquery(this=node, alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
-
-
-def _covers(carrier: Carrier, relation: Relation) -> bool:
-    return set(relation.carriers) <= reached([carrier, OUTER], relation.determined)
-
-
-def _common(node: exp.Expr, one: Person | None, other: Person | None) -> Person | None:
-    if one is None and other is None:
-        return None
-    if one is None or other is None or one.domain != other.domain:
-        raise refused(refusal.SET_OPERATION_PERSONS, node)
-    return one
-
-
-def _union_all(node: exp.SetOperation, left: Relation, right: Relation) -> Relation:
-    pairs: list[tuple[Carrier | None, Carrier | None]] = []
-    free = [list(left.carriers), list(right.carriers)]
-
-    def pair(mine: Carrier, theirs: Carrier) -> None:
-        if mine in free[0] and theirs in free[1] and mine.domain == theirs.domain:
-            if mine.kind != theirs.kind:
-                raise refused(refusal.DOMAIN_TYPES, node)
-            pairs.append((mine, theirs))
-            free[0].remove(mine)
-            free[1].remove(theirs)
-
-    for a, b in zip(left.outputs, right.outputs, strict=True):
-        if _common(node, a.person, b.person) is not None:
-            mine = _kept(a.person.carrier, left) if a.person else None
-            theirs = _kept(b.person.carrier, right) if b.person else None
-            if mine is not None and theirs is not None:
-                pair(mine, theirs)
-    for mine in list(free[0]):
-        for theirs in list(free[1]):
-            pair(mine, theirs)
-    pairs += [(mine, None) for mine in free[0]] + [(None, theirs) for theirs in free[1]]
-    made: dict[Carrier, tuple[Carrier | None, Carrier | None]] = {}
-    for one, two in pairs:
-        some = [carrier for carrier in (one, two) if carrier is not None]
-        made[
-            Carrier(
-                some[0].domain,
-                some[0].kind,
-                exp.null(),
-                exp.null(),
-                optional=len(some) < 2 or any(c.optional for c in some),
-                listed=any(c.listed for c in some),
-            )
-        ] = (one, two)
-    outputs = []
-    for a, b in zip(left.outputs, right.outputs, strict=True):
-        person = None
-        if a.person is not None and b.person is not None:
-            ends = (_kept(a.person.carrier, left), _kept(b.person.carrier, right))
-            person = Person(a.person.domain, next((new for new, old in made.items() if old == ends), None))
-        outputs.append(Output(a.name, a.columns | b.columns, person))
-    edges = set()
-    for what, sides in made.items():
-        for by, by_sides in [*made.items(), (OUTER, (OUTER, OUTER))]:
-            if by is not what and all(
-                side is None or (source is not None and side in reached([source], relation.determined))
-                for side, source, relation in zip(sides, by_sides, (left, right), strict=True)
-            ):
-                edges.add((by, what))
-    return Relation(node, outputs, list(made), edges, (left, right), made)

@@ -32,8 +32,9 @@ class Release:
     """An allowed statement, rewritten so that the threshold holds inside it.
 
     For protected tables the statement's first columns are ``withheld_column`` (groups below the threshold, the same
-    number in every row) and ``persons_column`` (fewest persons of the row's group; NULL in the single row that
-    stands for "no group released"); the node strips both. For public tables both are None.
+    number in every row) and ``persons_column`` (fewest persons of the row's group, a lower bound of them where they
+    are many; NULL in the single row that stands for "no group released"); the node strips both. For public tables
+    both are None.
     """
 
     sql: str

@@ -35,6 +35,10 @@ BY_PERSON = (
     "SELECT pid, region, min(ward) AS ward, max(days) AS days, sum(cost) AS cost FROM stays GROUP BY pid, region"
 )
 WINDOW = "SELECT *, sum(cost) OVER (PARTITION BY pid) AS x FROM stays QUALIFY max(days) OVER (PARTITION BY pid) > 2"
+OPTIONAL = (
+    "SELECT s.*, p.pid AS other, p._node IS NOT NULL AS found "
+    "FROM stays s LEFT JOIN persons p ON p.born = 1954 + s.days"
+)
 SOURCES = (
     Rows("stays AS s", "stays AS s", ("s.pid",)),
     Rows("(SELECT * FROM stays WHERE days < 6) AS s", "(SELECT * FROM stays WHERE days < 6) AS s", ("s.pid",)),
@@ -78,6 +82,12 @@ SOURCES = (
         f"({WINDOW}) AS s",
         "(SELECT * FROM stays a WHERE (SELECT max(days) FROM stays b WHERE b.pid IS NOT DISTINCT FROM a.pid) > 2) AS s",
         ("s.pid",),
+    ),
+    Rows(
+        f"({OPTIONAL}) AS s",
+        f"({OPTIONAL}) AS s",
+        ("s.pid",),
+        (("s.other", "s.found"),),
     ),
     Rows(
         "stays AS s SEMI JOIN persons p ON p.pid = s.pid",

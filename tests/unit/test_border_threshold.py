@@ -256,6 +256,19 @@ def test_an_outer_join_may_find_nobody_or_enough(ward: Ward) -> None:
     assert ward.answer(sql).rows == [("Nord", 12)]
 
 
+def test_an_outer_join_inside_a_derived_table_may_find_nobody_or_enough(ward: Ward) -> None:
+    inner = "(SELECT s.region, p.sex FROM stays s LEFT JOIN persons p ON p.pid = s.pid)"
+    sql = f"SELECT region, count(*) AS n FROM {inner} GROUP BY region"
+    assert ward.answer(sql).rows == [("Nord", 12)]
+    ward.put("persons", [("p0", "f", 1950)])
+    assert ward.answer(sql).rows == []
+    union = f"SELECT region, count(*) AS n FROM (SELECT * FROM {inner} UNION ALL SELECT * FROM {inner}) GROUP BY region"
+    assert ward.answer(union).rows == []
+    ward.put("persons", [(f"p{n}", "f", 1950) for n in range(1, 12)])
+    assert ward.answer(sql).rows == [("Nord", 12)]
+    assert ward.answer(union).rows == [("Nord", 24)]
+
+
 def test_an_outer_join_to_rows_without_a_person_did_find_somebody(ward: Ward) -> None:
     ward.put("persons", [(None, "f", 1950)])
     sql = "SELECT s.region, count(*) AS n FROM stays s LEFT JOIN persons p ON p.born = s.days + 1947 GROUP BY s.region"
