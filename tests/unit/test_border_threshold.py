@@ -376,6 +376,15 @@ def test_unions_pair_the_persons_of_their_branches(ward: Ward) -> None:
     assert ward.answer(sql.format(all="UNION")).rows == [("Nord", 1)]
 
 
+def test_persons_that_only_one_branch_has_are_asked_for_only_there(ward: Ward) -> None:
+    ward.put("staff", [(n, 1, 40) for n in range(5)])
+    both = "SELECT 'staff' AS k FROM stays s JOIN staff f ON f.ward = s.ward UNION ALL SELECT region FROM stays"
+    sql = f"SELECT k, count(*) AS n FROM ({both}) GROUP BY k"
+    assert ward.answer(sql).rows == [("Nord", 12)]
+    ward.put("staff", [(n, 1, 40) for n in range(10, 16)])
+    assert ward.answer(sql).rows == [("Nord", 12), ("staff", 42 * 11)]
+
+
 def test_public_rows_in_a_union_are_no_persons(ward: Ward) -> None:
     ward.put("codes", [("Sud", 1), ("Ouest", 2)])
     sql = "SELECT r, count(*) AS n FROM (SELECT region AS r FROM stays UNION ALL SELECT k FROM codes) GROUP BY r"
