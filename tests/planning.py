@@ -1,4 +1,4 @@
-"""Runs plans in this process: a DuckDB for every node, the real border check and the real merger, beside the oracle.
+"""Runs plans in this process: an engine for every node, the real border check and the real merger, beside the oracle.
 
 The oracle is one DuckDB that holds the rows of all shards. For planner tests: no network, no keys, no clock.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from archipel import arrow_inputs, border
+from archipel import arrow_inputs, border, policy
 from archipel.border.decision import BorderContext
 from archipel.permit import Permit, Researcher, TableGrant
 from archipel.request import Request
@@ -28,12 +29,16 @@ from coordinator.plan import Plan, Stage, StageKind
 from coordinator.planner import plan as make_plan
 from coordinator.planning import Planned
 from coordinator.shadow import Shadow
+from node_agent import config
+from node_agent.engine.duckdb_engine import DuckDBEngine
 from node_agent.tasks import _strip
 
 BARE = "bare"
 """Schema of the oracle whose tables lack the node pseudo-column: what ``*`` stands for in a query that names it not."""
 
 MAX_ROWS, MAX_BYTES, TIMEOUT_S = 1_000_000, 1_000_000_000, 60.0
+
+Order = Callable[[list[str]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -77,36 +82,14 @@ def permit_for(catalog: Catalog, grants: Mapping[str, tuple[str, ...]] | None = 
     )
 
 
-@dataclass
-class Federation:
-    """Nodes in one process. ``shards`` is keyed by node; close it, or use it as a context manager."""
+class LocalFederation:
+    """A coordinator's planner and merger over nodes that a subclass runs. Close it, or use it as a context manager."""
 
-    shards: Mapping[str, Sequence[Shard]]
-    catalog: Catalog = field(init=False)
-    permit: Permit = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.catalog = build({node: [s.table for s in held] for node, held in self.shards.items()}, self.shards)
+    def __init__(self, tables: Mapping[str, Sequence[Table]]) -> None:
+        self.catalog = build(tables, tables)
         self.permit = permit_for(self.catalog)
         self.shadow = Shadow(self.catalog)
         self._merger = Merger(MergeSettings(ray=RaySettings(mode=RayMode.OFF)))
-        self._nodes = {node: _database() for node in self.shards}
-        self._oracle = _database()
-        self._oracle.execute(exp.Create(this=exp.to_identifier(BARE), kind="SCHEMA").sql("duckdb"))
-        sound = {name: entry for name, entry in self.catalog.tables.items() if entry.conflict is None}
-        for entry in sound.values():
-            for schema in ("main", BARE):
-                _create(self._oracle, entry.table, schema, with_node=schema == "main")
-        for node, held in self.shards.items():
-            for shard in held:
-                if shard.table.name.lower() not in sound:
-                    continue
-                entry = sound[shard.table.name.lower()]
-                _create(self._nodes[node], shard.table, "main", with_node=True)
-                _insert(self._nodes[node], shard, node, "main")
-                if shard.table.distribution is Distribution.SHARDED or node == entry.nodes[0]:
-                    _insert(self._oracle, shard, node, "main")
-                    _insert(self._oracle, shard, None, BARE)
 
     def __enter__(self) -> Self:
         return self
@@ -117,22 +100,23 @@ class Federation:
         self.close()
 
     def close(self) -> None:
-        """Close all databases; idempotent."""
+        """Close what is open; idempotent."""
         self._merger.close()
         self.shadow.close()
-        self._oracle.close()
-        for database in self._nodes.values():
-            database.close()
+
+    def run_at(self, site: str, sql: str, inputs: Mapping[str, pa.Table]) -> pa.Table:
+        """Return what a statement that passed the border check gives at a node."""
+        raise NotImplementedError
 
     def plan(self, asked: Request) -> Plan:
         """Return the plan of a request."""
         return make_plan(asked, self.catalog, self.permit, self.shadow.describe)
 
-    def ask(self, asked: Request, *, arrival: Callable[[list[str]], list[str]] = list) -> Answer:
+    def ask(self, asked: Request, *, arrival: Order = list) -> Answer:
         """Plan and run a request. ``arrival`` orders the nodes of a stage as if they answered in that order."""
         return self.run(self.plan(asked), arrival=arrival)
 
-    def run(self, plan: Plan, *, arrival: Callable[[list[str]], list[str]] = list) -> Answer:
+    def run(self, plan: Plan, *, arrival: Order = list) -> Answer:
         """Run a plan: node stages through the border check, the others by the merger."""
         schemas = {stage.stage_id: self.shadow.arrow_schema(stage.columns) for stage in plan.stages}
         planned = Planned(
@@ -159,6 +143,54 @@ class Federation:
         table = stage_work.result_table(planned, outputs, max_rows=MAX_ROWS, max_bytes=MAX_BYTES)
         return Answer(plan, table, withheld)
 
+    def _at_node(self, stage: Stage, site: str, given: Mapping[str, pa.Table]) -> tuple[pa.Table, int]:
+        tables = {name: entry.shards[site] for name, entry in self.catalog.tables.items() if site in entry.shards}
+        inputs = {name: _columns(table) for name, table in given.items()}
+        release = border.check(stage.sql, BorderContext(site, tables, inputs, self.permit))
+        output, withheld, _ = _strip(self.run_at(site, release.sql, given), release)
+        return output, withheld
+
+
+class Federation(LocalFederation):
+    """Nodes whose rows are given. ``shards`` is keyed by node."""
+
+    def __init__(self, shards: Mapping[str, Sequence[Shard]]) -> None:
+        super().__init__({node: [s.table for s in held] for node, held in shards.items()})
+        self._nodes = {node: _database() for node in shards}
+        self._oracle = _database()
+        self._oracle.execute(exp.Create(this=exp.to_identifier(BARE), kind="SCHEMA").sql("duckdb"))
+        sound = {name: entry for name, entry in self.catalog.tables.items() if entry.conflict is None}
+        for entry in sound.values():
+            for schema in ("main", BARE):
+                _create(self._oracle, entry.table, schema, with_node=schema == "main")
+        for node, held in shards.items():
+            for shard in held:
+                if shard.table.name.lower() not in sound:
+                    continue
+                entry = sound[shard.table.name.lower()]
+                _create(self._nodes[node], shard.table, "main", with_node=True)
+                _insert(self._nodes[node], shard, node, "main")
+                if shard.table.distribution is Distribution.SHARDED or node == entry.nodes[0]:
+                    _insert(self._oracle, shard, node, "main")
+                    _insert(self._oracle, shard, None, BARE)
+
+    def close(self) -> None:
+        """Close all databases; idempotent."""
+        super().close()
+        self._oracle.close()
+        for database in self._nodes.values():
+            database.close()
+
+    def run_at(self, site: str, sql: str, inputs: Mapping[str, pa.Table]) -> pa.Table:
+        """Return what a statement gives in a node's database."""
+        cursor = self._nodes[site].cursor()
+        try:
+            for name, table in inputs.items():
+                arrow_inputs.register(cursor, name, table)
+            return cursor.execute(sql).to_arrow_table()
+        finally:
+            cursor.close()
+
     def oracle(self, asked: Request, *, sql: str | None = None) -> pa.Table:
         """Return the pooled answer to a request, or to ``sql`` with the request's parameters."""
         cursor = self._oracle.cursor()
@@ -169,26 +201,44 @@ class Federation:
         finally:
             cursor.close()
 
-    def _at_node(self, stage: Stage, site: str, given: Mapping[str, pa.Table]) -> tuple[pa.Table, int]:
-        tables = {name: entry.shards[site] for name, entry in self.catalog.tables.items() if site in entry.shards}
-        inputs = {name: self._columns(stage, name, table) for name, table in given.items()}
-        release = border.check(stage.sql, BorderContext(site, tables, inputs, self.permit))
-        cursor = self._nodes[site].cursor()
-        try:
-            for name, table in given.items():
-                arrow_inputs.register(cursor, name, table)
-            output, withheld, _ = _strip(cursor.execute(release.sql).to_arrow_table(), release)
-        finally:
-            cursor.close()
-        return output, withheld
 
-    def _columns(self, stage: Stage, name: str, table: pa.Table) -> tuple[Column, ...]:
-        cursor = self._nodes[stage.sites[0]].cursor()
+class EngineFederation(LocalFederation):
+    """Nodes as their operators configure them, each with the engine and the policy of its configuration file."""
+
+    def __init__(self, node_configs: Mapping[str, Path]) -> None:
+        self._engines = {name: _engine(path) for name, path in node_configs.items()}
+        # Estimates are set alike: a plan that is compared must not change with the number of rows.
+        tables = {
+            name: [replace(t, approximate_rows=1000, approximate_bytes=100_000) for t in engine.tables()]
+            for name, engine in self._engines.items()
+        }
+        super().__init__(tables)
+
+    def close(self) -> None:
+        """Close all engines; idempotent."""
+        super().close()
+        for engine in self._engines.values():
+            engine.close()
+
+    def run_at(self, site: str, sql: str, inputs: Mapping[str, pa.Table]) -> pa.Table:
+        """Return what a statement gives in a node's engine."""
+        statement = self._engines[site].statement(sql, inputs, timeout_s=TIMEOUT_S)
         try:
-            found = cursor.from_arrow(table)
-            return tuple(Column(n, str(t)) for n, t in zip(found.columns, found.types, strict=True))
+            return statement.run().read_all()
         finally:
-            cursor.close()
+            statement.close()
+
+
+def _engine(path: Path) -> DuckDBEngine:
+    settings = config.load(path)
+    rules, _ = policy.load(settings.policy)
+    return DuckDBEngine(settings, rules)
+
+
+def _columns(table: pa.Table) -> tuple[Column, ...]:
+    with duckdb.connect() as database:
+        found = database.from_arrow(table)
+        return tuple(Column(n, str(t)) for n, t in zip(found.columns, found.types, strict=True))
 
 
 def _database() -> duckdb.DuckDBPyConnection:
@@ -225,6 +275,6 @@ def _insert(database: duckdb.DuckDBPyConnection, shard: Shard, node: str | None,
     database.unregister("given_rows")
 
 
-def away(federation: Federation, *nodes: str) -> Catalog:
+def away(federation: LocalFederation, *nodes: str) -> Catalog:
     """Return the catalogue while ``nodes`` are not attached."""
     return replace(federation.catalog, attached=federation.catalog.attached - set(nodes))

@@ -5,8 +5,8 @@
     SELECT region, count(*) FROM stays GROUP BY region;
     -- Plan with 3 stages at ...
 
-A line ``-- # `` begins a case and names it. Lines ``-- : name=value`` say how it is asked: ``dialect``, ``parameters`` as
-JSON, ``away`` as names of nodes, ``oracle`` as what the oracle is asked in its place, ``answer=withheld`` where groups
+A line ``-- # `` begins a case and names it. Lines ``-- : name=value`` say how it is asked: ``dialect``, ``parameters``
+as JSON, ``away`` as names of nodes, ``oracle`` as what the oracle is asked in its place, ``answer=withheld`` if groups
 below the threshold are expected to lack. The comments after the SQL are what is expected; ``ARCHIPEL_UPDATE_GOLDEN=1``
 writes them anew.
 """

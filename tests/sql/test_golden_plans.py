@@ -9,11 +9,9 @@ import golden
 import hospital_world
 import pytest
 from comparing import difference, missing_from, rows_of
-from planning import Federation, away, request
+from outcomes import outcome
+from planning import Federation, request
 
-from archipel.errors import ArchipelError
-from coordinator.planner import explain_text
-from coordinator.planner import plan as make_plan
 from coordinator.planner.parse import parse
 
 FILES = sorted(Path(__file__).parent.glob("*.sql"))
@@ -25,23 +23,6 @@ PLANNED = [case for case in CASES if not case.path.stem.startswith("errors")]
 def federation() -> Iterator[Federation]:
     with Federation(hospital_world.shards()) as made:
         yield made
-
-
-def outcome(federation: Federation, case: golden.Case) -> str:
-    """Return the plan of a case as EXPLAIN shows it, or its error."""
-    asked = request(case.sql, dialect=case.dialect, parameters=case.parameters)
-    try:
-        return explain_text(
-            make_plan(asked, away(federation, *case.away), federation.permit, federation.shadow.describe)
-        )
-    except ArchipelError as problem:
-        info = problem.info
-        place = f" at {info.position}" if info.position else ""
-        rule = f" by rule {info.rule}" if info.rule else ""
-        node = f" of node {info.node}" if info.node else ""
-        return "\n".join(
-            [f"{problem.code}{place}{rule}{node}", info.message, *([f"Hint: {info.hint}"] * bool(info.hint))]
-        )
 
 
 @pytest.mark.skipif(not golden.UPDATE, reason="writes the golden files: only with ARCHIPEL_UPDATE_GOLDEN=1")
