@@ -6,9 +6,9 @@
     -- Plan with 3 stages at ...
 
 A line ``-- # `` begins a case and names it. Lines ``-- : name=value`` say how it is asked: ``dialect``, ``parameters``
-as JSON, ``away`` as names of nodes, ``oracle`` as what the oracle is asked in its place, ``answer=withheld`` if groups
-below the threshold are expected to lack. The comments after the SQL are what is expected; ``ARCHIPEL_UPDATE_GOLDEN=1``
-writes them anew.
+and ``grants`` (the permit's columns by table) as JSON, ``away`` as names of nodes, ``oracle`` as what the oracle is
+asked in its place, ``answer=withheld`` if groups below the threshold are expected to lack. The comments after the SQL
+are what is expected; ``ARCHIPEL_UPDATE_GOLDEN=1`` writes them anew.
 """
 
 from __future__ import annotations
@@ -54,6 +54,11 @@ class Case:
     def oracle(self) -> str | None:
         """Return what the oracle is asked in place of the SQL, where the two must differ."""
         return self.directives.get("oracle")
+
+    @property
+    def grants(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns of tables to which the permit is narrowed."""
+        return {table: tuple(columns) for table, columns in json.loads(self.directives.get("grants", "{}")).items()}
 
     @property
     def away(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import golden
-from planning import LocalFederation, away, request
+from planning import LocalFederation, away, permit_for, request
 
 from archipel.errors import ArchipelError
 from coordinator.planner import explain_text, plan
@@ -13,7 +13,8 @@ def outcome(federation: LocalFederation, case: golden.Case) -> str:
     """Return the plan of a case, or its error with place, rule and hint."""
     asked = request(case.sql, dialect=case.dialect, parameters=case.parameters)
     try:
-        return explain_text(plan(asked, away(federation, *case.away), federation.permit, federation.shadow.describe))
+        permit = permit_for(federation.catalog, case.grants)
+        return explain_text(plan(asked, away(federation, *case.away), permit, federation.shadow.describe))
     except ArchipelError as problem:
         info = problem.info
         place = f" at {info.position}" if info.position else ""
