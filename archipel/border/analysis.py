@@ -44,8 +44,6 @@ class Analysis:
     min_persons: int
     prefix: str
     """With this begin the names that the check adds; no name of the statement does."""
-    guarded: bool
-    """Whether the statement names a protected table."""
     tables: dict[str, schema.Table] = field(default_factory=dict)
     touched: set[tuple[str, str]] = field(default_factory=set)
     """(table, column) of every base column that the statement names."""
@@ -320,9 +318,7 @@ class Analysis:
         return Source(alias, outputs, carriers=list(own.values()), determined=edges)
 
     def _series(self, node: exp.Expr, arguments: list[exp.Expr], block: Block) -> Source:
-        """Return the rows that a list or a range makes of one row of the sources before it."""
-        if self.guarded:
-            raise refused(refusal.CONSTRUCT, node, "a table function beside a protected table")
+        """Return the rows that a list or a range makes of one row of the sources before it: whose row it is stays."""
         columns = frozenset[BaseColumn]()
         for argument in arguments:
             columns |= self.expressions.columns(argument, block)

@@ -71,7 +71,7 @@ def _decide(tree: exp.Expr, context: BorderContext) -> Release:
     tree = qualified(tree, context)
     protected = [table for table in used if table.policy.protected]
     minimum = max([schema.MIN_PERSONS_FLOOR, context.permit.min_persons, *(t.policy.min_persons for t in protected)])
-    analysis = Analysis(context, minimum, prefix=_free_prefix(tree), guarded=bool(protected))
+    analysis = Analysis(context, minimum, prefix=_free_prefix(tree))
     if protected:
         return outermost.protected_release(tree, analysis, protected)
     return outermost.open_release(tree, analysis, used, names)

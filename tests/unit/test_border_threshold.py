@@ -294,6 +294,13 @@ def test_an_input_or_a_public_table_multiplies_nobody(ward: Ward) -> None:
     assert ward.answer(sql).rows == []
 
 
+@pytest.mark.parametrize("series", ["range(100) r(i)", "generate_series(1, 100)", "unnest([s.days, 1, 2]) u(x)"])
+def test_copies_by_a_series_multiply_nobody(ward: Ward, series: str) -> None:
+    answer = ward.answer(f"SELECT region, count(*) AS n FROM stays s, {series} GROUP BY region")
+    assert [row[0] for row in answer.rows] == ["Nord"]
+    assert answer.withheld == 1
+
+
 # Persons through derived tables
 
 
