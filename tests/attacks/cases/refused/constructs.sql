@@ -168,3 +168,23 @@ SELECT person FROM stays UNION ALL BY NAME SELECT patient FROM drugs
 -- construct-natural: columns matched by name
 -- refused SQL_*
 SELECT count(*) FROM registry NATURAL JOIN closed
+
+-- copy-unnest: three copies by a list
+-- refused SQL_*
+SELECT region, count(*) AS n FROM stays, unnest([1, 2, 3]) AS t(i) GROUP BY region
+
+-- copy-range: thirty copies by a range, counted as groups of their own
+-- refused SQL_*
+SELECT region, g, count(*) AS n FROM stays, range(30) r(g) GROUP BY region, g
+
+-- copy-range-one: a thousand copies of one person's row
+-- refused SQL_*
+SELECT count(*) AS n, count(DISTINCT g) AS k FROM stays, range(1000) r(g) WHERE days = 366
+
+-- copy-series-100: 100 copies of each row
+-- refused SQL_*
+SELECT region, count(*) AS n FROM stays, generate_series(1, 100) GROUP BY region
+
+-- copy-range-unnamed: 100 copies of one person's row
+-- refused SQL_*
+SELECT count(*) AS n FROM stays, range(100) WHERE days = 366
