@@ -117,3 +117,33 @@ SELECT 0
 SELECT s.region, count(*) AS n FROM stays s FULL JOIN drugs d ON d.patient = s.person GROUP BY s.region
 -- oracle
 SELECT region, count(DISTINCT person) FROM stays GROUP BY region
+
+-- copy-unnest: three copies by a list
+-- keys 1
+SELECT region, count(*) AS n FROM stays, unnest([1, 2, 3]) AS t(i) GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person) FROM stays GROUP BY region
+
+-- copy-range: thirty copies by a range, counted as groups of their own
+-- keys 2
+SELECT region, g, count(*) AS n FROM stays, range(30) r(g) GROUP BY region, g
+-- oracle
+SELECT region, g, count(DISTINCT person) FROM stays, range(30) r(g) GROUP BY region, g
+
+-- copy-range-one: a thousand copies of one person's row
+-- keys 0
+SELECT count(*) AS n, count(DISTINCT g) AS k FROM stays, range(1000) r(g) WHERE days = 366
+-- oracle
+SELECT 0
+
+-- copy-series-100: 100 copies of each row
+-- keys 1
+SELECT region, count(*) AS n FROM stays, generate_series(1, 100) GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person) FROM stays GROUP BY region
+
+-- copy-range-unnamed: 100 copies of one person's row
+-- keys 0
+SELECT count(*) AS n FROM stays, range(100) WHERE days = 366
+-- oracle
+SELECT 0
