@@ -82,6 +82,11 @@ def _unlisted(tree: exp.Query) -> errors.ArchipelError | None:
     return None
 
 
+def _has_star(tree: exp.Query) -> bool:
+    """Whether some SELECT lists all columns; the star of ``count(*)`` is none of these."""
+    return any(p.is_star for select in tree.find_all(exp.Select) for p in select.expressions)
+
+
 @dataclass(frozen=True, slots=True)
 class _Engine:
     """Asks the engine about the researcher's query; its complaints get a place in the researcher's SQL."""
@@ -94,7 +99,7 @@ class _Engine:
 
     def columns(self, qualified: exp.Query) -> tuple[OutputColumn, ...]:
         found = self.ask()
-        if self.bare or self.tree.find(exp.Star) is None:
+        if self.bare or not _has_star(self.tree):
             return found
         # Where the node is named, tables have it as a column, and the engine's star would show it.
         return self.describe(qualified.sql("duckdb"))
