@@ -112,7 +112,7 @@ SELECT 'all' AS label, count(*) AS n FROM stays GROUP BY 1;
 -- Plan with 3 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT 1 AS "g0", COUNT(*) AS "p0v" FROM "stays" AS "stays" GROUP BY 1
+--     SELECT "x0"."k0" AS "g0", COUNT(*) AS "p0v" FROM (SELECT 1 AS "k0" FROM "stays" AS "stays") AS "x0" GROUP BY "x0"."k0"
 --     -> x1 for s2: crosses as aggregate, about 60 rows and 720 bytes; allowed by: protected tables: aggregates of groups with enough persons may leave
 --
 -- s2 merge at the coordinator, over x1
@@ -130,7 +130,7 @@ SELECT 5 AS five, count(*) AS n FROM wards GROUP BY five;
 -- Plan with 3 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT 1 AS "g0", COUNT(*) AS "p0v" FROM "wards" AS "wards" GROUP BY 1
+--     SELECT "x0"."k0" AS "g0", COUNT(*) AS "p0v" FROM (SELECT 1 AS "k0" FROM "wards" AS "wards") AS "x0" GROUP BY "x0"."k0"
 --     -> x1 for s2: crosses as rows, about 25 rows and 300 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 merge at the coordinator, over x1
@@ -148,8 +148,8 @@ SELECT 'all' AS label, count(*) AS n FROM wards WHERE beds < 0 GROUP BY 1;
 -- Plan with 3 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT 1 AS "g0", COUNT(*) AS "p0v" FROM "wards" AS "wards" WHERE "wards"."beds" < 0 GROUP BY 1
---     -> x1 for s2: crosses as rows, about 7 rows and 84 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "x0"."k0" AS "g0", COUNT(*) AS "p0v" FROM (SELECT 1 AS "k0" FROM "wards" AS "wards" WHERE "wards"."beds" < 0) AS "x0" GROUP BY "x0"."k0"
+--     -> x1 for s2: crosses as rows, about 25 rows and 300 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 merge at the coordinator, over x1
 --     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0"
@@ -401,7 +401,7 @@ SELECT year % 2 AS odd, region, count(*) AS n FROM stays GROUP BY GROUPING SETS 
 -- Plan with 3 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "stays"."year" % 2 AS "g0", "stays"."region" AS "g1", GROUPING("stays"."year" % 2, "stays"."region") AS "gid", COUNT(*) AS "p0v" FROM "stays" AS "stays" GROUP BY GROUPING SETS (("stays"."year" % 2), ("stays"."region"), ("stays"."year" % 2, "stays"."region"))
+--     SELECT "x0"."k0" AS "g0", "x0"."c0" AS "g1", GROUPING("x0"."k0", "x0"."c0") AS "gid", COUNT(*) AS "p0v" FROM (SELECT "stays"."year" % 2 AS "k0", "stays"."region" AS "c0" FROM "stays" AS "stays") AS "x0" GROUP BY GROUPING SETS (("x0"."k0"), ("x0"."c0"), ("x0"."k0", "x0"."c0"))
 --     -> x1 for s2: crosses as aggregate, about 1,320 rows and 47,520 bytes; allowed by: protected tables: aggregates of groups with enough persons may leave
 --
 -- s2 merge at the coordinator, over x1
@@ -522,3 +522,57 @@ SELECT date_trunc('quarter', entered) AS quarter, count(*) AS n FROM stays GROUP
 --     SELECT "x2"."g0" AS "quarter", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" ORDER BY "quarter"
 --
 -- Result: quarter TIMESTAMP, n BIGINT
+
+-- # A constant number among other outputs
+SELECT count(*) AS n, 5 AS five, region FROM stays GROUP BY five, region ORDER BY ALL;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "x0"."k0" AS "g0", "x0"."c0" AS "g1", COUNT(*) AS "p0v" FROM (SELECT 2 AS "k0", "stays"."region" AS "c0" FROM "stays" AS "stays") AS "x0" GROUP BY "x0"."k0", "x0"."c0"
+--     -> x1 for s2: crosses as aggregate, about 1,200 rows and 33,600 bytes; allowed by: protected tables: aggregates of groups with enough persons may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n", 5 AS "five", "x2"."g1" AS "region" FROM "x2" AS "x2" ORDER BY ALL
+--
+-- Result: n BIGINT, five INTEGER, region VARCHAR
+
+-- # CUBE of conditions, by alias
+SELECT kind IS NULL AS unknown, beds % 2 = 0 AS even, count(*) AS n, grouping(kind IS NULL) AS g FROM wards GROUP BY CUBE (unknown, even) ORDER BY ALL;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "x0"."k0" AS "g0", "x0"."k1" AS "g1", GROUPING("x0"."k0", "x0"."k1") AS "gid", COUNT(*) AS "p0v" FROM (SELECT "wards"."kind" IS NULL AS "k0", "wards"."beds" % 2 = 0 AS "k1" FROM "wards" AS "wards") AS "x0" GROUP BY CUBE ("x0"."k0", "x0"."k1")
+--     -> x1 for s2: crosses as rows, about 25 rows and 450 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", "gid" AS "gid", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0", "g1", "gid"
+--     may be cut by hash of: g0, g1, gid
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2"."g0" AS "unknown", "x2"."g1" AS "even", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n", CAST(((("x2"."gid" >> 1) & 1) * 1) AS BIGINT) AS "g" FROM "x2" AS "x2" ORDER BY ALL
+--
+-- Result: unknown BOOLEAN, even BOOLEAN, n BIGINT, g BIGINT
+
+-- # ROLLUP of expressions over persons
+SELECT days IS NULL AS unknown, upper(region) AS r, count(*) AS n FROM stays GROUP BY ROLLUP (unknown, r) ORDER BY ALL;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "x0"."k0" AS "g0", "x0"."k1" AS "g1", GROUPING("x0"."k0", "x0"."k1") AS "gid", COUNT(*) AS "p0v" FROM (SELECT "stays"."days" IS NULL AS "k0", UPPER("stays"."region") AS "k1" FROM "stays" AS "stays") AS "x0" GROUP BY ROLLUP ("x0"."k0", "x0"."k1")
+--     -> x1 for s2: crosses as aggregate, about 1,263 rows and 41,679 bytes; allowed by: protected tables: aggregates of groups with enough persons may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", "gid" AS "gid", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0", "g1", "gid"
+--     may be cut by hash of: g0, g1, gid
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2"."g0" AS "unknown", "x2"."g1" AS "r", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" ORDER BY ALL
+--
+-- Result: unknown BOOLEAN, r VARCHAR, n BIGINT

@@ -270,7 +270,7 @@ ORDER BY 1, 2, 3, 4, 5;
 -- Plan with 3 stages at 3 nodes and the coordinator
 --
 -- s1 node at hospital_a, hospital_b, hospital_c
---     SELECT "t_mcoaab"."_node" AS "g0", "t_mcoaab"."sor_ann" AS "g1", "t_mcoaab"."sor_moi" AS "g2", "t_mcoaab"."cod_sex" AS "g3", CASE WHEN "t_mcoaab"."age_ann" < 40 THEN '00-39' WHEN "t_mcoaab"."age_ann" < 65 THEN '40-64' ELSE '65+' END AS "g4", GROUPING("t_mcoaab"."_node", "t_mcoaab"."sor_ann", "t_mcoaab"."sor_moi", "t_mcoaab"."cod_sex", CASE WHEN "t_mcoaab"."age_ann" < 40 THEN '00-39' WHEN "t_mcoaab"."age_ann" < 65 THEN '40-64' ELSE '65+' END) AS "gid", COUNT(*) AS "p0v", SUM("t_mcoaab"."sej_nbj") AS "p1s", SUM("t_mcoaab"."sej_nbj") AS "p2s", COUNT("t_mcoaab"."sej_nbj") AS "p2n" FROM "t_mcoaab" AS "t_mcoaab" GROUP BY ROLLUP ("t_mcoaab"."_node", "t_mcoaab"."sor_ann", "t_mcoaab"."sor_moi", "t_mcoaab"."cod_sex", CASE WHEN "t_mcoaab"."age_ann" < 40 THEN '00-39' WHEN "t_mcoaab"."age_ann" < 65 THEN '40-64' ELSE '65+' END)
+--     SELECT "x0"."c0" AS "g0", "x0"."c1" AS "g1", "x0"."c2" AS "g2", "x0"."c3" AS "g3", "x0"."k4" AS "g4", GROUPING("x0"."c0", "x0"."c1", "x0"."c2", "x0"."c3", "x0"."k4") AS "gid", COUNT(*) AS "p0v", SUM("x0"."c4") AS "p1s", SUM("x0"."c4") AS "p2s", COUNT("x0"."c4") AS "p2n" FROM (SELECT CASE WHEN "t_mcoaab"."age_ann" < 40 THEN '00-39' WHEN "t_mcoaab"."age_ann" < 65 THEN '40-64' ELSE '65+' END AS "k4", "t_mcoaab"."_node" AS "c0", "t_mcoaab"."sor_ann" AS "c1", "t_mcoaab"."sor_moi" AS "c2", "t_mcoaab"."cod_sex" AS "c3", "t_mcoaab"."sej_nbj" AS "c4" FROM "t_mcoaab" AS "t_mcoaab") AS "x0" GROUP BY ROLLUP ("x0"."c0", "x0"."c1", "x0"."c2", "x0"."c3", "x0"."k4")
 --     -> x1 for s2: crosses as aggregate, about 3,000 rows and 408,000 bytes; allowed by: protected tables: aggregates of groups with enough persons may leave
 --
 -- s2 merge at the coordinator, over x1
@@ -279,9 +279,9 @@ ORDER BY 1, 2, 3, 4, 5;
 --     -> x2 for s3: stays at the coordinator
 --
 -- s3 finish at the coordinator, over x2
---     SELECT "x2"."g0" AS "_node", "x2"."g1" AS "sor_ann", "x2"."g2" AS "sor_moi", "x2"."g3" AS "cod_sex", "x2"."g4" AS "age", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "stays", CAST("x2"."p1s" AS INT128) AS "days", CAST((CAST("x2"."p2s" AS DOUBLE) / CAST("x2"."p2n" AS DOUBLE)) AS DOUBLE) AS "mean_days" FROM "x2" AS "x2" ORDER BY "_node", "sor_ann", "sor_moi", "cod_sex", "age"
+--     SELECT "x2"."g0" AS "_node", "x2"."g1" AS "SOR_ANN", "x2"."g2" AS "SOR_MOI", "x2"."g3" AS "COD_SEX", "x2"."g4" AS "age", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "stays", CAST("x2"."p1s" AS INT128) AS "days", CAST((CAST("x2"."p2s" AS DOUBLE) / CAST("x2"."p2n" AS DOUBLE)) AS DOUBLE) AS "mean_days" FROM "x2" AS "x2" ORDER BY "_node", "sor_ann", "sor_moi", "cod_sex", "age"
 --
--- Result: _node VARCHAR, sor_ann VARCHAR, sor_moi VARCHAR, cod_sex VARCHAR, age VARCHAR, stays BIGINT, days HUGEINT, mean_days DOUBLE
+-- Result: _node VARCHAR, SOR_ANN VARCHAR, SOR_MOI VARCHAR, COD_SEX VARCHAR, age VARCHAR, stays BIGINT, days HUGEINT, mean_days DOUBLE
 
 -- # What does not leave: single patients
 SELECT NIR_ANO_17, DGN_PAL
