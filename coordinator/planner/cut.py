@@ -194,9 +194,18 @@ def _node_tree(select: exp.Select, cut: _Cut) -> exp.Select:
 
 
 def _keys_first(tree: exp.Select, cut: _Cut, alias: str) -> exp.Select:
-    """Return the tree with group keys that hold a subquery computed in a derived table: the engine compares such keys
-    by their text, in which the border check renames tables."""
-    names = {key: f"k{i}" for i, key in enumerate(cut.keys) if key.find(exp.Query) is not None}
+    """Return the tree with some group keys computed in a derived table, where GROUP BY would be misread.
+
+    They are those that hold a subquery (the engine compares them by their text, where the border check renames tables),
+    constants (a number is a position), and expressions within grouping sets (the parser takes few of them there).
+    """
+    names = {
+        key: f"k{i}"
+        for i, key in enumerate(cut.keys)
+        if isinstance(key, exp.Literal)
+        or key.find(exp.Query) is not None
+        or (cut.several_sets and not isinstance(key, exp.Column))
+    }
     if not names:
         return tree
     clauses = [*tree.expressions, *rewrite.parts(tree, "group")]
