@@ -97,17 +97,21 @@ class Shadow:
             known = self._schemas.get(columns)
         if known is not None:
             return known
+        try:
+            kinds = [_data_type(c.type) for c in columns]
+        except (SqlglotError, ValueError) as cause:
+            raise _uncarried() from cause
         empty = exp.select(
             *(
-                exp.alias_(exp.cast(exp.Null(), _data_type(c.type)), exp.to_identifier(f"c{i}", quoted=True))
-                for i, c in enumerate(columns)
+                exp.alias_(exp.cast(exp.Null(), kind), exp.to_identifier(f"c{i}", quoted=True))
+                for i, kind in enumerate(kinds)
             )
         ).limit(0)
         cursor = self._database.cursor()
         try:
             found = cursor.execute(empty.sql("duckdb")).to_arrow_table().schema
         except duckdb.Error as cause:
-            raise errors.error(errors.INTERNAL, "A stage has a column of a type that the engine lacks.") from cause
+            raise _uncarried() from cause
         finally:
             cursor.close()
         schema = pa.schema([pa.field(c.name, f.type) for c, f in zip(columns, found, strict=True)])
@@ -131,6 +135,14 @@ class Shadow:
             raise errors.error(
                 errors.SCHEMA_CONFLICT, f"Table '{name}' has a column of a type that the engine does not know."
             ) from cause
+
+
+def _uncarried() -> errors.ArchipelError:
+    return errors.error(
+        errors.SQL_UNSUPPORTED,
+        "A column is of a type that cannot be handed from one stage to another.",
+        hint="Cast it to VARCHAR.",
+    )
 
 
 def _explained(cursor: duckdb.DuckDBPyConnection, sql: str, cause: Exception) -> errors.ArchipelError:

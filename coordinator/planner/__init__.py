@@ -70,7 +70,7 @@ def _prefix(tree: exp.Query) -> str:
 
 def _with_types(tree: exp.Query, bound: Bound, assembly: Assembly) -> exp.Query:
     """Return the tree with its outputs cast to what the engine describes for the researcher's own query."""
-    found = assembly.describe(tree.sql("duckdb"), assembly.columns_of(assembly.read_by(tree)))
+    found = assembly.describe_own(tree)
     if len(found) != len(bound.columns):
         raise errors.error(errors.INTERNAL, "The plan gives other columns than the query.")
     different = [i for i, (f, w) in enumerate(zip(found, bound.columns, strict=True)) if f.type != w.type]

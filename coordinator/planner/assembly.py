@@ -18,6 +18,7 @@ from archipel.schema import Column, Form, Table
 from coordinator.catalog import Catalog
 from coordinator.plan import COORDINATOR, SHARD_COLUMN, Exchange, OutputColumn, Stage, StageKind
 from coordinator.planner.bind import Describe
+from coordinator.planner.carried import as_sent, check_carried
 from coordinator.planner.estimate import estimate
 from coordinator.planner.positions import position_of
 
@@ -42,7 +43,7 @@ class _Open:
     rows: int
     size: int
     columns: tuple[OutputColumn, ...]
-    from_nodes: bool
+    kind: StageKind
 
 
 @dataclass(slots=True)
@@ -81,18 +82,20 @@ class Assembly:
         Raises:
             ArchipelError: the border check of one of the sites refuses it.
         """
+        tree = self._typed(tree, tuple(inputs))
         sql = tree.sql("duckdb")
         key = ("node", sql, sites)
         if key in self._known:
             return self._known[key]
         release = self._check(tree, sites, inputs)
         columns = self.describe(sql, {name: source.columns for name, source in inputs.items()})
+        check_carried(tree, columns)
         stage_id = f"s{len(self.stages) + 1}"
         names = tuple(sorted(inputs))
         self.stages.append(Stage(stage_id, StageKind.NODE, sites, sql, columns, names))
         self._close(names, stage_id)
         rows, size = estimate(tree, self.catalog, sites, columns)
-        source = self._exchange(stage_id, release.form, release.rule, rows, size, columns, from_nodes=True)
+        source = self._exchange(stage_id, release.form, release.rule, rows, size, columns, StageKind.NODE)
         self._known[key] = source
         return source
 
@@ -107,7 +110,7 @@ class Assembly:
         self.stages.append(Stage(stage_id, StageKind.MERGE, (COORDINATOR,), sql, columns, (source.name,), keys))
         opened = self._open[source.name]
         self._close((source.name,), stage_id)
-        merged = self._exchange(stage_id, opened.form, STAYS, opened.rows, opened.size, columns, from_nodes=False)
+        merged = self._exchange(stage_id, opened.form, STAYS, opened.rows, opened.size, columns, StageKind.MERGE)
         self._known[key] = merged
         return merged
 
@@ -119,19 +122,24 @@ class Assembly:
         """
         names = self.read_by(tree)
         self._check_own(tree, names)
-        sql = tree.sql("duckdb")
+        sql = self._typed(tree, names).sql("duckdb")
         columns = self.describe(sql, self.columns_of(names))
         stage_id = f"s{len(self.stages) + 1}"
         self.stages.append(Stage(stage_id, StageKind.FINISH, (COORDINATOR,), sql, columns, names))
         self._close(names, stage_id)
         return stage_id, columns
 
+    def describe_own(self, tree: exp.Query) -> tuple[OutputColumn, ...]:
+        """Return the columns of a statement of the coordinator."""
+        names = self.read_by(tree)
+        return self.describe(self._typed(tree, names).sql("duckdb"), self.columns_of(names))
+
     def finished(self, tree: exp.Query) -> Source:
         """Add a finish stage whose output goes to nodes, unless it is there already; return that output."""
         key = ("finish", tree.sql("duckdb"))
         if key not in self._known:
             stage_id, columns = self.finish_stage(tree)
-            self._known[key] = self._exchange(stage_id, Form.AGGREGATE, STAYS, 0, 0, columns, from_nodes=False)
+            self._known[key] = self._exchange(stage_id, Form.AGGREGATE, STAYS, 0, 0, columns, StageKind.FINISH)
         return self._known[key]
 
     def read_by(self, tree: exp.Expr) -> tuple[str, ...]:
@@ -144,7 +152,7 @@ class Assembly:
         return {n: self._seen(Source(n, self._open[n].columns)) for n in names}
 
     def _seen(self, source: Source) -> tuple[OutputColumn, ...]:
-        if self._open[source.name].from_nodes:
+        if self._open[source.name].kind is StageKind.NODE:
             return (*source.columns, OutputColumn(SHARD_COLUMN, "INTEGER"))
         return source.columns
 
@@ -156,18 +164,36 @@ class Assembly:
         rows: int,
         size: int,
         columns: tuple[OutputColumn, ...],
-        *,
-        from_nodes: bool,
+        kind: StageKind,
     ) -> Source:
         self._names += 1
         name = f"{self.prefix}{self._names}"
-        self._open[name] = _Open(stage_id, form, rule, rows, size, columns, from_nodes)
+        self._open[name] = _Open(stage_id, form, rule, rows, size, columns, kind)
         return Source(name, columns)
 
     def _close(self, names: tuple[str, ...], target: str) -> None:
         for name in names:
             o = self._open[name]
             self.exchanges.append(Exchange(name, o.source, target, o.form, o.rule, o.rows, o.size))
+
+    def _typed(self, tree: exp.Query, names: tuple[str, ...]) -> exp.Query:
+        """Return the tree over exchanges whose columns have the types that they had where they were sent.
+
+        What was merged is left alone: the final value of every aggregate is cast by itself.
+        """
+        sent = [n for n in names if self._open[n].kind is not StageKind.MERGE]
+        casts = {n: as_sent(n, self._open[n].columns, self.describe) for n in sent}
+        if not any(casts.values()):
+            return tree
+        typed = tree.copy()
+        for table in list(typed.find_all(exp.Table)):
+            select = casts.get(table.name)
+            if select is not None:
+                derived = select.copy().subquery(table.args["alias"].this, copy=False)
+                for key in ("joins", "laterals"):
+                    derived.set(key, table.args.get(key))
+                table.replace(derived)
+        return typed
 
     def _check_own(self, tree: exp.Query, names: tuple[str, ...]) -> None:
         """Make sure that a statement of the coordinator reads exchanges only, and calls nothing that a node may not."""

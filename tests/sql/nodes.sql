@@ -140,7 +140,7 @@ SELECT kind, sum(beds) AS beds FROM (SELECT _node AS site, kind, beds FROM wards
 --     -> x1 for s2: crosses as rows, about 3 rows and 96 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
---     SELECT "x1"."kind" AS "kind", CAST("x1"."beds" AS INT128) AS "beds" FROM "x1" AS "x1"
+--     SELECT "x1"."kind" AS "kind", "x1"."beds" AS "beds" FROM (SELECT "x1"."kind" AS "kind", CAST("x1"."beds" AS INT128) AS "beds" FROM "x1" AS "x1") AS "x1"
 --
 -- Result: kind VARCHAR, beds HUGEINT
 

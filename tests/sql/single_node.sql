@@ -38,7 +38,7 @@ SELECT region, sum(beds) AS beds FROM hospitals GROUP BY region;
 --     -> x1 for s2: crosses as rows, about 6 rows and 192 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
---     SELECT "x1"."region" AS "region", CAST("x1"."beds" AS INT128) AS "beds" FROM "x1" AS "x1"
+--     SELECT "x1"."region" AS "region", "x1"."beds" AS "beds" FROM (SELECT "x1"."region" AS "region", CAST("x1"."beds" AS INT128) AS "beds" FROM "x1" AS "x1") AS "x1"
 --
 -- Result: region VARCHAR, beds HUGEINT
 
@@ -217,7 +217,7 @@ FROM calendar ORDER BY day;
 --     -> x1 for s2: crosses as rows, about 8 rows and 288 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
---     SELECT "x1"."day" AS "day", "x1"."before" AS "before", CAST("x1"."n" AS INT128) AS "n" FROM "x1" AS "x1"
+--     SELECT "x1"."day" AS "day", "x1"."before" AS "before", "x1"."n" AS "n" FROM (SELECT "x1"."day" AS "day", "x1"."before" AS "before", CAST("x1"."n" AS INT128) AS "n" FROM "x1" AS "x1") AS "x1"
 --
 -- Result: day DATE, before VARCHAR, n HUGEINT
 

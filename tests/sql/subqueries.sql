@@ -213,7 +213,7 @@ FROM wards w ORDER BY ALL;
 --     -> x1 for s2: crosses as rows, about 100 rows and 4,800 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
---     SELECT "x1"."c1" AS "finess", "x1"."c2" AS "ward", CAST("x1"."c0" AS INT128) AS "nurses" FROM "x1" AS "x1" ORDER BY ALL
+--     SELECT "x1"."c1" AS "finess", "x1"."c2" AS "ward", "x1"."c0" AS "nurses" FROM (SELECT CAST("x1"."c0" AS INT128) AS "c0", "x1"."c1" AS "c1", "x1"."c2" AS "c2" FROM "x1" AS "x1") AS "x1" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR, nurses HUGEINT
 

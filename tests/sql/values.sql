@@ -334,3 +334,59 @@ SELECT CASE WHEN kind IS NULL THEN 'none' ELSE kind END AS k, count(*) AS n FROM
 --     SELECT "x2"."g0" AS "k", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" ORDER BY "k"
 --
 -- Result: k VARCHAR, n BIGINT
+
+-- # Huge integers arrive as decimals and are made integers again
+SELECT finess, ward, big // 7 AS d, big % 7 AS m, big / 4 AS q FROM wards ORDER BY big DESC LIMIT 3;
+-- Plan with 2 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1", "wards"."big" AS "c2" FROM "wards" AS "wards"
+--     -> x1 for s2: crosses as rows, about 25 rows and 1,200 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward", "x1"."c2" // 7 AS "d", "x1"."c2" % 7 AS "m", "x1"."c2" / 4 AS "q" FROM (SELECT "x1"."c0" AS "c0", "x1"."c1" AS "c1", CAST("x1"."c2" AS INT128) AS "c2" FROM "x1" AS "x1") AS "x1" ORDER BY "x1"."c2" DESC LIMIT 3
+--
+-- Result: finess VARCHAR, ward VARCHAR, d HUGEINT, m HUGEINT, q DOUBLE
+
+-- # Bits of huge integers
+SELECT bit_xor(big) AS x, bit_and(big % 16) AS a FROM wards;
+-- Plan with 2 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."big" AS "c0" FROM "wards" AS "wards"
+--     -> x1 for s2: crosses as rows, about 25 rows and 400 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     SELECT BIT_XOR("x1"."c0") AS "x", BIT_AND("x1"."c0" % 16) AS "a" FROM (SELECT CAST("x1"."c0" AS INT128) AS "c0" FROM "x1" AS "x1") AS "x1"
+--
+-- Result: x HUGEINT, a HUGEINT
+
+-- # A huge integer handed to the nodes
+SELECT kind, count(*) AS n FROM wards WHERE beds % 5 = (SELECT sum(nurses) // 100 FROM shifts) % 5 GROUP BY kind;
+-- Plan with 6 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT SUM("shifts"."nurses") AS "p0s" FROM "shifts" AS "shifts"
+--     -> x1 for s2: crosses as rows, about 3 rows and 48 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT SUM("p0s") AS "p0s" FROM "x1" AS "x1"
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT CAST("x2"."p0s" AS INT128) // 100 AS "_col_0" FROM "x2" AS "x2"
+--     -> x3 for s4: stays at the coordinator
+--
+-- s4 node at lille, lyon, nantes, over x3
+--     SELECT "wards"."kind" AS "g0", COUNT(*) AS "p0v" FROM "wards" AS "wards" WHERE "wards"."beds" % 5 = (SELECT "x3"."_col_0" AS "_col_0" FROM (SELECT CAST("x3"."_col_0" AS INT128) AS "_col_0" FROM "x3" AS "x3") AS "x3") % 5 GROUP BY "wards"."kind"
+--     -> x4 for s5: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s5 merge at the coordinator, over x4
+--     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x4" AS "x4" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x5 for s6: stays at the coordinator
+--
+-- s6 finish at the coordinator, over x5
+--     SELECT "x5"."g0" AS "kind", CAST(COALESCE("x5"."p0v", 0) AS BIGINT) AS "n" FROM "x5" AS "x5"
+--
+-- Result: kind VARCHAR, n BIGINT

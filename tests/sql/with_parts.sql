@@ -109,7 +109,7 @@ WITH w (f, n, b) AS (SELECT finess, count(*), sum(beds) FROM wards GROUP BY fine
 --     -> x1 for s2: crosses as rows, about 25 rows and 1,000 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
---     SELECT "x1"."c0" AS "f", "x1"."c1" AS "n", CAST("x1"."c2" AS INT128) AS "b" FROM "x1" AS "x1" ORDER BY "f"
+--     SELECT "x1"."c0" AS "f", "x1"."c1" AS "n", "x1"."c2" AS "b" FROM (SELECT "x1"."c0" AS "c0", "x1"."c1" AS "c1", CAST("x1"."c2" AS INT128) AS "c2" FROM "x1" AS "x1") AS "x1" ORDER BY "f"
 --
 -- Result: f VARCHAR, n BIGINT, b HUGEINT
 
