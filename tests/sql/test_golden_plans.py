@@ -51,3 +51,9 @@ def test_the_answer_is_that_of_one_database_with_all_rows(federation: Federation
     else:
         assert answer.withheld == 0
         assert difference(answer.table, expected, case.sql, dialect=case.dialect) == ""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_errors_stand_in_files_of_errors_and_nowhere_else(case: golden.Case) -> None:
+    is_plan = case.expected.startswith("Plan with")
+    assert is_plan is not case.path.stem.startswith("errors")
