@@ -390,3 +390,16 @@ SELECT kind, count(*) AS n FROM wards WHERE beds % 5 = (SELECT sum(nurses) // 10
 --     SELECT "x5"."g0" AS "kind", CAST(COALESCE("x5"."p0v", 0) AS BIGINT) AS "n" FROM "x5" AS "x5"
 --
 -- Result: kind VARCHAR, n BIGINT
+
+-- # Bits do not survive the way: the rows of an open table do
+SELECT (flags::VARCHAR || '1')::BIT AS bits, count(*) AS n FROM wards WHERE flags < 2 GROUP BY bits;
+-- Plan with 2 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."flags" AS "c0" FROM "wards" AS "wards" WHERE "wards"."flags" < 2
+--     -> x1 for s2: crosses as rows, about 7 rows and 56 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     SELECT CAST((CAST("x1"."c0" AS TEXT) || '1') AS BIT) AS "bits", COUNT(*) AS "n" FROM "x1" AS "x1" GROUP BY CAST((CAST("x1"."c0" AS TEXT) || '1') AS BIT)
+--
+-- Result: bits BIT, n BIGINT
