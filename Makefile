@@ -25,7 +25,7 @@ demo: $(READY)  ## Start a federation of four holders, ask it research questions
 
 test: $(READY)  ## Run all tests
 	@scripts/test_dependencies.sh
-	$(BIN)/python -m pytest
+	@scripts/run_tests.sh
 
 lint: $(READY) protos-check  ## Run the linters, the type checker and the import rules
 	$(BIN)/ruff check .
