@@ -93,6 +93,23 @@ def test_a_division_by_zero_is_answered_as_one_database_answers_it(federation: L
         assert connection.query_and_wait(sql).to_arrow().to_pylist() == oracle.query(sql).to_pylist()
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT sum(CAST(length(name) * 100000 AS SMALLINT)) AS x FROM departement",
+        "SELECT CAST(length(min(name)) * 100000 AS SMALLINT) AS x FROM departement",
+        "SELECT count(*) * 99999999999999999 * 99999999999999999 * 99999999999999999 AS x FROM departement",
+    ],
+    ids=["at a node", "at a node, over a result", "beyond every integer"],
+)
+def test_an_overflow_is_an_error_that_says_what_to_do(sql: str, federation: LocalFederation) -> None:
+    with federation.connect() as connection, pytest.raises(errors.DatabaseError) as problem:
+        connection.query_and_wait(sql)
+    assert problem.value.code in {"NODE_EXECUTION", "SQL_EXECUTION", "SQL_TYPE"}
+    assert problem.value.hint
+    assert "99999" not in problem.value.info.message
+
+
 def test_a_query_can_be_found_again_by_another_connection(federation: LocalFederation) -> None:
     with federation.connect() as first:
         asked = first.query("SELECT count(*) AS n FROM T_MCOaaB")
