@@ -91,7 +91,6 @@ SUBQUERY_CONDITIONS = (
 )
 SOURCES = (
     "facts f",
-    "facts f",
     "(SELECT * FROM facts WHERE i IS NOT NULL) f",
     "facts f JOIN more e ON e.site = f.site AND e.item = f.item",
     "facts f LEFT JOIN more e ON e.site = f.site AND e.item = f.item",
@@ -110,11 +109,31 @@ SOURCES = (
     "facts f JOIN facts g ON g.site = f.site AND g.j < f.j",
     "facts f JOIN more e ON e.k = f.k",
     "(SELECT * FROM facts UNION ALL SELECT * FROM facts WHERE b) f",
+    "(SELECT * FROM facts ORDER BY u LIMIT 4) f",
+    "facts f JOIN (SELECT * FROM ref ORDER BY k NULLS FIRST LIMIT 2) r ON r.k = f.k",
+    "facts f JOIN more e ON e.site = f.site JOIN ref r ON r.k = e.k",
+    "facts f LEFT JOIN more e ON e.site = f.site AND e.item = f.item LEFT JOIN ref r ON r.k = e.k",
+    "facts f JOIN (SELECT k, count(*) AS c FROM more GROUP BY k) q ON q.k = f.k",
+    "facts f LEFT JOIN (SELECT site, item, sum(w) AS c FROM more GROUP BY ALL) q USING (site, item)",
+    "(SELECT f.* FROM facts f JOIN lone l ON l.k = f.k) f",
+    "(facts f JOIN more e ON e.site = f.site) JOIN ref r ON r.k = f.k",
+    "facts f JOIN more e USING (site, item)",
+    "(SELECT *, row_number() OVER (PARTITION BY site ORDER BY u) AS rn FROM facts) f",
+    "(SELECT * FROM facts QUALIFY row_number() OVER (PARTITION BY site ORDER BY u DESC) < 3) f",
+    "(SELECT * FROM facts WHERE k IN (SELECT k FROM more)) f",
     "(SELECT site, max(item) AS item, count(*) AS u, min(k) AS k, max(j) AS j, bool_or(b) AS b, min(d) AS d,"
     " sum(i) AS i, max(h) AS h, sum(m) AS m, max(x) AS x, sum(y) AS y FROM facts GROUP BY site) f",
     "(SELECT DISTINCT ON (site) * FROM facts ORDER BY site, u) f",
 )
-GROUPED_SOURCES = frozenset(SOURCES[-2:])
+PLAIN = (
+    "SELECT count(*), count(f.k), sum(f.i), max(f.u), min(f.k), arg_max(f.k, f.u), avg(f.i) FROM {}",
+    "SELECT f.k, count(*), sum(f.m), count_if(f.b), median(f.y), stddev(f.y) FROM {} GROUP BY f.k ORDER BY f.k",
+    "SELECT f.site, count(*), median(f.y), count(DISTINCT f.k), arg_min(f.i, f.u) FROM {} GROUP BY f.site",
+    "SELECT f.site, f.item, list(f.j ORDER BY f.j), count(*), corr(f.y, f.i) FROM {} GROUP BY f.site, f.item",
+    "SELECT f.u, rank() OVER (PARTITION BY f.site ORDER BY f.u) FROM {}",
+    "SELECT DISTINCT f.site, f.k FROM {} ORDER BY ALL",
+)
+"""Queries that would show rows lost or twice, and groups torn apart, whatever the source."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +163,11 @@ def _where(draw: st.DrawFn) -> str:
 
 
 @st.composite
-def aggregations(draw: st.DrawFn) -> Query:
-    """Return an aggregating SELECT."""
-    source = draw(st.sampled_from(SOURCES))
+def aggregations(draw: st.DrawFn, source: str | None = None) -> Query:
+    """Return an aggregating SELECT, over ``source`` or any other."""
+    source = source or draw(st.sampled_from(SOURCES))
     keys = draw(_some(KEYS, 0, 2))
-    exact = draw(_some(EXACT, 1, 3))
+    exact = ["count(*)", *draw(_some(EXACT[1:], 1, 3))]
     rounded = draw(_some(ROUNDED, 0, 2))
     outputs = [f"{key} AS k{n}" for n, key in enumerate(keys)]
     outputs += [f"{call} AS a{n}" for n, call in enumerate([*exact, *rounded])]
@@ -164,9 +183,9 @@ def aggregations(draw: st.DrawFn) -> Query:
 
 
 @st.composite
-def row_queries(draw: st.DrawFn) -> Query:
-    """Return a SELECT of rows, perhaps DISTINCT, perhaps with a window."""
-    source = draw(st.sampled_from(SOURCES))
+def row_queries(draw: st.DrawFn, source: str | None = None) -> Query:
+    """Return a SELECT of rows, perhaps DISTINCT, perhaps with a window, over ``source`` or any other."""
+    source = source or draw(st.sampled_from(SOURCES))
     outputs = draw(_some((*NUMBERS, *TEXTS, "f.u", "f.x", "f.d", "f.m", "f.h", "f.b"), 1, 4))
     windows = (
         "row_number() OVER (PARTITION BY f.site ORDER BY f.u, f.item, f.k, f.i, f.j, f.x)",
@@ -224,9 +243,30 @@ def _ordered(draw: st.DrawFn, sql: str, *, exact: bool) -> Query:
     return Query(sql + order, exact)
 
 
-def queries() -> st.SearchStrategy[Query]:
-    """Return queries of every kind."""
-    return st.one_of(aggregations(), aggregations(), row_queries(), combinations())
+@st.composite
+def node_queries(draw: st.DrawFn) -> Query:
+    """Return aggregating queries that name the node: as a key, as a choice, or as both."""
+    keys = draw(st.sampled_from((["f._node"], ["f._node", "f.k"], ["f.k"], [])))
+    calls = draw(_some((*EXACT, "median(f.y)", "count(DISTINCT f.person)", "mode(f.j) IS NULL"), 1, 3))
+    source = draw(st.sampled_from(("facts f", "facts f JOIN more e ON e.site = f.site AND e._node = f._node")))
+    where = draw(
+        st.sampled_from(
+            ("", " WHERE f._node = 'n0'", " WHERE f._node IN ('n1', 'n2', 'none') AND f.i > 0", " WHERE 'n1' = f._node")
+        )
+    )
+    outputs = [f"{key} AS k{n}" for n, key in enumerate(keys)] + [f"{call} AS a{n}" for n, call in enumerate(calls)]
+    group = f" GROUP BY {', '.join(keys)}" if keys else ""
+    sql = f"SELECT {', '.join(outputs)} FROM {source}{where}{group}"
+    return _ordered(draw, sql, exact="median(f.y)" not in calls)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[Query]:
+    """Return queries of every kind: a plain aggregation over every source, and some of the others."""
+    found = [Query(draw(st.sampled_from(PLAIN)).format(source), exact=False) for source in SOURCES]
+    found += [draw(aggregations(source)) for source in draw(_some(SOURCES, 14, 14))]
+    found += [draw(row_queries(source)) for source in draw(_some(SOURCES, 8, 8))]
+    return [*found, *(draw(combinations()) for _ in range(5)), *(draw(node_queries()) for _ in range(3))]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from planning import Federation, request
 
-WORLDS = int(os.environ.get("ARCHIPEL_PROPERTY_EXAMPLES", "25"))
+WORLDS = int(os.environ.get("ARCHIPEL_PROPERTY_EXAMPLES", "8"))
 SHRINK = bool(os.environ.get("ARCHIPEL_PROPERTY_SHRINK"))
 QUERIES_A_WORLD = 5
 
@@ -41,10 +41,7 @@ def examples(number: int) -> settings:
 
 
 @examples(WORLDS)
-@given(
-    world=worlds.open_worlds(),
-    asked=st.lists(queries.queries(), min_size=QUERIES_A_WORLD, max_size=QUERIES_A_WORLD),
-)
+@given(world=worlds.open_worlds(), asked=queries.batches())
 def test_open_tables_are_answered_as_if_their_rows_were_in_one_database(
     world: worlds.World, asked: list[queries.Query]
 ) -> None:
@@ -58,7 +55,7 @@ def test_open_tables_are_answered_as_if_their_rows_were_in_one_database(
             assert difference(answer.table, expected, query.sql) == "", query.sql
 
 
-@examples(max(1, WORLDS // 3))
+@examples(WORLDS)
 @given(
     world=worlds.guarded_worlds(least=11),
     asked=st.lists(queries.guarded_queries(), min_size=QUERIES_A_WORLD, max_size=QUERIES_A_WORLD),
@@ -77,7 +74,7 @@ def test_protected_tables_are_answered_exactly_where_every_group_has_enough_pers
                 assert {row[0] for row in rows_of(answer.table)} <= keys, sql
 
 
-@examples(max(1, WORLDS // 3))
+@examples(WORLDS)
 @given(world=worlds.guarded_worlds(least=7), asked=queries.thresholds())
 def test_a_protected_answer_is_made_of_exactly_the_groups_with_enough_persons(
     world: worlds.World, asked: queries.Threshold
@@ -88,7 +85,7 @@ def test_a_protected_answer_is_made_of_exactly_the_groups_with_enough_persons(
         assert difference(answer.table, released, asked.sql) == "", asked.sql
 
 
-@examples(max(1, WORLDS // 3))
+@examples(WORLDS)
 @given(world=worlds.open_worlds(), condition=queries.conditions(), source=st.sampled_from(queries.SOURCES))
 def test_an_aggregate_is_that_of_the_rows_where_a_condition_is_true_false_and_null(
     world: worlds.World, condition: str, source: str
@@ -108,7 +105,7 @@ def test_an_aggregate_is_that_of_the_rows_where_a_condition_is_true_false_and_nu
         assert whole[2] == max((p[2] for p in parts if p[2] is not None), default=None)
 
 
-@examples(max(1, WORLDS // 5))
+@examples(max(1, WORLDS // 2))
 @given(world=worlds.open_worlds(), query=queries.aggregations())
 def test_a_plan_is_a_function_of_query_and_catalogue_and_its_answer_of_no_order_of_arrival(
     world: worlds.World, query: queries.Query

@@ -128,7 +128,7 @@ def _fact(draw: st.DrawFn, node: int, item: int, u: int, scale: int) -> tuple[An
         draw(st.integers(0, 5)),
         f"s{node}{item % 2}",
         item,
-        u,
+        u * 37 % 1009,  # unique, and in no order of nodes
         pick(TEXTS),
         pick((1, 2, 3, None)),
         pick((True, False, None)),
