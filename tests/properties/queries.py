@@ -132,6 +132,7 @@ PLAIN = (
     "SELECT f.site, f.item, list(f.j ORDER BY f.j), count(*), corr(f.y, f.i) FROM {} GROUP BY f.site, f.item",
     "SELECT f.u, rank() OVER (PARTITION BY f.site ORDER BY f.u) FROM {}",
     "SELECT DISTINCT f.site, f.k FROM {} ORDER BY ALL",
+    "SELECT count(*), count(f.u), sum(f.j) FROM {} WHERE f.k IS NULL",
 )
 """Queries that would show rows lost or twice, and groups torn apart, whatever the source."""
 
