@@ -19,6 +19,8 @@ _NO_FUNCTION = re.compile(r"Function with name \"?([^\s\"]+)\"? does not exist",
 _AMBIGUOUS = re.compile(r'Ambiguous reference to column name "([^"]+)" \(use: (.*)\)')
 _CHOICE = re.compile(r'"([^"]+)"')
 
+MAX_TEXT = 160
+
 _CAST = "Cast the argument to a type that the function takes, such as CAST(x AS DOUBLE)."
 
 
@@ -81,6 +83,7 @@ def _typed(kind: str, message: str, place: errors.Position | None) -> errors.Arc
 
 
 def _sentence(text: str) -> str:
+    text = text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "..."  # it may quote the rest of the SQL
     text = text.rstrip("!.")
     return f"{text[:1].upper()}{text[1:]}."
 

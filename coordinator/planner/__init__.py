@@ -42,8 +42,11 @@ def plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe)
 
 
 def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe) -> Plan:
-    tree = parse(request)
     as_written = request.sql if request.dialect.lower() == "duckdb" and not request.parameters else None
+    try:
+        tree = parse(request)
+    except errors.ArchipelError as problem:
+        raise _read_by_engine(problem, as_written, describe) from None
     bound = bind(tree, as_written, catalog, permit, describe)
     assembly = Assembly(catalog, permit, describe, _prefix(bound.tree))
     solved = Solver(assembly).solve(bound.tree, bound.whole)
@@ -56,6 +59,23 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
         result_stage=result_stage,
         columns=tuple(OutputColumn(w.name, c.type) for w, c in zip(bound.columns, columns, strict=True)),
         notes=tuple(assembly.notes),
+    )
+
+
+def _read_by_engine(problem: errors.ArchipelError, text: str | None, describe: Describe) -> errors.ArchipelError:
+    """Return what the engine says of text that our parser cannot read: its own error, or that it is right after all."""
+    if problem.info.code is not errors.SQL_SYNTAX or text is None:
+        return problem
+    try:
+        describe(text)
+    except errors.ArchipelError as other:
+        return other if other.info.code is errors.SQL_SYNTAX else problem
+    info = problem.info
+    return errors.error(
+        errors.SQL_UNSUPPORTED,
+        f"This is right, but cannot be read yet: {info.message[:1].lower()}{info.message[1:]}",
+        hint="Write it otherwise: give an expression a name in the SELECT list, and use the name.",
+        position=info.position,
     )
 
 

@@ -149,6 +149,7 @@ def _qualified(tree: exp.Query, schema: Mapping[str, Mapping[str, str]], engine:
     if not isinstance(qualified, exp.Query):
         raise errors.error(errors.SQL_NOT_A_QUERY, "This is no query.")
     _place_stars(qualified, tree)
+    _name_positions(qualified)
     return qualified
 
 
@@ -164,6 +165,24 @@ def _open_parentheses(tree: exp.Query) -> None:
             held.replace(table)
             select.set("joins", [*hanging, *(select.args.get("joins") or [])])
             held = table
+
+
+def _name_positions(tree: exp.Query) -> None:
+    """Put outputs in the place of their positions in grouping sets, in place; elsewhere qualification does it."""
+    for select in tree.find_all(exp.Select):
+        group = select.args.get("group")
+        if group is None:
+            continue
+        for sets in list(group.find_all(exp.Rollup, exp.Cube, exp.GroupingSets)):
+            for key in list(sets.find_all(exp.Literal)):
+                if isinstance(key.parent, exp.Rollup | exp.Cube | exp.GroupingSets | exp.Tuple | exp.Paren):
+                    _name_position(key, select)
+
+
+def _name_position(key: exp.Literal, select: exp.Select) -> None:
+    if not key.is_string and key.name.isdigit() and 1 <= int(key.name) <= len(select.expressions):
+        output = select.expressions[int(key.name) - 1].unalias()
+        key.replace(output.copy())
 
 
 def _place_stars(qualified: exp.Query, tree: exp.Query) -> None:

@@ -2,23 +2,23 @@
 
 -- # A typing error
 SELEC ward FROM wards;
--- SQL_SYNTAX at line 1, column 12
--- Invalid expression / Unexpected token near 'FROM'.
+-- SQL_SYNTAX at line 1, column 1
+-- Syntax error at or near "SELEC".
 
 -- # A missing parenthesis
 SELECT count( FROM wards;
--- SQL_SYNTAX at line 1, column 20
--- Expecting ) near 'wards'.
+-- SQL_SYNTAX at line 1, column 15
+-- Syntax error at or near "FROM".
 
 -- # A stray word
 SELECT ward FROM wards WHERE;
--- SQL_SYNTAX at line 1, column 24
--- Something is missing in WHERE near 'WHERE'.
+-- SQL_SYNTAX at line 1, column 29
+-- Syntax error at end of input.
 
 -- # An unfinished string
 SELECT ward FROM wards WHERE kind = 'x;
--- SQL_SYNTAX
--- A text, a quoted name or a comment does not end.
+-- SQL_SYNTAX at line 1, column 37
+-- Unterminated quoted string at or near "'x".
 
 -- # Nothing
 ;

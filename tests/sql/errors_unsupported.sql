@@ -118,3 +118,9 @@ SELECT (year % 2)::VARCHAR::BIT AS bits, count(*) AS n FROM stays GROUP BY bits;
 -- SQL_UNSUPPORTED at line 1, column 9
 -- A value of type BIT cannot leave a node as it is.
 -- Hint: Cast it to VARCHAR first.
+
+-- # An expression that the parser does not take within ROLLUP
+SELECT days > 3 AS long, count(*) AS n FROM stays GROUP BY ROLLUP (days > 3);
+-- SQL_UNSUPPORTED at line 1, column 73
+-- This is right, but cannot be read yet: expecting ) near '>'.
+-- Hint: Write it otherwise: give an expression a name in the SELECT list, and use the name.

@@ -576,3 +576,39 @@ SELECT days IS NULL AS unknown, upper(region) AS r, count(*) AS n FROM stays GRO
 --     SELECT "x2"."g0" AS "unknown", "x2"."g1" AS "r", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" ORDER BY ALL
 --
 -- Result: unknown BOOLEAN, r VARCHAR, n BIGINT
+
+-- # ROLLUP by positions
+SELECT region, year, count(*) AS n FROM stays GROUP BY ROLLUP (1, 2) ORDER BY ALL;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "stays"."region" AS "g0", "stays"."year" AS "g1", GROUPING("stays"."region", "stays"."year") AS "gid", COUNT(*) AS "p0v" FROM "stays" AS "stays" GROUP BY ROLLUP ("stays"."region", "stays"."year")
+--     -> x1 for s2: crosses as aggregate, about 1,263 rows and 45,468 bytes; allowed by: protected tables: aggregates of groups with enough persons may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", "gid" AS "gid", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0", "g1", "gid"
+--     may be cut by hash of: g0, g1, gid
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2"."g0" AS "region", "x2"."g1" AS "year", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" ORDER BY ALL
+--
+-- Result: region VARCHAR, year INTEGER, n BIGINT
+
+-- # GROUPING SETS by position
+SELECT region, year - 2000 AS y, count(*) AS n FROM stays GROUP BY GROUPING SETS ((1, 2), (2), ()) ORDER BY ALL;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "x0"."c0" AS "g0", "x0"."k1" AS "g1", GROUPING("x0"."c0", "x0"."k1") AS "gid", COUNT(*) AS "p0v" FROM (SELECT "stays"."year" - 2000 AS "k1", "stays"."region" AS "c0" FROM "stays" AS "stays") AS "x0" GROUP BY GROUPING SETS (("x0"."c0", "x0"."k1"), ("x0"."k1"), ())
+--     -> x1 for s2: crosses as aggregate, about 1,263 rows and 45,468 bytes; allowed by: protected tables: aggregates of groups with enough persons may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", "gid" AS "gid", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0", "g1", "gid"
+--     may be cut by hash of: g0, g1, gid
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2"."g0" AS "region", "x2"."g1" AS "y", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" ORDER BY ALL
+--
+-- Result: region VARCHAR, y INTEGER, n BIGINT
