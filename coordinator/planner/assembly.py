@@ -198,7 +198,6 @@ class Assembly:
     def _check_own(self, tree: exp.Query, names: tuple[str, ...]) -> None:
         """Make sure that a statement of the coordinator reads exchanges only, and calls nothing that a node may not."""
         parsing.check_syntax(tree)
-        parsing.parse(tree.sql("duckdb"))
         common = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
         for table in tree.find_all(exp.Table):
             if isinstance(table.this, exp.Identifier) and table.name not in names and table.name not in common:

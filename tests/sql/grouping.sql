@@ -612,3 +612,20 @@ SELECT region, year - 2000 AS y, count(*) AS n FROM stays GROUP BY GROUPING SETS
 --     SELECT "x2"."g0" AS "region", "x2"."g1" AS "y", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" ORDER BY ALL
 --
 -- Result: region VARCHAR, y INTEGER, n BIGINT
+
+-- # ROLLUP of a condition over rows that are brought together
+SELECT t.target IS NULL AS unmatched, count(*) AS n FROM transfers t FULL JOIN hospitals h ON h.finess = t.target GROUP BY ROLLUP (unmatched) ORDER BY ALL;
+-- Plan with 3 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "t"."target" AS "target" FROM "transfers" AS "t"
+--     -> x1 for s3: crosses as rows, about 25 rows and 400 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 node at cnam
+--     SELECT "h"."finess" AS "finess" FROM "hospitals" AS "h"
+--     -> x2 for s3: crosses as rows, about 6 rows and 96 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s3 finish at the coordinator, over x1, x2
+--     SELECT "t"."target" IS NULL AS "unmatched", COUNT(*) AS "n" FROM "x1" AS "t" FULL JOIN "x2" AS "h" ON "h"."finess" = "t"."target" GROUP BY ROLLUP ("t"."target" IS NULL) ORDER BY ALL
+--
+-- Result: unmatched BOOLEAN, n BIGINT
