@@ -40,7 +40,7 @@ def is_type(text: str) -> bool:
         return False
     try:
         return isinstance(_data_type(text), exp.DataType)
-    except (SqlglotError, ValueError):
+    except (SqlglotError, ValueError, TypeError):
         return False
 
 
@@ -99,7 +99,7 @@ class Shadow:
             return known
         try:
             kinds = [_data_type(c.type) for c in columns]
-        except (SqlglotError, ValueError) as cause:
+        except (SqlglotError, ValueError, TypeError) as cause:
             raise _uncarried() from cause
         empty = exp.select(
             *(
