@@ -124,14 +124,14 @@ class Shadow:
         self._database.close()
 
     def _create(self, name: str, columns: tuple[Column, ...], *, schema: str) -> None:
-        definitions = [
-            exp.ColumnDef(this=exp.to_identifier(c.name, quoted=True), kind=_data_type(c.type)) for c in columns
-        ]
         target = exp.Table(this=exp.to_identifier(name, quoted=True), db=exp.to_identifier(schema, quoted=True))
-        statement = exp.Create(this=exp.Schema(this=target, expressions=definitions), kind="TABLE")
         try:
+            definitions = [
+                exp.ColumnDef(this=exp.to_identifier(c.name, quoted=True), kind=_data_type(c.type)) for c in columns
+            ]
+            statement = exp.Create(this=exp.Schema(this=target, expressions=definitions), kind="TABLE")
             self._database.execute(statement.sql("duckdb"))
-        except duckdb.Error as cause:
+        except (duckdb.Error, SqlglotError, ValueError, TypeError) as cause:
             raise errors.error(
                 errors.SCHEMA_CONFLICT, f"Table '{name}' has a column of a type that the engine does not know."
             ) from cause

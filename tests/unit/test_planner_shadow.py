@@ -119,3 +119,10 @@ def test_threads_describe_at_once(shadow: Shadow) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(shadow.describe, queries))
     assert [columns[0].name for columns in found] == [f"a{i}" for i in range(40)]
+
+
+@pytest.mark.parametrize("kind", ["INTEGER; DROP TABLE x", "NO_SUCH_TYPE", "DECIMAL(99,1)"])
+def test_a_table_with_a_type_that_the_engine_lacks_is_told_by_name(kind: str) -> None:
+    with pytest.raises(ArchipelError, match="odd") as refused:
+        Shadow(build({"lille": [Table("odd", (Column("a", kind),))]}, ["lille"]))
+    assert refused.value.code == "SCHEMA_CONFLICT"
