@@ -6,6 +6,7 @@ parse -> bind -> place -> cut -> Plan. Same catalogue, permit and request: same 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from sqlglot import exp
 
@@ -19,6 +20,7 @@ from coordinator.planner.assembly import Assembly
 from coordinator.planner.bind import Bound, Describe, bind
 from coordinator.planner.explain import explain_text
 from coordinator.planner.parse import parse
+from coordinator.planner.problems import to_tell
 from coordinator.planner.solve import Solver
 
 __all__ = ["Describe", "explain_text", "plan"]
@@ -48,10 +50,12 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
     except errors.ArchipelError as problem:
         raise _read_by_engine(problem, as_written, describe) from None
     bound = bind(tree, as_written, catalog, permit, describe)
-    assembly = Assembly(catalog, permit, describe, _prefix(bound.tree))
+    assembly = Assembly(catalog, permit, _of_stages(describe), _prefix(bound.tree))
     solved = Solver(assembly).solve(bound.tree, bound.whole)
-    finish = _with_types(solved, bound, assembly)
-    result_stage, columns = assembly.finish_stage(finish)
+    try:
+        result_stage, columns = assembly.finish_stage(_with_types(solved, bound, assembly))
+    except errors.ArchipelError as problem:
+        raise to_tell([problem]) from None
     return Plan(
         sql=request.sql,
         stages=tuple(assembly.stages),
@@ -77,6 +81,18 @@ def _read_by_engine(problem: errors.ArchipelError, text: str | None, describe: D
         hint="Write it otherwise: give an expression a name in the SELECT list, and use the name.",
         position=info.position,
     )
+
+
+def _of_stages(describe: Describe) -> Describe:
+    """Return ``describe`` for SQL that the researcher never saw: its complaints have no place in theirs."""
+
+    def described(*args: Any, **kwargs: Any) -> tuple[OutputColumn, ...]:
+        try:
+            return describe(*args, **kwargs)
+        except errors.ArchipelError as problem:
+            raise errors.without_position(problem) from None
+
+    return described
 
 
 def _prefix(tree: exp.Query) -> str:

@@ -377,7 +377,7 @@ def _unresolved(
 
 
 def _unknown(column: exp.Column, known: Iterable[str], where: str) -> None:
-    names = sorted(set(known))
+    names = sorted({name for name in known if not name.startswith("_col_")})
     near = difflib.get_close_matches(column.name.lower(), names, n=1)
     raise errors.error(
         errors.SQL_UNKNOWN_COLUMN,
