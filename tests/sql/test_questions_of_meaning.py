@@ -1,4 +1,4 @@
-"""Small questions of meaning, answered by planner and oracle alike: which name wins, what order means, odd aggregates."""
+"""Small questions of meaning, answered by planner and oracle alike: which name wins, what order says, odd calls."""
 
 from __future__ import annotations
 
