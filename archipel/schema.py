@@ -54,7 +54,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class SiteKey:
-    """Columns whose values never match across nodes. Keys of two tables compare when their names are equal."""
+    """Columns whose values never match across nodes and are never NULL. Keys of two tables compare by their names.
+
+    A node registers no key that holds NULL: rows with NULL are at every node, and would be taken for rows of one.
+    """
 
     name: str
     columns: tuple[str, ...]

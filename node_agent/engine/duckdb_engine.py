@@ -45,6 +45,7 @@ class DuckDBEngine:
         self._sources = {source.name: source for source in config.sources}
         self._configured = config.tables
         self._problems: list[str] = []
+        self._warnings: list[str] = []
         self._registered: dict[str, _Registered] = {}
         self._fatal = threading.Event()
         self._guard = Guard()
@@ -76,12 +77,13 @@ class DuckDBEngine:
         return tuple(self._problems)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return which tables' files this process could overwrite: the engine cannot rule that out by itself."""
-        return tuple(
+        """Return site keys that are none, and files that this process could overwrite: the engine cannot rule that out."""
+        writable = [
             f"table {registered.table.name}: this process may write to {paths[0]}: give it read access only"
             for registered in self._registered.values()
             if (paths := sources.writable(registered.files))
-        )
+        ]
+        return (*self._warnings, *writable)
 
     def check_unchanged(self, tables: tuple[str, ...]) -> None:
         """Make sure that the files behind ``tables`` are those that were registered."""
@@ -150,7 +152,7 @@ class DuckDBEngine:
             description=table.description,
             person_column=table.person_column,
             person_domain=table.person_domain or (table.person_column or "").lower() or None,
-            site_keys=tuple(schema.SiteKey(name, tuple(keys)) for name, keys in table.site_keys.items()),
+            site_keys=self._site_keys(table, relation),
             policy=rules.for_columns(tuple(c.name for c in columns)),
             approximate_rows=rounded(rows) if rules.protected else rows,
             approximate_bytes=rounded(size) if rules.protected else size,
@@ -160,6 +162,16 @@ class DuckDBEngine:
         node = exp.alias_(exp.Literal.string(self._node), schema.NODE_COLUMN, quoted=True)
         relation.project(", ".join(part.sql("duckdb") for part in (exp.Star(), node))).create_view(table.name)
         self._registered[table.name.lower()] = _Registered(registered, files)
+
+    def _site_keys(self, table: TableSection, relation: duckdb.DuckDBPyRelation) -> tuple[schema.SiteKey, ...]:
+        """Return the site keys without NULL, which is at every node: answers that relied on such a key would be wrong."""
+        kept = []
+        for name, columns in table.site_keys.items():
+            if _has_null(relation, tuple(columns)):
+                self._warnings.append(f"table {table.name}: site_keys.{name} holds NULL and is not used as a site key")
+            else:
+                kept.append(schema.SiteKey(name, tuple(columns)))
+        return tuple(kept)
 
     def _lock(self) -> None:
         # A DuckDB file is open already and needs no permission by path.
@@ -231,6 +243,12 @@ def _count(relation: duckdb.DuckDBPyRelation) -> int:
     row: Any = relation.aggregate("count(*)").fetchone()
     count: int = row[0]
     return count
+
+
+def _has_null(relation: duckdb.DuckDBPyRelation, columns: tuple[str, ...]) -> bool:
+    missing = exp.or_(*(exp.column(exp.to_identifier(c, quoted=True)).is_(exp.null()) for c in columns))
+    row: Any = relation.aggregate(exp.LogicalOr(this=missing).sql("duckdb")).fetchone()
+    return bool(row[0])
 
 
 def _digest(relation: duckdb.DuckDBPyRelation) -> str:

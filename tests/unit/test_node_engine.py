@@ -44,6 +44,18 @@ def failure(engine: DuckDBEngine, sql: str, *, timeout_s: float = 30) -> errors.
 # --- what is registered ------------------------------------------------------------------------------------------
 
 
+def test_a_site_key_that_holds_null_is_not_used_as_one_and_the_operator_is_told(tmp_path: Path) -> None:
+    rows = pa.table({"site": ["a", "a", "b"], "number": [1, None, 2], "Item Id": [1, 2, 3]})
+    pq.write_table(rows, tmp_path / "stays.parquet")
+    keys = {"stay": ["site", "number"], "item": ["site", "Item Id"]}
+    engine = engine_of(tmp_path, [{"name": "stays", "source": "data", "file": "stays.parquet", "site_keys": keys}])
+    (table,) = engine.tables()
+    warnings = engine.warnings()
+    engine.close()
+    assert [key.name for key in table.site_keys] == ["item"]
+    assert "table stays: site_keys.stay holds NULL and is not used as a site key" in warnings
+
+
 def test_a_parquet_table_is_registered_with_schema_policy_and_rounded_statistics(tmp_path: Path) -> None:
     pq.write_table(stays(83), tmp_path / "stays.parquet")
     engine = engine_of(
