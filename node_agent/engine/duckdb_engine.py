@@ -77,7 +77,7 @@ class DuckDBEngine:
         return tuple(self._problems)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return site keys that are none, and files that this process could overwrite: the engine cannot rule that out."""
+        """Return site keys that are none, and files that this process could overwrite."""
         writable = [
             f"table {registered.table.name}: this process may write to {paths[0]}: give it read access only"
             for registered in self._registered.values()
@@ -164,7 +164,7 @@ class DuckDBEngine:
         self._registered[table.name.lower()] = _Registered(registered, files)
 
     def _site_keys(self, table: TableSection, relation: duckdb.DuckDBPyRelation) -> tuple[schema.SiteKey, ...]:
-        """Return the site keys without NULL, which is at every node: answers that relied on such a key would be wrong."""
+        """Return the site keys without NULL: rows with NULL are at every node and would be taken for rows of one."""
         kept = []
         for name, columns in table.site_keys.items():
             if _has_null(relation, tuple(columns)):
