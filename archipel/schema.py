@@ -54,13 +54,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class SiteKey:
-    """Columns whose values never match across nodes and are never NULL. Keys of two tables compare by their names.
+    """Columns whose values never match across nodes. Keys of two tables compare by their names.
 
-    A node registers no key that holds NULL: rows with NULL are at every node, and would be taken for rows of one.
+    ``nullable``: some rows have NULL in one of the columns. NULL equals nothing, so a join by the key stays at its node,
+    but rows with NULL are at every node and make one group.
     """
 
     name: str
     columns: tuple[str, ...]
+    nullable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,9 @@ def table_to_wire(table: schema.Table) -> common_pb2.Table:
         distribution=_DISTRIBUTION_TO_WIRE[table.distribution],
         person_column=table.person_column or "",
         person_domain=table.person_domain or "",
-        site_keys=[common_pb2.SiteKey(name=k.name, columns=k.columns) for k in table.site_keys],
+        site_keys=[
+            common_pb2.SiteKey(name=k.name, columns=k.columns, never_null=not k.nullable) for k in table.site_keys
+        ],
         policy=common_pb2.TablePolicy(
             coordinator_form=form_to_wire(table.policy.coordinator_form),
             protected=table.policy.protected,
@@ -69,7 +71,7 @@ def table_from_wire(message: common_pb2.Table) -> schema.Table:
         distribution=distributions[message.distribution],
         person_column=message.person_column or None,
         person_domain=message.person_domain or None,
-        site_keys=tuple(schema.SiteKey(k.name, tuple(k.columns)) for k in message.site_keys),
+        site_keys=tuple(schema.SiteKey(k.name, tuple(k.columns), not k.never_null) for k in message.site_keys),
         policy=schema.TablePolicy(
             protected=message.policy.protected,
             coordinator_form=form_from_wire(message.policy.coordinator_form),

@@ -108,12 +108,18 @@ def _difference(first: Table, other: Table) -> str:
 
 
 def _common_site_keys(shards: list[Table]) -> tuple[SiteKey, ...]:
-    return tuple(k for k in shards[0].site_keys if all(_declares(s, k) for s in shards))
+    common = []
+    for key in shards[0].site_keys:
+        same = [_declared(shard, key) for shard in shards]
+        if all(same):
+            common.append(replace(key, nullable=any(k.nullable for k in same if k)))
+    return tuple(common)
 
 
-def _declares(table: Table, key: SiteKey) -> bool:
+def _declared(table: Table, key: SiteKey) -> SiteKey | None:
     wanted = tuple(c.lower() for c in key.columns)
-    return any(k.name == key.name and tuple(c.lower() for c in k.columns) == wanted for k in table.site_keys)
+    alike = (k for k in table.site_keys if k.name == key.name and tuple(c.lower() for c in k.columns) == wanted)
+    return next(alike, None)
 
 
 def _strictest(shards: list[Table]) -> TablePolicy:

@@ -167,8 +167,11 @@ class SiteKey(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
+    NEVER_NULL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Keys of two tables are comparable when their names are equal."""
+    never_null: _builtins.bool
+    """No row of this shard has NULL in one of the columns; rows with NULL are at every node."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -176,10 +179,11 @@ class SiteKey(_message.Message):
         *,
         name: _builtins.str = ...,
         columns: _abc.Iterable[_builtins.str] | None = ...,
+        never_null: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "name", b"name", "never_null", b"never_null"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,7 +9,7 @@ above   SELECT g0 AS region, p0s / p0n AS d FROM x2 WHERE p1v > 10 ORDER BY d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -143,7 +143,7 @@ def _cut_call(
         return states.whole(call, own_prefix, result_type, shards=shards)
     distinct = states.distinct_of(call)
     if distinct is not None:
-        if aggregation.name_of(call) == "count" and covers_key(list(distinct.expressions), placed):
+        if aggregation.name_of(call) == "count" and _counts_key(distinct, placed):
             return states.summed(call, own_prefix, result_type)
         if local:
             return states.whole(call, own_prefix, result_type, shards=shards)
@@ -160,6 +160,13 @@ def _cut_call(
         raise _not_splittable(
             call, "it has no small exact partial result", "Ask one node at a time (WHERE _node = '...')."
         ) from None
+
+
+def _counts_key(distinct: exp.Distinct, placed: Placement) -> bool:
+    """Whether no two nodes count the same value; a NULL counts nowhere unless it is a part of a longer value."""
+    parts = list(distinct.expressions)
+    is_column = len(parts) == 1 and isinstance(parts[0], exp.Column)
+    return covers_key(parts, replace(placed, nullable=frozenset()) if is_column else placed)
 
 
 def _not_splittable(call: exp.Expr, why: str, hint: str) -> errors.ArchipelError:

@@ -26,7 +26,7 @@ class Placement:
 
     ``replicated``: each of ``nodes`` has all rows, so one of them is enough; otherwise each has a part.
     ``keys``: by name of a site key, the columns that hold it, as (alias, column); alias is empty for a block's outputs.
-    ``nullable``: those of them that an outer join may fill with NULL, which equals nothing but groups over nodes.
+    ``nullable``: those of them that may be NULL, which equals nothing but groups over nodes.
     ``chosen``: some rows were left out without a rule (LIMIT, DISTINCT ON), so each of the nodes may choose others.
     """
 
@@ -297,7 +297,8 @@ class _Placer:
         alias = table.alias_or_name
         keys = {key.name: (tuple((alias, c.lower()) for c in key.columns),) for key in entry.table.site_keys}
         keys[NODE_COLUMN] = (((alias, NODE_COLUMN),),)
-        return Placement(entry.nodes, False, keys)
+        nullable = frozenset(columns for key in entry.table.site_keys if key.nullable for columns in keys[key.name])
+        return Placement(entry.nodes, False, keys, nullable)
 
     def _join(
         self, left: Placement, join: exp.Join, select: exp.Select, chosen: Mapping[tuple[str, str], frozenset[str]]
@@ -411,7 +412,7 @@ def _local_join(
 
 
 def _nullable(left: Placement, right: Placement, side: str) -> frozenset[KeyColumns]:
-    """Return the keys that may be NULL after an outer join."""
+    """Return the keys that may be NULL after a join: an outer join fills the side that matches nothing."""
     found = left.nullable | right.nullable
     if side in {"LEFT", "FULL"}:
         found |= sitekeys.all_columns(right.keys)

@@ -77,7 +77,7 @@ class DuckDBEngine:
         return tuple(self._problems)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return site keys that are none, and files that this process could overwrite."""
+        """Return site keys that hold NULL, and files that this process could overwrite."""
         writable = [
             f"table {registered.table.name}: this process may write to {paths[0]}: give it read access only"
             for registered in self._registered.values()
@@ -164,14 +164,16 @@ class DuckDBEngine:
         self._registered[table.name.lower()] = _Registered(registered, files)
 
     def _site_keys(self, table: TableSection, relation: duckdb.DuckDBPyRelation) -> tuple[schema.SiteKey, ...]:
-        """Return the site keys without NULL: rows with NULL are at every node and would be taken for rows of one."""
-        kept = []
+        """Return the site keys; whether one holds NULL is looked up, since rows with NULL are at every node."""
+        keys = []
         for name, columns in table.site_keys.items():
-            if _has_null(relation, tuple(columns)):
-                self._warnings.append(f"table {table.name}: site_keys.{name} holds NULL and is not used as a site key")
-            else:
-                kept.append(schema.SiteKey(name, tuple(columns)))
-        return tuple(kept)
+            nullable = _has_null(relation, tuple(columns))
+            if nullable:
+                self._warnings.append(
+                    f"table {table.name}: site_keys.{name} holds NULL: joins by it stay at the node, groups by it do not"
+                )
+            keys.append(schema.SiteKey(name, tuple(columns), nullable))
+        return tuple(keys)
 
     def _lock(self) -> None:
         # A DuckDB file is open already and needs no permission by path.

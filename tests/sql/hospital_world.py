@@ -1,7 +1,7 @@
 """The small fixed world of the golden files: an insurer, three hospitals, and what they hold. Made by arithmetic alone.
 
 Protected: ``stays`` and ``acts`` (hospitals), ``insured`` (insurer), ``registry`` (lets nothing out). Not protected:
-``wards``, ``shifts``, ``transfers`` (hospitals), ``calendar`` (insurer), ``hospitals`` (a copy at every node),
+``wards``, ``shifts``, ``transfers``, ``referrals`` (hospitals), ``calendar`` (insurer), ``hospitals`` (a copy at every node),
 ``regions`` (a copy at the insurer only). ``clash`` is registered in two versions.
 """
 
@@ -92,6 +92,12 @@ TRANSFERS = Table(
     "transfers",
     _columns("origin VARCHAR; target VARCHAR; day DATE; patients INTEGER"),
     site_keys=(SiteKey("hospital", ("origin",)),),
+    policy=OPEN,
+)
+REFERRALS = Table(
+    "referrals",
+    _columns("finess VARCHAR; ward VARCHAR; reason VARCHAR; ticket VARCHAR"),
+    site_keys=(SiteKey("ward", WARD_KEY.columns, nullable=True), SiteKey("ticket", ("ticket",), nullable=True)),
     policy=OPEN,
 )
 CALENDAR = Table("calendar", _columns("day DATE; holiday BOOLEAN; label VARCHAR"), policy=OPEN)
@@ -196,6 +202,15 @@ def _transfers(hospital: str) -> Rows:
     ]
 
 
+def _referrals(hospital: str) -> Rows:
+    wards = ("A", "C", None)
+    return [
+        (f, wards[(i + n) % 3], "fall" if n % 2 else "pain", None if n % 3 == 0 else f"{f}-{n % 4}")
+        for i, f in enumerate(FINESS[hospital])
+        for n in range(7)
+    ]
+
+
 def _calendar() -> Rows:
     return [(f"2023-03-0{1 + d}", d in (2, 5), f"day {d}") for d in range(8)]
 
@@ -244,6 +259,7 @@ def shards() -> dict[str, list[Shard]]:
         (WARDS, _wards),
         (SHIFTS, _shifts),
         (TRANSFERS, _transfers),
+        (REFERRALS, _referrals),
     )
     found: dict[str, list[Shard]] = {
         "cnam": [

@@ -694,3 +694,58 @@ GROUP BY h.region;
 --     SELECT "x2"."g0" AS "region", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2"
 --
 -- Result: region VARCHAR, n BIGINT
+
+-- # A site key that may be NULL joins at its node: NULL equals nothing
+SELECT w.kind, r.reason, count(*) AS n FROM wards w JOIN referrals r ON r.finess = w.finess AND r.ward = w.ward
+GROUP BY ALL;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "w"."kind" AS "g0", "r"."reason" AS "g1", COUNT(*) AS "p0v" FROM "wards" AS "w" JOIN "referrals" AS "r" ON "r"."finess" = "w"."finess" AND "r"."ward" = "w"."ward" GROUP BY "w"."kind", "r"."reason"
+--     -> x1 for s2: crosses as rows, about 35 rows and 1,400 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2"."g0" AS "kind", "x2"."g1" AS "reason", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2"
+--
+-- Result: kind VARCHAR, reason VARCHAR, n BIGINT
+
+-- # Groups of a site key that may be NULL are merged: those of NULL are at every node
+SELECT ticket, count(*) AS n FROM referrals GROUP BY ticket;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "referrals"."ticket" AS "g0", COUNT(*) AS "p0v" FROM "referrals" AS "referrals" GROUP BY "referrals"."ticket"
+--     -> x1 for s2: crosses as rows, about 35 rows and 840 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2"."g0" AS "ticket", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2"
+--
+-- Result: ticket VARCHAR, n BIGINT
+
+-- # Values of a site key are counted at each node, those that are NULL at none
+SELECT reason, count(DISTINCT ticket) AS n FROM referrals GROUP BY reason;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "referrals"."reason" AS "g0", COUNT(DISTINCT "referrals"."ticket") AS "p0v" FROM "referrals" AS "referrals" GROUP BY "referrals"."reason"
+--     -> x1 for s2: crosses as rows, about 35 rows and 840 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2"."g0" AS "reason", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2"
+--
+-- Result: reason VARCHAR, n BIGINT

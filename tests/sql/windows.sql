@@ -227,3 +227,16 @@ SELECT DISTINCT sum(count(*)) OVER (PARTITION BY year) AS n FROM stays GROUP BY 
 --     SELECT DISTINCT SUM(CAST(COALESCE("x2"."p0v", 0) AS BIGINT)) OVER (PARTITION BY "x2"."g1") AS "n" FROM "x2" AS "x2"
 --
 -- Result: n HUGEINT
+
+-- # A window over a site key that may be NULL runs where all rows are
+SELECT ticket, reason, row_number() OVER (PARTITION BY ticket ORDER BY reason, ward, finess) AS r FROM referrals;
+-- Plan with 2 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "referrals"."ticket" AS "c0", "referrals"."reason" AS "c1", "referrals"."ward" AS "c2", "referrals"."finess" AS "c3" FROM "referrals" AS "referrals"
+--     -> x1 for s2: crosses as rows, about 35 rows and 2,240 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     SELECT "x1"."c0" AS "ticket", "x1"."c1" AS "reason", ROW_NUMBER() OVER (PARTITION BY "x1"."c0" ORDER BY "x1"."c1", "x1"."c2", "x1"."c3") AS "r" FROM "x1" AS "x1"
+--
+-- Result: ticket VARCHAR, reason VARCHAR, r BIGINT

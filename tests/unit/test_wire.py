@@ -19,7 +19,7 @@ TABLE = schema.Table(
     description="Stays",
     person_column="person",
     person_domain="nir",
-    site_keys=(schema.SiteKey("stay", ("finess", "number")),),
+    site_keys=(schema.SiteKey("stay", ("finess", "number")), schema.SiteKey("ticket", ("ticket",), nullable=True)),
     policy=schema.TablePolicy(
         protected=True,
         coordinator_form=schema.Form.AGGREGATE,
