@@ -56,7 +56,7 @@ class Column:
 class SiteKey:
     """Columns whose values never match across nodes. Keys of two tables compare by their names.
 
-    ``nullable``: some rows have NULL in one of the columns. NULL equals nothing, so a join by the key stays at its node,
+    ``nullable``: some rows have NULL in one of the columns. NULL equals nothing, so joins by the key stay at the node,
     but rows with NULL are at every node and make one group.
     """
 

@@ -170,7 +170,7 @@ class DuckDBEngine:
             nullable = _has_null(relation, tuple(columns))
             if nullable:
                 self._warnings.append(
-                    f"table {table.name}: site_keys.{name} holds NULL: joins by it stay at the node, groups by it do not"
+                    f"table {table.name}: site_keys.{name} holds NULL: joins by it are local, groups are not"
                 )
             keys.append(schema.SiteKey(name, tuple(columns), nullable))
         return tuple(keys)

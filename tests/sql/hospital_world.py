@@ -1,8 +1,8 @@
 """The small fixed world of the golden files: an insurer, three hospitals, and what they hold. Made by arithmetic alone.
 
 Protected: ``stays`` and ``acts`` (hospitals), ``insured`` (insurer), ``registry`` (lets nothing out). Not protected:
-``wards``, ``shifts``, ``transfers``, ``referrals`` (hospitals), ``calendar`` (insurer), ``hospitals`` (a copy at every node),
-``regions`` (a copy at the insurer only). ``clash`` is registered in two versions.
+``wards``, ``shifts``, ``transfers``, ``referrals`` (hospitals), ``calendar`` (insurer), ``hospitals`` (a copy at every
+node), ``regions`` (a copy at the insurer only). ``clash`` is registered in two versions.
 """
 
 from __future__ import annotations
