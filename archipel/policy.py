@@ -11,7 +11,12 @@ from pydantic import Field, model_validator
 
 from archipel import configuration, errors, schema
 
-_FORMS = {"none": schema.Form.NONE, "aggregate": schema.Form.AGGREGATE, "rows": schema.Form.ROWS}
+_FORMS = {
+    "none": schema.Form.NONE,
+    "aggregate": schema.Form.AGGREGATE,
+    "keys": schema.Form.KEYS,
+    "rows": schema.Form.ROWS,
+}
 
 RoleName = Literal["public", "group", "measure", "hidden"]
 
@@ -23,6 +28,9 @@ class TableRules(configuration.Section):
     """False only for tables that hold no data about persons."""
     coordinator: Literal["none", "aggregate", "rows"] = "none"
     """The strongest form in which data may leave to the coordinator."""
+    peers: Mapping[str, Literal["none", "keys", "rows"]] = Field(default_factory=dict)
+    """The strongest form in which data may leave to other nodes, by their name. For a protected table each is named and
+    the permit must say `linkage`; for any other table `"*"` stands for every node."""
     min_persons: int = Field(default=schema.MIN_PERSONS_FLOOR, ge=1)
     """Fewest distinct persons of a released group; at least 11 for protected tables."""
     tell_withheld_count: bool = False
@@ -36,6 +44,10 @@ class TableRules(configuration.Section):
     def _consistent(self) -> TableRules:
         if self.protected and self.coordinator == "rows":
             raise ValueError("'rows' of a protected table never leave; allowed are none and aggregate")
+        if self.protected and schema.EVERY_PEER in self.peers:
+            raise ValueError(
+                "peers of a protected table are named one by one; '*' is for tables that are not protected"
+            )
         if len({name.lower() for name in self.columns}) < len(self.columns):
             raise ValueError("two columns differ only in upper and lower case")
         if self.protected and self.min_persons < schema.MIN_PERSONS_FLOOR:
@@ -54,6 +66,7 @@ class TableRules(configuration.Section):
             min_persons=self.min_persons,
             roles=tuple((name, schema.Role(given.get(name.lower(), other))) for name in names),
             tell_withheld_count=self.tell_withheld_count,
+            peer_forms=tuple((peer, _FORMS[form]) for peer, form in sorted(self.peers.items())),
         )
 
 

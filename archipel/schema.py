@@ -11,6 +11,12 @@ from enum import Enum, IntEnum
 NODE_COLUMN = "_node"
 """Pseudo-column that every table carries: the name of the node that holds the row."""
 
+COORDINATOR = "@coordinator"
+"""The coordinator as the site of a stage or the destination of an exchange; no node can be named so."""
+
+EVERY_PEER = "*"
+"""Stands for every node of the federation in the policy of a table that is not protected."""
+
 MIN_PERSONS_FLOOR = 11
 """No group of a protected table with fewer distinct persons is ever released."""
 
@@ -27,7 +33,9 @@ class Form(IntEnum):
 
     NONE = 0
     AGGREGATE = 1
-    ROWS = 2
+    SKETCH = 2
+    KEYS = 3
+    ROWS = 4
 
 
 class Role(Enum):
@@ -67,13 +75,21 @@ class SiteKey:
 
 @dataclass(frozen=True, slots=True)
 class TablePolicy:
-    """What one node lets out of one table to the coordinator. The defaults are the strictest values."""
+    """What one node lets out of one table, to the coordinator and to other nodes. The defaults are the strictest."""
 
     protected: bool = True
     coordinator_form: Form = Form.NONE
     min_persons: int = MIN_PERSONS_FLOOR
     roles: tuple[tuple[str, Role], ...] = ()
     tell_withheld_count: bool = False
+    peer_forms: tuple[tuple[str, Form], ...] = ()
+
+    def form_to(self, destination: str) -> Form:
+        """Return the strongest form in which data may leave to ``destination``: the coordinator or a node by name."""
+        if destination == COORDINATOR:
+            return self.coordinator_form
+        forms = dict(self.peer_forms)
+        return forms.get(destination, Form.NONE if self.protected else forms.get(EVERY_PEER, Form.NONE))
 
     def role_of(self, column: str) -> Role:
         """Return the column's role, case-insensitively; what is not named is hidden when protected."""

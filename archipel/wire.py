@@ -22,6 +22,8 @@ _DISTRIBUTION_TO_WIRE = {
 _FORM_TO_WIRE: dict[schema.Form, common_pb2.Form.ValueType] = {
     schema.Form.NONE: common_pb2.FORM_NONE,
     schema.Form.AGGREGATE: common_pb2.FORM_AGGREGATE,
+    schema.Form.SKETCH: common_pb2.FORM_SKETCH,
+    schema.Form.KEYS: common_pb2.FORM_KEYS,
     schema.Form.ROWS: common_pb2.FORM_ROWS,
 }
 
@@ -44,6 +46,7 @@ def table_to_wire(table: schema.Table) -> common_pb2.Table:
             min_persons=table.policy.min_persons,
             column_roles=[common_pb2.ColumnRole(column=c, role=r.value) for c, r in table.policy.roles],
             tell_withheld_count=table.policy.tell_withheld_count,
+            peer_forms=[common_pb2.PeerForm(peer=p, form=form_to_wire(f)) for p, f in table.policy.peer_forms],
         ),
         approximate_rows=table.approximate_rows,
         approximate_bytes=table.approximate_bytes,
@@ -78,6 +81,7 @@ def table_from_wire(message: common_pb2.Table) -> schema.Table:
             min_persons=message.policy.min_persons,
             roles=roles,
             tell_withheld_count=message.policy.tell_withheld_count,
+            peer_forms=tuple((p.peer, form_from_wire(p.form)) for p in message.policy.peer_forms),
         ),
         approximate_rows=message.approximate_rows,
         approximate_bytes=message.approximate_bytes,

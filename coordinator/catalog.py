@@ -134,7 +134,12 @@ def _strictest(shards: list[Table]) -> TablePolicy:
         min_persons=max(p.min_persons for p in policies),
         roles=tuple((name, _strictest_role(name.lower(), roles, others)) for name in names),
         tell_withheld_count=all(p.tell_withheld_count for p in policies),
+        peer_forms=tuple((peer, min(p.form_to(peer) for p in policies)) for peer in _peers(policies)),
     )
+
+
+def _peers(policies: list[TablePolicy]) -> list[str]:
+    return sorted({peer for p in policies for peer, _ in p.peer_forms})
 
 
 def _strictest_role(name: str, roles: list[dict[str, Role]], others: list[Role]) -> Role:

@@ -2,7 +2,8 @@
 
 A stage is one SQL statement run at one or more sites. A *node stage* runs at nodes over their tables; a *merge stage*
 folds the partials of one exchange at the coordinator and may be cut by hash of its keys; a *finish stage* runs at
-the coordinator over what it has. This module decides nothing and runs nothing.
+the coordinator over what it has. An exchange from one node stage to another is *sealed*: every sender encrypts what it
+sends to each receiver, and the coordinator relays what it cannot read. This module decides nothing and runs nothing.
 """
 
 from __future__ import annotations
@@ -11,10 +12,8 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+from archipel.schema import COORDINATOR as COORDINATOR
 from archipel.schema import Form
-
-COORDINATOR = "@coordinator"
-"""The site name of the coordinator; no node can be named so."""
 
 SHARD_COLUMN = "_shard"
 """INTEGER column that the coordinator adds to what nodes deliver: the index of the node in the stage's sites."""
@@ -58,7 +57,12 @@ class Exchange:
     """Rows that cross a border: the output of ``source`` becomes the table ``exchange_id`` of ``target``.
 
     ``rule`` is the policy rule that allows it, in words. What nodes deliver to the coordinator carries
-    ``SHARD_COLUMN``; what the coordinator hands to nodes does not. Estimates are in rows and bytes over all sites.
+    ``SHARD_COLUMN``; what the coordinator hands to nodes, and nodes to nodes, does not. Estimates are in rows and bytes
+    over all sites.
+
+    Between two node stages every site of ``target`` gets the rows of all sites of ``source``, in their order; with
+    ``part_column``, a UINTEGER column of ``source``, only those whose value there is the index of the site in
+    ``target``'s sites, without that column. A node stage has one target, unless all its targets are node stages.
     """
 
     exchange_id: str
@@ -68,6 +72,7 @@ class Exchange:
     rule: str
     estimated_rows: int
     estimated_bytes: int
+    part_column: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,10 @@ class Plan:
     def stage(self, stage_id: str) -> Stage:
         """Return the stage of that identifier."""
         return next(s for s in self.stages if s.stage_id == stage_id)
+
+    def is_sealed(self, exchange: Exchange) -> bool:
+        """Whether an exchange goes from nodes to nodes."""
+        return {self.stage(exchange.source).kind, self.stage(exchange.target).kind} == {StageKind.NODE}
 
     def nodes(self) -> tuple[str, ...]:
         """Return the names of all nodes that take part, sorted."""

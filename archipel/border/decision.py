@@ -8,23 +8,27 @@ researcher is refused early and with a position in their own SQL.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from archipel.permit import Permit
-from archipel.schema import Column, Form, Table
+from archipel.schema import COORDINATOR, Column, Form, Table
 
 
 @dataclass(frozen=True, slots=True)
 class BorderContext:
     """What is known where the check runs: the node's tables with its own policy, the stage's inputs, the permit.
 
-    ``tables`` and ``inputs`` are keyed by lower-case name. Inputs come from the coordinator and are not protected.
+    ``tables``, ``inputs`` and ``received`` are keyed by lower-case name. Inputs come from the coordinator and are not
+    protected. ``received`` came sealed from other nodes, each with what its sender demands of whoever computes with it:
+    a table whose policy is the sender's. ``destination`` is where the output goes: the coordinator or a node by name.
     """
 
     node: str
     tables: Mapping[str, Table]
     inputs: Mapping[str, tuple[Column, ...]]
     permit: Permit
+    received: Mapping[str, Table] = field(default_factory=dict)
+    destination: str = COORDINATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +53,7 @@ class Release:
     withheld_column: str | None
     persons_column: str | None
     tell_withheld_count: bool
+    obliges: Table | None = None
+    """For a node as destination: what it must treat the output as, with its person column and this node's policy."""
+    pseudonymised: bool = False
+    """Whether the statement reads ``archipel.linkage.PADS_TABLE``: person columns in it are project pseudonyms."""

@@ -52,15 +52,23 @@ class _FormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Form.ValueType],
     """Nothing leaves."""
     FORM_AGGREGATE: _Form.ValueType  # 2
     FORM_ROWS: _Form.ValueType  # 3
+    FORM_SKETCH: _Form.ValueType  # 4
+    """Mergeable summaries with a stated error."""
+    FORM_KEYS: _Form.ValueType  # 5
+    """Values of join keys, and nothing beside them."""
 
 class Form(_Form, metaclass=_FormEnumTypeWrapper):
-    """The strongest form in which a table's data may leave to the coordinator."""
+    """What crosses a border, from nothing to single rows."""
 
 FORM_UNSPECIFIED: Form.ValueType  # 0
 FORM_NONE: Form.ValueType  # 1
 """Nothing leaves."""
 FORM_AGGREGATE: Form.ValueType  # 2
 FORM_ROWS: Form.ValueType  # 3
+FORM_SKETCH: Form.ValueType  # 4
+"""Mergeable summaries with a stated error."""
+FORM_KEYS: Form.ValueType  # 5
+"""Values of join keys, and nothing beside them."""
 Global___Form: _TypeAlias = Form  # noqa: Y015
 
 @_typing.final
@@ -250,6 +258,31 @@ class Table(_message.Message):
 Global___Table: _TypeAlias = Table  # noqa: Y015
 
 @_typing.final
+class PeerForm(_message.Message):
+    """The strongest form in which a table's data may leave to one other node."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PEER_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    peer: _builtins.str
+    """A node's name, or "*" for every node of the federation."""
+    form: Global___Form.ValueType
+    def __init__(
+        self,
+        *,
+        peer: _builtins.str = ...,
+        form: Global___Form.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "peer", b"peer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PeerForm: _TypeAlias = PeerForm  # noqa: Y015
+
+@_typing.final
 class TablePolicy(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -258,12 +291,18 @@ class TablePolicy(_message.Message):
     MIN_PERSONS_FIELD_NUMBER: _builtins.int
     COLUMN_ROLES_FIELD_NUMBER: _builtins.int
     TELL_WITHHELD_COUNT_FIELD_NUMBER: _builtins.int
+    PEER_FORMS_FIELD_NUMBER: _builtins.int
     coordinator_form: Global___Form.ValueType
+    """The strongest form in which the table's data may leave to the coordinator."""
     protected: _builtins.bool
     min_persons: _builtins.int
     tell_withheld_count: _builtins.bool
     @_builtins.property
     def column_roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___ColumnRole]: ...
+    @_builtins.property
+    def peer_forms(self) -> _containers.RepeatedCompositeFieldContainer[Global___PeerForm]:
+        """Nodes to which more than nothing may leave."""
+
     def __init__(
         self,
         *,
@@ -272,10 +311,11 @@ class TablePolicy(_message.Message):
         min_persons: _builtins.int = ...,
         column_roles: _abc.Iterable[Global___ColumnRole] | None = ...,
         tell_withheld_count: _builtins.bool = ...,
+        peer_forms: _abc.Iterable[Global___PeerForm] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["column_roles", b"column_roles", "coordinator_form", b"coordinator_form", "min_persons", b"min_persons", "protected", b"protected", "tell_withheld_count", b"tell_withheld_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column_roles", b"column_roles", "coordinator_form", b"coordinator_form", "min_persons", b"min_persons", "peer_forms", b"peer_forms", "protected", b"protected", "tell_withheld_count", b"tell_withheld_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
