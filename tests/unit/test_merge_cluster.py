@@ -63,7 +63,7 @@ class Head:
 
 
 def merged(executor: RayExecutor) -> dict[str | None, int]:
-    table = executor.merge(SQL, cases.source(TABLE, TABLE), ("g",), timeout_s=60)
+    table = executor.merge(SQL, cases.source(TABLE, TABLE), ("g",), timeout_s=START_S)
     return dict(zip(table["g"].to_pylist(), map(int, table["n"].to_pylist()), strict=True))
 
 
@@ -128,6 +128,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         "RAY_TLS_SERVER_CERT": str(certificate),
         "RAY_TLS_SERVER_KEY": str(key),
         "RAY_TLS_CA_CERT": str(certificate),
+        "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": f"{START_S:.0f}",  # how long a new client's server may take to start
     }
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"),
