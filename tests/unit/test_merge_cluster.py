@@ -128,7 +128,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         "RAY_TLS_SERVER_CERT": str(certificate),
         "RAY_TLS_SERVER_KEY": str(key),
         "RAY_TLS_CA_CERT": str(certificate),
-        "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": f"{START_S:.0f}",  # how long a new client's server may take to start
+        "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": f"{START_S:.0f}",  # that of a new client
     }
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"),
