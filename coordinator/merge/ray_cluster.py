@@ -23,6 +23,8 @@ MINIMUM_STORE_BYTES = 80 * MIB
 _SHARE_OF_MEMORY = 0.3
 """At most this much of the memory becomes object store, as Ray itself has it; what does not fit spills to a file."""
 _CONNECT_TIMEOUT_S = 5.0
+_JOIN_ATTEMPTS = 3
+"""A busy head may fail to start the process that serves a client; it was seen to start the next one."""
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
@@ -66,7 +68,7 @@ def start(settings: RaySettings, scratch: Path) -> Cluster:
     import ray  # after the environment is set: Ray reads it when it is imported
 
     if settings.mode is RayMode.EXISTING:
-        ray.init(settings.address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
+        _join(ray, settings.address or "")
         return Cluster(_cpus(ray))
     store = _store(settings.object_store_bytes, scratch)
     ray.init(
@@ -125,6 +127,17 @@ def _store(wanted_bytes: int, scratch: Path) -> Store:
         if text.isdigit():
             memory_bytes = min(memory_bytes, int(text))
     return choose_store(wanted_bytes, memory_bytes, shared_bytes, scratch)
+
+
+def _join(ray: Any, address: str) -> None:
+    for attempt in range(1, _JOIN_ATTEMPTS + 1):
+        try:
+            ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
+        except ConnectionAbortedError:
+            if attempt == _JOIN_ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _cpus(ray: Any) -> int:
