@@ -76,8 +76,23 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """A way to answer that was thought of and not taken: what it would do, its bytes over borders, and why not.
+
+    ``estimated_bytes`` is None where the way was closed before its size was known.
+    """
+
+    description: str
+    estimated_bytes: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """All stages in an order in which they can run, their exchanges, and which stage gives the result."""
+    """All stages in an order in which they can run, their exchanges, and which stage gives the result.
+
+    ``not_pushed`` says, in one sentence each, what is computed above the nodes and why not at them.
+    """
 
     sql: str
     stages: tuple[Stage, ...]
@@ -85,6 +100,8 @@ class Plan:
     result_stage: str
     columns: tuple[OutputColumn, ...]
     notes: tuple[str, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    not_pushed: tuple[str, ...] = ()
 
     def stage(self, stage_id: str) -> Stage:
         """Return the stage of that identifier."""
@@ -107,4 +124,6 @@ class Plan:
             "result_stage": self.result_stage,
             "columns": [asdict(column) for column in self.columns],
             "notes": list(self.notes),
+            "alternatives": [asdict(alternative) for alternative in self.alternatives],
+            "not_pushed": list(self.not_pushed),
         }
