@@ -112,7 +112,12 @@ def form_from_wire(value: int) -> schema.Form:
 def error_to_wire(info: errors.ErrorInfo) -> common_pb2.ErrorDetail:
     """Return the message of an error."""
     detail = common_pb2.ErrorDetail(
-        code=info.code.name, message=info.message, hint=info.hint, node=info.node, query_id=info.query_id
+        code=info.code.name,
+        message=info.message,
+        hint=info.hint,
+        node=info.node,
+        query_id=info.query_id,
+        rule=info.rule,
     )
     if info.position is not None:
         detail.position.line = info.position.line
@@ -130,6 +135,7 @@ def error_from_wire(detail: common_pb2.ErrorDetail) -> errors.ArchipelError:
         position=position,
         node=detail.node,
         query_id=detail.query_id,
+        rule=detail.rule,
     )
 
 

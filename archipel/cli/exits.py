@@ -46,6 +46,8 @@ def show(problem: errors.ArchipelError, sql: str | None = None) -> None:
             line = lines[info.position.line - 1]
             before = "".join("\t" if c == "\t" else " " for c in line[: info.position.column - 1])
             print(f"  {line}\n  {before}^", file=sys.stderr)
+    if info.rule:
+        print(f"rule: {info.rule}", file=sys.stderr)
     if info.hint:
         print(f"hint: {info.hint}", file=sys.stderr)
     if info.query_id:

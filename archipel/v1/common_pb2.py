@@ -24,37 +24,37 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61rchipel/v1/common.proto\x12\x0b\x61rchipel.v1\"+\n\x0bSqlPosition\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\r\"\x98\x01\n\x0b\x45rrorDetail\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\x12/\n\x08position\x18\x04 \x01(\x0b\x32\x18.archipel.v1.SqlPositionH\x00\x88\x01\x01\x12\x0c\n\x04node\x18\x05 \x01(\t\x12\x10\n\x08query_id\x18\x06 \x01(\tB\x0b\n\t_position\"9\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"<\n\x07SiteKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x12\n\nnever_null\x18\x03 \x01(\x08\"\xcf\x02\n\x05Table\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12$\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x13.archipel.v1.Column\x12/\n\x0c\x64istribution\x18\x04 \x01(\x0e\x32\x19.archipel.v1.Distribution\x12\x15\n\rperson_column\x18\x05 \x01(\t\x12\x15\n\rperson_domain\x18\x06 \x01(\t\x12\'\n\tsite_keys\x18\x07 \x03(\x0b\x32\x14.archipel.v1.SiteKey\x12(\n\x06policy\x18\x08 \x01(\x0b\x32\x18.archipel.v1.TablePolicy\x12\x18\n\x10\x61pproximate_rows\x18\t \x01(\x04\x12\x19\n\x11\x61pproximate_bytes\x18\n \x01(\x04\x12\x16\n\x0e\x63ontent_digest\x18\x0b \x01(\t\"9\n\x08PeerForm\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x1f\n\x04\x66orm\x18\x02 \x01(\x0e\x32\x11.archipel.v1.Form\"\xd9\x01\n\x0bTablePolicy\x12+\n\x10\x63oordinator_form\x18\x01 \x01(\x0e\x32\x11.archipel.v1.Form\x12\x11\n\tprotected\x18\x02 \x01(\x08\x12\x13\n\x0bmin_persons\x18\x03 \x01(\r\x12-\n\x0c\x63olumn_roles\x18\x04 \x03(\x0b\x32\x17.archipel.v1.ColumnRole\x12\x1b\n\x13tell_withheld_count\x18\x05 \x01(\x08\x12)\n\npeer_forms\x18\x06 \x03(\x0b\x32\x15.archipel.v1.PeerForm\"*\n\nColumnRole\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"\x1a\n\nArrowFrame\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"Z\n\x08Withheld\x12\x19\n\x11threshold_applied\x18\x01 \x01(\x08\x12\x13\n\x0bmin_persons\x18\x02 \x01(\r\x12\x13\n\x06groups\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\t\n\x07_groups\"\x18\n\x07Receipt\x12\r\n\x05token\x18\x01 \x01(\t*c\n\x0c\x44istribution\x12\x1c\n\x18\x44ISTRIBUTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISTRIBUTION_SHARDED\x10\x01\x12\x1b\n\x17\x44ISTRIBUTION_REPLICATED\x10\x02*n\n\x04\x46orm\x12\x14\n\x10\x46ORM_UNSPECIFIED\x10\x00\x12\r\n\tFORM_NONE\x10\x01\x12\x12\n\x0e\x46ORM_AGGREGATE\x10\x02\x12\r\n\tFORM_ROWS\x10\x03\x12\x0f\n\x0b\x46ORM_SKETCH\x10\x04\x12\r\n\tFORM_KEYS\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61rchipel/v1/common.proto\x12\x0b\x61rchipel.v1\"+\n\x0bSqlPosition\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\r\"\xa6\x01\n\x0b\x45rrorDetail\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\x12/\n\x08position\x18\x04 \x01(\x0b\x32\x18.archipel.v1.SqlPositionH\x00\x88\x01\x01\x12\x0c\n\x04node\x18\x05 \x01(\t\x12\x10\n\x08query_id\x18\x06 \x01(\t\x12\x0c\n\x04rule\x18\x07 \x01(\tB\x0b\n\t_position\"9\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"<\n\x07SiteKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x12\n\nnever_null\x18\x03 \x01(\x08\"\xcf\x02\n\x05Table\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12$\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x13.archipel.v1.Column\x12/\n\x0c\x64istribution\x18\x04 \x01(\x0e\x32\x19.archipel.v1.Distribution\x12\x15\n\rperson_column\x18\x05 \x01(\t\x12\x15\n\rperson_domain\x18\x06 \x01(\t\x12\'\n\tsite_keys\x18\x07 \x03(\x0b\x32\x14.archipel.v1.SiteKey\x12(\n\x06policy\x18\x08 \x01(\x0b\x32\x18.archipel.v1.TablePolicy\x12\x18\n\x10\x61pproximate_rows\x18\t \x01(\x04\x12\x19\n\x11\x61pproximate_bytes\x18\n \x01(\x04\x12\x16\n\x0e\x63ontent_digest\x18\x0b \x01(\t\"9\n\x08PeerForm\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x1f\n\x04\x66orm\x18\x02 \x01(\x0e\x32\x11.archipel.v1.Form\"\xd9\x01\n\x0bTablePolicy\x12+\n\x10\x63oordinator_form\x18\x01 \x01(\x0e\x32\x11.archipel.v1.Form\x12\x11\n\tprotected\x18\x02 \x01(\x08\x12\x13\n\x0bmin_persons\x18\x03 \x01(\r\x12-\n\x0c\x63olumn_roles\x18\x04 \x03(\x0b\x32\x17.archipel.v1.ColumnRole\x12\x1b\n\x13tell_withheld_count\x18\x05 \x01(\x08\x12)\n\npeer_forms\x18\x06 \x03(\x0b\x32\x15.archipel.v1.PeerForm\"*\n\nColumnRole\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"\x1a\n\nArrowFrame\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"Z\n\x08Withheld\x12\x19\n\x11threshold_applied\x18\x01 \x01(\x08\x12\x13\n\x0bmin_persons\x18\x02 \x01(\r\x12\x13\n\x06groups\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\t\n\x07_groups\"\x18\n\x07Receipt\x12\r\n\x05token\x18\x01 \x01(\t*c\n\x0c\x44istribution\x12\x1c\n\x18\x44ISTRIBUTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISTRIBUTION_SHARDED\x10\x01\x12\x1b\n\x17\x44ISTRIBUTION_REPLICATED\x10\x02*n\n\x04\x46orm\x12\x14\n\x10\x46ORM_UNSPECIFIED\x10\x00\x12\r\n\tFORM_NONE\x10\x01\x12\x12\n\x0e\x46ORM_AGGREGATE\x10\x02\x12\r\n\tFORM_ROWS\x10\x03\x12\x0f\n\x0b\x46ORM_SKETCH\x10\x04\x12\r\n\tFORM_KEYS\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'archipel.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DISTRIBUTION']._serialized_start=1169
-  _globals['_DISTRIBUTION']._serialized_end=1268
-  _globals['_FORM']._serialized_start=1270
-  _globals['_FORM']._serialized_end=1380
+  _globals['_DISTRIBUTION']._serialized_start=1183
+  _globals['_DISTRIBUTION']._serialized_end=1282
+  _globals['_FORM']._serialized_start=1284
+  _globals['_FORM']._serialized_end=1394
   _globals['_SQLPOSITION']._serialized_start=41
   _globals['_SQLPOSITION']._serialized_end=84
   _globals['_ERRORDETAIL']._serialized_start=87
-  _globals['_ERRORDETAIL']._serialized_end=239
-  _globals['_COLUMN']._serialized_start=241
-  _globals['_COLUMN']._serialized_end=298
-  _globals['_SITEKEY']._serialized_start=300
-  _globals['_SITEKEY']._serialized_end=360
-  _globals['_TABLE']._serialized_start=363
-  _globals['_TABLE']._serialized_end=698
-  _globals['_PEERFORM']._serialized_start=700
-  _globals['_PEERFORM']._serialized_end=757
-  _globals['_TABLEPOLICY']._serialized_start=760
-  _globals['_TABLEPOLICY']._serialized_end=977
-  _globals['_COLUMNROLE']._serialized_start=979
-  _globals['_COLUMNROLE']._serialized_end=1021
-  _globals['_ARROWFRAME']._serialized_start=1023
-  _globals['_ARROWFRAME']._serialized_end=1049
-  _globals['_WITHHELD']._serialized_start=1051
-  _globals['_WITHHELD']._serialized_end=1141
-  _globals['_RECEIPT']._serialized_start=1143
-  _globals['_RECEIPT']._serialized_end=1167
+  _globals['_ERRORDETAIL']._serialized_end=253
+  _globals['_COLUMN']._serialized_start=255
+  _globals['_COLUMN']._serialized_end=312
+  _globals['_SITEKEY']._serialized_start=314
+  _globals['_SITEKEY']._serialized_end=374
+  _globals['_TABLE']._serialized_start=377
+  _globals['_TABLE']._serialized_end=712
+  _globals['_PEERFORM']._serialized_start=714
+  _globals['_PEERFORM']._serialized_end=771
+  _globals['_TABLEPOLICY']._serialized_start=774
+  _globals['_TABLEPOLICY']._serialized_end=991
+  _globals['_COLUMNROLE']._serialized_start=993
+  _globals['_COLUMNROLE']._serialized_end=1035
+  _globals['_ARROWFRAME']._serialized_start=1037
+  _globals['_ARROWFRAME']._serialized_end=1063
+  _globals['_WITHHELD']._serialized_start=1065
+  _globals['_WITHHELD']._serialized_end=1155
+  _globals['_RECEIPT']._serialized_start=1157
+  _globals['_RECEIPT']._serialized_end=1181
 # @@protoc_insertion_point(module_scope)

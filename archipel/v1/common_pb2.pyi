@@ -107,6 +107,7 @@ class ErrorDetail(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     NODE_FIELD_NUMBER: _builtins.int
     QUERY_ID_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Code of the error catalogue, such as "SQL_UNKNOWN_COLUMN"."""
     message: _builtins.str
@@ -115,6 +116,8 @@ class ErrorDetail(_message.Message):
     """The node that raised it; empty for the coordinator."""
     query_id: _builtins.str
     """Empty before the query has an identifier."""
+    rule: _builtins.str
+    """The border check's rule that refused, such as "person-output"; empty for every other error."""
     @_builtins.property
     def position(self) -> Global___SqlPosition:
         """Absent when the error has no place in the SQL."""
@@ -128,10 +131,11 @@ class ErrorDetail(_message.Message):
         position: Global___SqlPosition | None = ...,
         node: _builtins.str = ...,
         query_id: _builtins.str = ...,
+        rule: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "code", b"code", "hint", b"hint", "message", b"message", "node", b"node", "position", b"position", "query_id", b"query_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "code", b"code", "hint", b"hint", "message", b"message", "node", b"node", "position", b"position", "query_id", b"query_id", "rule", b"rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
     _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015

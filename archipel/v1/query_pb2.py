@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from archipel.v1 import common_pb2 as archipel_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61rchipel/v1/query.proto\x12\x0b\x61rchipel.v1\x1a\x18\x61rchipel/v1/common.proto\"0\n\rSubmitRequest\x12\x0e\n\x06permit\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\t\"J\n\x0eSubmitResponse\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.archipel.v1.QueryState\" \n\x0cWatchRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\"7\n\rWatchResponse\x12&\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.archipel.v1.QueryEvent\"\xd0\x01\n\nQueryEvent\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12\x14\n\x0ctime_unix_ms\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.archipel.v1.QueryState\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0c\n\x04node\x18\x05 \x01(\t\x12\x10\n\x08stage_id\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12,\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x18.archipel.v1.ErrorDetailH\x00\x88\x01\x01\x42\x08\n\x06_error\" \n\x0c\x46\x65tchRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\"n\n\rFetchResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.archipel.v1.ResultHeaderH\x00\x12(\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x17.archipel.v1.ArrowFrameH\x00\x42\x06\n\x04part\"U\n\x0cResultHeader\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x04\x12%\n\x04info\x18\x03 \x01(\x0b\x32\x17.archipel.v1.ResultInfo\"\xbc\x01\n\nResultInfo\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.archipel.v1.NodeOutcome\x12$\n\x07notices\x18\x02 \x03(\x0b\x32\x13.archipel.v1.Notice\x12&\n\x08receipts\x18\x03 \x03(\x0b\x32\x14.archipel.v1.Receipt\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x12\x11\n\tmerged_by\x18\x05 \x01(\t\x12\x12\n\nelapsed_ms\x18\x06 \x01(\x01\"\x8f\x01\n\x0bNodeOutcome\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x0f\n\x07outcome\x18\x03 \x01(\t\x12\x15\n\rbytes_crossed\x18\x04 \x01(\x04\x12\'\n\x08withheld\x18\x05 \x01(\x0b\x32\x15.archipel.v1.Withheld\x12\x11\n\tengine_ms\x18\x06 \x01(\x01\"2\n\x06Notice\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04node\x18\x03 \x01(\t\"!\n\rCancelRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\"8\n\x0e\x43\x61ncelResponse\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.archipel.v1.QueryState\"1\n\x0e\x45xplainRequest\x12\x0e\n\x06permit\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\t\"-\n\x0f\x45xplainResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\"!\n\x11ListTablesRequest\x12\x0c\n\x04like\x18\x01 \x01(\t\"?\n\x12ListTablesResponse\x12)\n\x06tables\x18\x01 \x03(\x0b\x32\x19.archipel.v1.CatalogTable\"~\n\x0c\x43\x61talogTable\x12!\n\x05table\x18\x01 \x01(\x0b\x32\x12.archipel.v1.Table\x12\r\n\x05nodes\x18\x02 \x03(\t\x12/\n\x08\x63onflict\x18\x03 \x01(\x0b\x32\x18.archipel.v1.ErrorDetailH\x00\x88\x01\x01\x42\x0b\n\t_conflict\"\x12\n\x10ListNodesRequest\";\n\x11ListNodesResponse\x12&\n\x05nodes\x18\x01 \x03(\x0b\x32\x17.archipel.v1.NodeStatus\"\xef\x01\n\nNodeStatus\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x14\n\x0cjurisdiction\x18\x03 \x01(\t\x12\x16\n\x0equalifications\x18\x04 \x03(\t\x12\x10\n\x08\x61ttached\x18\x05 \x01(\x08\x12\x19\n\x11last_seen_unix_ms\x18\x06 \x01(\x03\x12\x18\n\x10software_version\x18\x07 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x08 \x01(\t\x12\x0e\n\x06tables\x18\t \x01(\r\x12\x15\n\rrunning_tasks\x18\n \x01(\r\x12\x17\n\x0f\x63lock_offset_ms\x18\x0b \x01(\x03\"#\n\x12ListQueriesRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"A\n\x13ListQueriesResponse\x12*\n\x07queries\x18\x01 \x03(\x0b\x32\x19.archipel.v1.QuerySummary\"\xe2\x01\n\x0cQuerySummary\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.archipel.v1.QueryState\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x12\n\nresearcher\x18\x04 \x01(\t\x12\x0b\n\x03sql\x18\x05 \x01(\t\x12\x17\n\x0f\x63reated_unix_ms\x18\x06 \x01(\x03\x12\x15\n\rended_unix_ms\x18\x07 \x01(\x03\x12,\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x18.archipel.v1.ErrorDetailH\x00\x88\x01\x01\x42\x08\n\x06_error*\xa7\x01\n\nQueryState\x12\x1b\n\x17QUERY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12QUERY_STATE_QUEUED\x10\x01\x12\x17\n\x13QUERY_STATE_RUNNING\x10\x02\x12\x18\n\x14QUERY_STATE_FINISHED\x10\x03\x12\x16\n\x12QUERY_STATE_FAILED\x10\x04\x12\x19\n\x15QUERY_STATE_CANCELLED\x10\x05\x32\xcb\x04\n\x0cQueryService\x12\x41\n\x06Submit\x12\x1a.archipel.v1.SubmitRequest\x1a\x1b.archipel.v1.SubmitResponse\x12@\n\x05Watch\x12\x19.archipel.v1.WatchRequest\x1a\x1a.archipel.v1.WatchResponse0\x01\x12@\n\x05\x46\x65tch\x12\x19.archipel.v1.FetchRequest\x1a\x1a.archipel.v1.FetchResponse0\x01\x12\x41\n\x06\x43\x61ncel\x12\x1a.archipel.v1.CancelRequest\x1a\x1b.archipel.v1.CancelResponse\x12\x44\n\x07\x45xplain\x12\x1b.archipel.v1.ExplainRequest\x1a\x1c.archipel.v1.ExplainResponse\x12M\n\nListTables\x12\x1e.archipel.v1.ListTablesRequest\x1a\x1f.archipel.v1.ListTablesResponse\x12J\n\tListNodes\x12\x1d.archipel.v1.ListNodesRequest\x1a\x1e.archipel.v1.ListNodesResponse\x12P\n\x0bListQueries\x12\x1f.archipel.v1.ListQueriesRequest\x1a .archipel.v1.ListQueriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61rchipel/v1/query.proto\x12\x0b\x61rchipel.v1\x1a\x18\x61rchipel/v1/common.proto\"0\n\rSubmitRequest\x12\x0e\n\x06permit\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\t\"J\n\x0eSubmitResponse\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.archipel.v1.QueryState\" \n\x0cWatchRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\"7\n\rWatchResponse\x12&\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x17.archipel.v1.QueryEvent\"\xd0\x01\n\nQueryEvent\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12\x14\n\x0ctime_unix_ms\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.archipel.v1.QueryState\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0c\n\x04node\x18\x05 \x01(\t\x12\x10\n\x08stage_id\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12,\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x18.archipel.v1.ErrorDetailH\x00\x88\x01\x01\x42\x08\n\x06_error\" \n\x0c\x46\x65tchRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\"n\n\rFetchResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.archipel.v1.ResultHeaderH\x00\x12(\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x17.archipel.v1.ArrowFrameH\x00\x42\x06\n\x04part\"U\n\x0cResultHeader\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x04\x12%\n\x04info\x18\x03 \x01(\x0b\x32\x17.archipel.v1.ResultInfo\"\xe7\x01\n\nResultInfo\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.archipel.v1.NodeOutcome\x12$\n\x07notices\x18\x02 \x03(\x0b\x32\x13.archipel.v1.Notice\x12&\n\x08receipts\x18\x03 \x03(\x0b\x32\x14.archipel.v1.Receipt\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x12\x11\n\tmerged_by\x18\x05 \x01(\t\x12\x12\n\nelapsed_ms\x18\x06 \x01(\x01\x12)\n\x06stages\x18\x07 \x03(\x0b\x32\x19.archipel.v1.StageMeasure\"\x89\x01\n\x0cStageMeasure\x12\x10\n\x08stage_id\x18\x01 \x01(\t\x12\x10\n\x08total_ms\x18\x02 \x01(\x01\x12\x11\n\x04rows\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x10\n\x08\x65xecutor\x18\x04 \x01(\t\x12\'\n\x05sites\x18\x05 \x03(\x0b\x32\x18.archipel.v1.SiteMeasureB\x07\n\x05_rows\"\x8c\x01\n\x0bSiteMeasure\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x11\n\x04rows\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x12\n\x05\x62ytes\x18\x03 \x01(\x04H\x01\x88\x01\x01\x12\x11\n\tengine_ms\x18\x04 \x01(\x01\x12\x10\n\x08total_ms\x18\x05 \x01(\x01\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\rB\x07\n\x05_rowsB\x08\n\x06_bytes\"\x8f\x01\n\x0bNodeOutcome\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x0f\n\x07outcome\x18\x03 \x01(\t\x12\x15\n\rbytes_crossed\x18\x04 \x01(\x04\x12\'\n\x08withheld\x18\x05 \x01(\x0b\x32\x15.archipel.v1.Withheld\x12\x11\n\tengine_ms\x18\x06 \x01(\x01\"2\n\x06Notice\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04node\x18\x03 \x01(\t\"!\n\rCancelRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\"8\n\x0e\x43\x61ncelResponse\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.archipel.v1.QueryState\"C\n\x0e\x45xplainRequest\x12\x0e\n\x06permit\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\t\x12\x10\n\x08query_id\x18\x03 \x01(\t\"-\n\x0f\x45xplainResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\"!\n\x11ListTablesRequest\x12\x0c\n\x04like\x18\x01 \x01(\t\"?\n\x12ListTablesResponse\x12)\n\x06tables\x18\x01 \x03(\x0b\x32\x19.archipel.v1.CatalogTable\"~\n\x0c\x43\x61talogTable\x12!\n\x05table\x18\x01 \x01(\x0b\x32\x12.archipel.v1.Table\x12\r\n\x05nodes\x18\x02 \x03(\t\x12/\n\x08\x63onflict\x18\x03 \x01(\x0b\x32\x18.archipel.v1.ErrorDetailH\x00\x88\x01\x01\x42\x0b\n\t_conflict\"\x12\n\x10ListNodesRequest\";\n\x11ListNodesResponse\x12&\n\x05nodes\x18\x01 \x03(\x0b\x32\x17.archipel.v1.NodeStatus\"\xef\x01\n\nNodeStatus\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x14\n\x0cjurisdiction\x18\x03 \x01(\t\x12\x16\n\x0equalifications\x18\x04 \x03(\t\x12\x10\n\x08\x61ttached\x18\x05 \x01(\x08\x12\x19\n\x11last_seen_unix_ms\x18\x06 \x01(\x03\x12\x18\n\x10software_version\x18\x07 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x08 \x01(\t\x12\x0e\n\x06tables\x18\t \x01(\r\x12\x15\n\rrunning_tasks\x18\n \x01(\r\x12\x17\n\x0f\x63lock_offset_ms\x18\x0b \x01(\x03\"#\n\x12ListQueriesRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"A\n\x13ListQueriesResponse\x12*\n\x07queries\x18\x01 \x03(\x0b\x32\x19.archipel.v1.QuerySummary\"\xe2\x01\n\x0cQuerySummary\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.archipel.v1.QueryState\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x12\n\nresearcher\x18\x04 \x01(\t\x12\x0b\n\x03sql\x18\x05 \x01(\t\x12\x17\n\x0f\x63reated_unix_ms\x18\x06 \x01(\x03\x12\x15\n\rended_unix_ms\x18\x07 \x01(\x03\x12,\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x18.archipel.v1.ErrorDetailH\x00\x88\x01\x01\x42\x08\n\x06_error*\xa7\x01\n\nQueryState\x12\x1b\n\x17QUERY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12QUERY_STATE_QUEUED\x10\x01\x12\x17\n\x13QUERY_STATE_RUNNING\x10\x02\x12\x18\n\x14QUERY_STATE_FINISHED\x10\x03\x12\x16\n\x12QUERY_STATE_FAILED\x10\x04\x12\x19\n\x15QUERY_STATE_CANCELLED\x10\x05\x32\xcb\x04\n\x0cQueryService\x12\x41\n\x06Submit\x12\x1a.archipel.v1.SubmitRequest\x1a\x1b.archipel.v1.SubmitResponse\x12@\n\x05Watch\x12\x19.archipel.v1.WatchRequest\x1a\x1a.archipel.v1.WatchResponse0\x01\x12@\n\x05\x46\x65tch\x12\x19.archipel.v1.FetchRequest\x1a\x1a.archipel.v1.FetchResponse0\x01\x12\x41\n\x06\x43\x61ncel\x12\x1a.archipel.v1.CancelRequest\x1a\x1b.archipel.v1.CancelResponse\x12\x44\n\x07\x45xplain\x12\x1b.archipel.v1.ExplainRequest\x1a\x1c.archipel.v1.ExplainResponse\x12M\n\nListTables\x12\x1e.archipel.v1.ListTablesRequest\x1a\x1f.archipel.v1.ListTablesResponse\x12J\n\tListNodes\x12\x1d.archipel.v1.ListNodesRequest\x1a\x1e.archipel.v1.ListNodesResponse\x12P\n\x0bListQueries\x12\x1f.archipel.v1.ListQueriesRequest\x1a .archipel.v1.ListQueriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'archipel.v1.query_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUERYSTATE']._serialized_start=2192
-  _globals['_QUERYSTATE']._serialized_end=2359
+  _globals['_QUERYSTATE']._serialized_start=2536
+  _globals['_QUERYSTATE']._serialized_end=2703
   _globals['_SUBMITREQUEST']._serialized_start=66
   _globals['_SUBMITREQUEST']._serialized_end=114
   _globals['_SUBMITRESPONSE']._serialized_start=116
@@ -51,37 +51,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESULTHEADER']._serialized_start=640
   _globals['_RESULTHEADER']._serialized_end=725
   _globals['_RESULTINFO']._serialized_start=728
-  _globals['_RESULTINFO']._serialized_end=916
-  _globals['_NODEOUTCOME']._serialized_start=919
-  _globals['_NODEOUTCOME']._serialized_end=1062
-  _globals['_NOTICE']._serialized_start=1064
-  _globals['_NOTICE']._serialized_end=1114
-  _globals['_CANCELREQUEST']._serialized_start=1116
-  _globals['_CANCELREQUEST']._serialized_end=1149
-  _globals['_CANCELRESPONSE']._serialized_start=1151
-  _globals['_CANCELRESPONSE']._serialized_end=1207
-  _globals['_EXPLAINREQUEST']._serialized_start=1209
-  _globals['_EXPLAINREQUEST']._serialized_end=1258
-  _globals['_EXPLAINRESPONSE']._serialized_start=1260
-  _globals['_EXPLAINRESPONSE']._serialized_end=1305
-  _globals['_LISTTABLESREQUEST']._serialized_start=1307
-  _globals['_LISTTABLESREQUEST']._serialized_end=1340
-  _globals['_LISTTABLESRESPONSE']._serialized_start=1342
-  _globals['_LISTTABLESRESPONSE']._serialized_end=1405
-  _globals['_CATALOGTABLE']._serialized_start=1407
-  _globals['_CATALOGTABLE']._serialized_end=1533
-  _globals['_LISTNODESREQUEST']._serialized_start=1535
-  _globals['_LISTNODESREQUEST']._serialized_end=1553
-  _globals['_LISTNODESRESPONSE']._serialized_start=1555
-  _globals['_LISTNODESRESPONSE']._serialized_end=1614
-  _globals['_NODESTATUS']._serialized_start=1617
-  _globals['_NODESTATUS']._serialized_end=1856
-  _globals['_LISTQUERIESREQUEST']._serialized_start=1858
-  _globals['_LISTQUERIESREQUEST']._serialized_end=1893
-  _globals['_LISTQUERIESRESPONSE']._serialized_start=1895
-  _globals['_LISTQUERIESRESPONSE']._serialized_end=1960
-  _globals['_QUERYSUMMARY']._serialized_start=1963
-  _globals['_QUERYSUMMARY']._serialized_end=2189
-  _globals['_QUERYSERVICE']._serialized_start=2362
-  _globals['_QUERYSERVICE']._serialized_end=2949
+  _globals['_RESULTINFO']._serialized_end=959
+  _globals['_STAGEMEASURE']._serialized_start=962
+  _globals['_STAGEMEASURE']._serialized_end=1099
+  _globals['_SITEMEASURE']._serialized_start=1102
+  _globals['_SITEMEASURE']._serialized_end=1242
+  _globals['_NODEOUTCOME']._serialized_start=1245
+  _globals['_NODEOUTCOME']._serialized_end=1388
+  _globals['_NOTICE']._serialized_start=1390
+  _globals['_NOTICE']._serialized_end=1440
+  _globals['_CANCELREQUEST']._serialized_start=1442
+  _globals['_CANCELREQUEST']._serialized_end=1475
+  _globals['_CANCELRESPONSE']._serialized_start=1477
+  _globals['_CANCELRESPONSE']._serialized_end=1533
+  _globals['_EXPLAINREQUEST']._serialized_start=1535
+  _globals['_EXPLAINREQUEST']._serialized_end=1602
+  _globals['_EXPLAINRESPONSE']._serialized_start=1604
+  _globals['_EXPLAINRESPONSE']._serialized_end=1649
+  _globals['_LISTTABLESREQUEST']._serialized_start=1651
+  _globals['_LISTTABLESREQUEST']._serialized_end=1684
+  _globals['_LISTTABLESRESPONSE']._serialized_start=1686
+  _globals['_LISTTABLESRESPONSE']._serialized_end=1749
+  _globals['_CATALOGTABLE']._serialized_start=1751
+  _globals['_CATALOGTABLE']._serialized_end=1877
+  _globals['_LISTNODESREQUEST']._serialized_start=1879
+  _globals['_LISTNODESREQUEST']._serialized_end=1897
+  _globals['_LISTNODESRESPONSE']._serialized_start=1899
+  _globals['_LISTNODESRESPONSE']._serialized_end=1958
+  _globals['_NODESTATUS']._serialized_start=1961
+  _globals['_NODESTATUS']._serialized_end=2200
+  _globals['_LISTQUERIESREQUEST']._serialized_start=2202
+  _globals['_LISTQUERIESREQUEST']._serialized_end=2237
+  _globals['_LISTQUERIESRESPONSE']._serialized_start=2239
+  _globals['_LISTQUERIESRESPONSE']._serialized_end=2304
+  _globals['_QUERYSUMMARY']._serialized_start=2307
+  _globals['_QUERYSUMMARY']._serialized_end=2533
+  _globals['_QUERYSERVICE']._serialized_start=2706
+  _globals['_QUERYSERVICE']._serialized_end=3293
 # @@protoc_insertion_point(module_scope)

@@ -259,6 +259,7 @@ class ResultInfo(_message.Message):
     COMPLETE_FIELD_NUMBER: _builtins.int
     MERGED_BY_FIELD_NUMBER: _builtins.int
     ELAPSED_MS_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
     complete: _builtins.bool
     """False when groups were or may have been withheld, or a node is missing."""
     merged_by: _builtins.str
@@ -270,6 +271,10 @@ class ResultInfo(_message.Message):
     def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]: ...
     @_builtins.property
     def receipts(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Receipt]: ...
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageMeasure]:
+        """What was measured, in the order of the plan's stages."""
+
     def __init__(
         self,
         *,
@@ -279,14 +284,104 @@ class ResultInfo(_message.Message):
         complete: _builtins.bool = ...,
         merged_by: _builtins.str = ...,
         elapsed_ms: _builtins.float = ...,
+        stages: _abc.Iterable[Global___StageMeasure] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "elapsed_ms", b"elapsed_ms", "merged_by", b"merged_by", "nodes", b"nodes", "notices", b"notices", "receipts", b"receipts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "elapsed_ms", b"elapsed_ms", "merged_by", b"merged_by", "nodes", b"nodes", "notices", b"notices", "receipts", b"receipts", "stages", b"stages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResultInfo: _TypeAlias = ResultInfo  # noqa: Y015
+
+@_typing.final
+class StageMeasure(_message.Message):
+    """What one stage took and gave. It never tells how many rows a node read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_ID_FIELD_NUMBER: _builtins.int
+    TOTAL_MS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    EXECUTOR_FIELD_NUMBER: _builtins.int
+    SITES_FIELD_NUMBER: _builtins.int
+    stage_id: _builtins.str
+    total_ms: _builtins.float
+    """From its first task or its turn at the coordinator to its end, milliseconds."""
+    rows: _builtins.int
+    """Rows of its output; absent where the number is not told."""
+    executor: _builtins.str
+    """"in-process" or "ray" for a merge, otherwise empty."""
+    @_builtins.property
+    def sites(self) -> _containers.RepeatedCompositeFieldContainer[Global___SiteMeasure]:
+        """For a stage at nodes, by node."""
+
+    def __init__(
+        self,
+        *,
+        stage_id: _builtins.str = ...,
+        total_ms: _builtins.float = ...,
+        rows: _builtins.int | None = ...,
+        executor: _builtins.str = ...,
+        sites: _abc.Iterable[Global___SiteMeasure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rows", b"_rows", "rows", b"rows"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rows", b"_rows", "executor", b"executor", "rows", b"rows", "sites", b"sites", "stage_id", b"stage_id", "total_ms", b"total_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rows: _TypeAlias = _typing.Literal["rows"]  # noqa: Y015
+    _WhichOneofArgType__rows: _TypeAlias = _typing.Literal["_rows", b"_rows"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rows) -> _WhichOneofReturnType__rows | None: ...
+
+Global___StageMeasure: _TypeAlias = StageMeasure  # noqa: Y015
+
+@_typing.final
+class SiteMeasure(_message.Message):
+    """What one stage took and gave at one node."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    ENGINE_MS_FIELD_NUMBER: _builtins.int
+    TOTAL_MS_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    rows: _builtins.int
+    """Rows that it released; absent where they would tell what the node does not tell."""
+    bytes: _builtins.int
+    """Bytes that left the node; absent where they are not told."""
+    engine_ms: _builtins.float
+    """Time of the statement in the node's engine, milliseconds."""
+    total_ms: _builtins.float
+    """From sending the task to the last byte of its output, milliseconds."""
+    attempts: _builtins.int
+    """How many times the task was sent."""
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        rows: _builtins.int | None = ...,
+        bytes: _builtins.int | None = ...,
+        engine_ms: _builtins.float = ...,
+        total_ms: _builtins.float = ...,
+        attempts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_rows", b"_rows", "bytes", b"bytes", "rows", b"rows"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_rows", b"_rows", "attempts", b"attempts", "bytes", b"bytes", "engine_ms", b"engine_ms", "node", b"node", "rows", b"rows", "total_ms", b"total_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bytes: _TypeAlias = _typing.Literal["bytes"]  # noqa: Y015
+    _WhichOneofArgType__bytes: _TypeAlias = _typing.Literal["_bytes", b"_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__rows: _TypeAlias = _typing.Literal["rows"]  # noqa: Y015
+    _WhichOneofArgType__rows: _TypeAlias = _typing.Literal["_rows", b"_rows"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bytes) -> _WhichOneofReturnType__bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rows) -> _WhichOneofReturnType__rows | None: ...
+
+Global___SiteMeasure: _TypeAlias = SiteMeasure  # noqa: Y015
 
 @_typing.final
 class NodeOutcome(_message.Message):
@@ -396,17 +491,23 @@ class ExplainRequest(_message.Message):
 
     PERMIT_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
+    QUERY_ID_FIELD_NUMBER: _builtins.int
     permit: _builtins.str
     request: _builtins.str
+    query_id: _builtins.str
+    """In place of permit and request: one of the caller's own queries, of which the plan is told as it ran, with what
+    was measured when it has ended.
+    """
     def __init__(
         self,
         *,
         permit: _builtins.str = ...,
         request: _builtins.str = ...,
+        query_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["permit", b"permit", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["permit", b"permit", "query_id", b"query_id", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -420,7 +521,7 @@ class ExplainResponse(_message.Message):
     JSON_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     json: _builtins.str
-    """The plan as JSON."""
+    """The plan as JSON, as docs/plan-format.md describes it."""
     def __init__(
         self,
         *,

@@ -160,6 +160,11 @@ def test_an_error_is_shown_with_its_place_underlined(capsys: pytest.CaptureFixtu
     )
 
 
+def test_a_refusal_of_the_border_names_its_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    show(errors.error(errors.BORDER_REFUSED, "No.", hint="Count.", rule="person-output"))
+    assert capsys.readouterr().err == "error BORDER_REFUSED: No.\nrule: person-output\nhint: Count.\n"
+
+
 def test_the_caret_stands_below_its_place_behind_tabs_and_beyond_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     problem = errors.error(errors.SQL_SYNTAX, "x", position=errors.Position(1, 3))
     show(problem, "\t\tSELEC 1")

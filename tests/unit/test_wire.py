@@ -58,7 +58,13 @@ def test_a_role_or_distribution_that_does_not_exist_is_refused() -> None:
 
 
 FULL = errors.ErrorInfo(
-    errors.SQL_UNKNOWN_COLUMN, "There is no 'é'.", "Try 'e'.", errors.Position(2, 7), node="cnam", query_id="q1"
+    errors.SQL_UNKNOWN_COLUMN,
+    "There is no 'é'.",
+    "Try 'e'.",
+    errors.Position(2, 7),
+    node="cnam",
+    query_id="q1",
+    rule="r",
 )
 
 
