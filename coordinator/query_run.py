@@ -22,6 +22,7 @@ from coordinator.asked import Asked, RequestKey, Shared
 from coordinator.deliveries import Delivery
 from coordinator.dispatch import Dispatch, form_of
 from coordinator.events import State, TaskRef
+from coordinator.measures import Measures
 from coordinator.outcome import Coverage, result_info
 from coordinator.plan import Stage, StageKind
 from coordinator.planning import Planned
@@ -68,6 +69,7 @@ class QueryRun:
         self._outputs: dict[str, pa.Table | dict[str, pa.Table]] = {}
         self._deliveries: dict[tuple[str, str], Delivery] = {}
         self._merged_by = ""
+        self._measures = Measures(self._loop.time)
         self._result: ResultRecord | None = None
         self._new_plan: str | None = None
         self._changed = asyncio.Event()
@@ -169,6 +171,7 @@ class QueryRun:
             case events.Replan():
                 self._stop_work()
                 self._outputs, self._deliveries, self._merged_by = {}, {}, ""
+                self._measures = Measures(self._loop.time)
                 self._spawn(self._replan(instruction.without))
             case events.Compute():
                 self._spawn(self._compute(self._planned.plan.stage(instruction.stage_id)))
@@ -192,6 +195,8 @@ class QueryRun:
         )
         if not sent:
             self.handle(events.NodeLost(task.node))
+            return
+        self._measures.sent(task)
 
     def _withdraw(self, task: TaskRef) -> None:
         timer = self._timers.pop(_timer_of(task), None)
@@ -205,6 +210,13 @@ class QueryRun:
         form = form_of(self._planned.plan, task.stage_id).name.lower()
         telemetry.record_exchange(delivery.wire_bytes, form=form, node=task.node)
         self._deliveries[task.stage_id, task.node] = delivery
+        self._measures.delivered(
+            task,
+            wire_bytes=delivery.wire_bytes,
+            engine_ms=delivery.engine_ms,
+            rows=delivery.table.num_rows,
+            withheld=delivery.withheld,
+        )
         tables = self._outputs.setdefault(task.stage_id, {})
         assert isinstance(tables, dict)
         tables[task.node] = delivery.table
@@ -233,6 +245,8 @@ class QueryRun:
         self.handle(events.Replanned(self._planned.plan, self._shared.registry.attached - without))
 
     async def _compute(self, stage: Stage) -> None:
+        executor = ""
+        self._measures.began(stage.stage_id)
         try:
             if stage.kind is StageKind.MERGE:
                 table, executor = await self._in_thread(stage.stage_id, self._merge, stage)
@@ -243,6 +257,7 @@ class QueryRun:
             self.handle(events.ComputeFailed(stage.stage_id, problem.info))
             return
         self._outputs[stage.stage_id] = table
+        self._measures.computed(stage.stage_id, table.num_rows, executor)
         self.handle(events.Computed(stage.stage_id))
 
     def _merge(self, stage: Stage) -> tuple[pa.Table, str]:
@@ -281,6 +296,8 @@ class QueryRun:
             merged_by=self._merged_by,
             elapsed_ms=(self._loop.time() - self._began) * 1000,
         )
+        info.notices.extend(query_pb2.Notice(kind="plan", text=note) for note in self._planned.plan.notes)
+        info.stages.extend(self._measures.to_wire(self._planned.plan))
         expires_ms = int((self._shared.now() + self._shared.results_keep_s) * 1000)
         self._result = ResultRecord(rows, info.SerializeToString(), frames, expires_ms)
         self.handle(events.Concluded())
