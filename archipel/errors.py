@@ -115,6 +115,12 @@ NODE_SOURCE = _entry("NODE_SOURCE", _S.UNAVAILABLE, _F.OPERATION, "The node's op
 NODE_BUSY = _entry("NODE_BUSY", _S.RESOURCE_EXHAUSTED, _F.OPERATION, "Run the query again later.")
 NODE_EXECUTION = _entry("NODE_EXECUTION", _S.ABORTED, _F.OPERATION, "The node's operator finds the cause in its log.")
 NODE_RESOURCES = _entry("NODE_RESOURCES", _S.RESOURCE_EXHAUSTED, _F.OPERATION)
+EXCHANGE_REFUSED = _entry(
+    "EXCHANGE_REFUSED",
+    _S.DATA_LOSS,
+    _F.OPERATION,
+    "Run the query again; when it happens again, the node's and the coordinator's operators find out who alters data.",
+)
 AUDIT_UNAVAILABLE = _entry(
     "AUDIT_UNAVAILABLE",
     _S.UNAVAILABLE,

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from archipel.v1 import common_pb2 as archipel_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61rchipel/v1/gateway.proto\x12\x0b\x61rchipel.v1\x1a\x18\x61rchipel/v1/common.proto\"\xf9\x01\n\rAttachRequest\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x12.archipel.v1.HelloH\x00\x12+\n\theartbeat\x18\x02 \x01(\x0b\x32\x16.archipel.v1.HeartbeatH\x00\x12.\n\x0btask_failed\x18\x03 \x01(\x0b\x32\x17.archipel.v1.TaskFailedH\x00\x12\x32\n\rtask_accepted\x18\x04 \x01(\x0b\x32\x19.archipel.v1.TaskAcceptedH\x00\x12)\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x15.archipel.v1.DrainingH\x00\x42\x07\n\x05\x65vent\"\xcf\x01\n\x0e\x41ttachResponse\x12\'\n\x07welcome\x18\x01 \x01(\x0b\x32\x14.archipel.v1.WelcomeH\x00\x12!\n\x04task\x18\x02 \x01(\x0b\x32\x11.archipel.v1.TaskH\x00\x12.\n\x0b\x63\x61ncel_task\x18\x03 \x01(\x0b\x32\x17.archipel.v1.CancelTaskH\x00\x12\x32\n\rheartbeat_ack\x18\x04 \x01(\x0b\x32\x19.archipel.v1.HeartbeatAckH\x00\x42\r\n\x0binstruction\"\xed\x01\n\x05Hello\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x04 \x01(\t\x12\x11\n\tcollation\x18\x05 \x01(\t\x12\x11\n\ttime_zone\x18\x06 \x01(\t\x12\"\n\x06tables\x18\x07 \x03(\x0b\x32\x12.archipel.v1.Table\x12\x1c\n\x14max_concurrent_tasks\x18\x08 \x01(\r\x12\x15\n\rpolicy_digest\x18\t \x01(\t\x12\x15\n\rclock_unix_ms\x18\n \x01(\x03\"\x8d\x01\n\x07Welcome\x12\x1b\n\x13\x63oordinator_version\x18\x01 \x01(\t\x12\x1c\n\x14heartbeat_interval_s\x18\x02 \x01(\r\x12\x30\n\x0erefused_tables\x18\x03 \x03(\x0b\x32\x18.archipel.v1.ErrorDetail\x12\x15\n\rclock_unix_ms\x18\x04 \x01(\x03\"9\n\tHeartbeat\x12\x15\n\rclock_unix_ms\x18\x01 \x01(\x03\x12\x15\n\rrunning_tasks\x18\x02 \x01(\r\"%\n\x0cHeartbeatAck\x12\x15\n\rclock_unix_ms\x18\x01 \x01(\x03\"\n\n\x08\x44raining\"\xff\x01\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12\x10\n\x08stage_id\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12\x0e\n\x06permit\x18\x05 \x01(\t\x12\x0f\n\x07request\x18\x06 \x01(\t\x12\x0b\n\x03sql\x18\x07 \x01(\t\x12&\n\x06inputs\x18\x08 \x03(\x0b\x32\x16.archipel.v1.TaskInput\x12\x1f\n\x04\x66orm\x18\t \x01(\x0e\x32\x11.archipel.v1.Form\x12\x12\n\ntimeout_ms\x18\n \x01(\r\x12\x13\n\x0btraceparent\x18\x0b \x01(\t\x12\x11\n\tmax_bytes\x18\x0c \x01(\x04\"T\n\tTaskInput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x65xchange_id\x18\x02 \x01(\t\x12$\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x13.archipel.v1.Column\"\x1d\n\nCancelTask\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"\x1f\n\x0cTaskAccepted\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"F\n\nTaskFailed\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\'\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.archipel.v1.ErrorDetail\"\xa0\x01\n\x0e\x44\x65liverRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1a.archipel.v1.DeliverHeaderH\x00\x12(\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x17.archipel.v1.ArrowFrameH\x00\x12.\n\x07trailer\x18\x03 \x01(\x0b\x32\x1b.archipel.v1.DeliverTrailerH\x00\x42\x06\n\x04part\"U\n\rDeliverHeader\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12\x10\n\x08stage_id\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\"s\n\x0e\x44\x65liverTrailer\x12\'\n\x08withheld\x18\x01 \x01(\x0b\x32\x15.archipel.v1.Withheld\x12%\n\x07receipt\x18\x02 \x01(\x0b\x32\x14.archipel.v1.Receipt\x12\x11\n\tengine_ms\x18\x03 \x01(\x01\"#\n\x0f\x44\x65liverResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\"6\n\x0e\x43ollectRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65xchange_id\x18\x02 \x01(\t\"9\n\x0f\x43ollectResponse\x12&\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x17.archipel.v1.ArrowFrame2\xe4\x01\n\x0bNodeGateway\x12\x45\n\x06\x41ttach\x12\x1a.archipel.v1.AttachRequest\x1a\x1b.archipel.v1.AttachResponse(\x01\x30\x01\x12\x46\n\x07\x44\x65liver\x12\x1b.archipel.v1.DeliverRequest\x1a\x1c.archipel.v1.DeliverResponse(\x01\x12\x46\n\x07\x43ollect\x12\x1b.archipel.v1.CollectRequest\x1a\x1c.archipel.v1.CollectResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61rchipel/v1/gateway.proto\x12\x0b\x61rchipel.v1\x1a\x18\x61rchipel/v1/common.proto\"\xf9\x01\n\rAttachRequest\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x12.archipel.v1.HelloH\x00\x12+\n\theartbeat\x18\x02 \x01(\x0b\x32\x16.archipel.v1.HeartbeatH\x00\x12.\n\x0btask_failed\x18\x03 \x01(\x0b\x32\x17.archipel.v1.TaskFailedH\x00\x12\x32\n\rtask_accepted\x18\x04 \x01(\x0b\x32\x19.archipel.v1.TaskAcceptedH\x00\x12)\n\x08\x64raining\x18\x05 \x01(\x0b\x32\x15.archipel.v1.DrainingH\x00\x42\x07\n\x05\x65vent\"\xcf\x01\n\x0e\x41ttachResponse\x12\'\n\x07welcome\x18\x01 \x01(\x0b\x32\x14.archipel.v1.WelcomeH\x00\x12!\n\x04task\x18\x02 \x01(\x0b\x32\x11.archipel.v1.TaskH\x00\x12.\n\x0b\x63\x61ncel_task\x18\x03 \x01(\x0b\x32\x17.archipel.v1.CancelTaskH\x00\x12\x32\n\rheartbeat_ack\x18\x04 \x01(\x0b\x32\x19.archipel.v1.HeartbeatAckH\x00\x42\r\n\x0binstruction\"\xed\x01\n\x05Hello\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x04 \x01(\t\x12\x11\n\tcollation\x18\x05 \x01(\t\x12\x11\n\ttime_zone\x18\x06 \x01(\t\x12\"\n\x06tables\x18\x07 \x03(\x0b\x32\x12.archipel.v1.Table\x12\x1c\n\x14max_concurrent_tasks\x18\x08 \x01(\r\x12\x15\n\rpolicy_digest\x18\t \x01(\t\x12\x15\n\rclock_unix_ms\x18\n \x01(\x03\"\x8d\x01\n\x07Welcome\x12\x1b\n\x13\x63oordinator_version\x18\x01 \x01(\t\x12\x1c\n\x14heartbeat_interval_s\x18\x02 \x01(\r\x12\x30\n\x0erefused_tables\x18\x03 \x03(\x0b\x32\x18.archipel.v1.ErrorDetail\x12\x15\n\rclock_unix_ms\x18\x04 \x01(\x03\"9\n\tHeartbeat\x12\x15\n\rclock_unix_ms\x18\x01 \x01(\x03\x12\x15\n\rrunning_tasks\x18\x02 \x01(\r\"%\n\x0cHeartbeatAck\x12\x15\n\rclock_unix_ms\x18\x01 \x01(\x03\"\n\n\x08\x44raining\"\xab\x02\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12\x10\n\x08stage_id\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12\x0e\n\x06permit\x18\x05 \x01(\t\x12\x0f\n\x07request\x18\x06 \x01(\t\x12\x0b\n\x03sql\x18\x07 \x01(\t\x12&\n\x06inputs\x18\x08 \x03(\x0b\x32\x16.archipel.v1.TaskInput\x12\x1f\n\x04\x66orm\x18\t \x01(\x0e\x32\x11.archipel.v1.Form\x12\x12\n\ntimeout_ms\x18\n \x01(\r\x12\x13\n\x0btraceparent\x18\x0b \x01(\t\x12\x11\n\tmax_bytes\x18\x0c \x01(\x04\x12*\n\x07outputs\x18\r \x03(\x0b\x32\x19.archipel.v1.SealedOutput\"z\n\tTaskInput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x65xchange_id\x18\x02 \x01(\t\x12$\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x13.archipel.v1.Column\x12$\n\x07senders\x18\x04 \x03(\x0b\x32\x13.archipel.v1.Sender\"9\n\x06Sender\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x10\n\x08stage_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\"G\n\x0cSealedOutput\x12\x13\n\x0b\x65xchange_id\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\x12\x13\n\x0bpart_column\x18\x03 \x01(\t\"\x1d\n\nCancelTask\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"\x1f\n\x0cTaskAccepted\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"F\n\nTaskFailed\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\'\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.archipel.v1.ErrorDetail\"\x81\x02\n\x0e\x44\x65liverRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1a.archipel.v1.DeliverHeaderH\x00\x12(\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x17.archipel.v1.ArrowFrameH\x00\x12.\n\x07trailer\x18\x03 \x01(\x0b\x32\x1b.archipel.v1.DeliverTrailerH\x00\x12+\n\x06stream\x18\x04 \x01(\x0b\x32\x19.archipel.v1.SealedStreamH\x00\x12\x32\n\nstream_end\x18\x05 \x01(\x0b\x32\x1c.archipel.v1.SealedStreamEndH\x00\x42\x06\n\x04part\"U\n\rDeliverHeader\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12\x10\n\x08stage_id\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\"5\n\x0cSealedStream\x12\x13\n\x0b\x65xchange_id\x18\x01 \x01(\t\x12\x10\n\x08receiver\x18\x02 \x01(\t\"8\n\x0fSealedStreamEnd\x12%\n\x07receipt\x18\x01 \x01(\x0b\x32\x14.archipel.v1.Receipt\"5\n\rSealedOpening\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x14\n\x0cone_time_key\x18\x02 \x01(\x0c\"\x97\x02\n\x0cSealedHeader\x12\x12\n\nfederation\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12\x13\n\x0b\x65xchange_id\x18\x03 \x01(\t\x12\x10\n\x08stage_id\x18\x04 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\r\x12\x0e\n\x06sender\x18\x06 \x01(\t\x12\x10\n\x08receiver\x18\x07 \x01(\t\x12\x11\n\tpermit_id\x18\x08 \x01(\t\x12\x16\n\x0erequest_sha256\x18\t \x01(\t\x12\x11\n\tkey_epoch\x18\n \x01(\r\x12$\n\x07\x63olumns\x18\x0b \x03(\x0b\x32\x13.archipel.v1.Column\x12#\n\x07obliges\x18\x0c \x01(\x0b\x32\x12.archipel.v1.Table\"s\n\x0e\x44\x65liverTrailer\x12\'\n\x08withheld\x18\x01 \x01(\x0b\x32\x15.archipel.v1.Withheld\x12%\n\x07receipt\x18\x02 \x01(\x0b\x32\x14.archipel.v1.Receipt\x12\x11\n\tengine_ms\x18\x03 \x01(\x01\"#\n\x0f\x44\x65liverResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\"F\n\x0e\x43ollectRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65xchange_id\x18\x02 \x01(\t\x12\x0e\n\x06sender\x18\x03 \x01(\t\"9\n\x0f\x43ollectResponse\x12&\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x17.archipel.v1.ArrowFrame2\xe4\x01\n\x0bNodeGateway\x12\x45\n\x06\x41ttach\x12\x1a.archipel.v1.AttachRequest\x1a\x1b.archipel.v1.AttachResponse(\x01\x30\x01\x12\x46\n\x07\x44\x65liver\x12\x1b.archipel.v1.DeliverRequest\x1a\x1c.archipel.v1.DeliverResponse(\x01\x12\x46\n\x07\x43ollect\x12\x1b.archipel.v1.CollectRequest\x1a\x1c.archipel.v1.CollectResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,27 +47,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DRAINING']._serialized_start=1012
   _globals['_DRAINING']._serialized_end=1022
   _globals['_TASK']._serialized_start=1025
-  _globals['_TASK']._serialized_end=1280
-  _globals['_TASKINPUT']._serialized_start=1282
-  _globals['_TASKINPUT']._serialized_end=1366
-  _globals['_CANCELTASK']._serialized_start=1368
-  _globals['_CANCELTASK']._serialized_end=1397
-  _globals['_TASKACCEPTED']._serialized_start=1399
-  _globals['_TASKACCEPTED']._serialized_end=1430
-  _globals['_TASKFAILED']._serialized_start=1432
-  _globals['_TASKFAILED']._serialized_end=1502
-  _globals['_DELIVERREQUEST']._serialized_start=1505
-  _globals['_DELIVERREQUEST']._serialized_end=1665
-  _globals['_DELIVERHEADER']._serialized_start=1667
-  _globals['_DELIVERHEADER']._serialized_end=1752
-  _globals['_DELIVERTRAILER']._serialized_start=1754
-  _globals['_DELIVERTRAILER']._serialized_end=1869
-  _globals['_DELIVERRESPONSE']._serialized_start=1871
-  _globals['_DELIVERRESPONSE']._serialized_end=1906
-  _globals['_COLLECTREQUEST']._serialized_start=1908
-  _globals['_COLLECTREQUEST']._serialized_end=1962
-  _globals['_COLLECTRESPONSE']._serialized_start=1964
-  _globals['_COLLECTRESPONSE']._serialized_end=2021
-  _globals['_NODEGATEWAY']._serialized_start=2024
-  _globals['_NODEGATEWAY']._serialized_end=2252
+  _globals['_TASK']._serialized_end=1324
+  _globals['_TASKINPUT']._serialized_start=1326
+  _globals['_TASKINPUT']._serialized_end=1448
+  _globals['_SENDER']._serialized_start=1450
+  _globals['_SENDER']._serialized_end=1507
+  _globals['_SEALEDOUTPUT']._serialized_start=1509
+  _globals['_SEALEDOUTPUT']._serialized_end=1580
+  _globals['_CANCELTASK']._serialized_start=1582
+  _globals['_CANCELTASK']._serialized_end=1611
+  _globals['_TASKACCEPTED']._serialized_start=1613
+  _globals['_TASKACCEPTED']._serialized_end=1644
+  _globals['_TASKFAILED']._serialized_start=1646
+  _globals['_TASKFAILED']._serialized_end=1716
+  _globals['_DELIVERREQUEST']._serialized_start=1719
+  _globals['_DELIVERREQUEST']._serialized_end=1976
+  _globals['_DELIVERHEADER']._serialized_start=1978
+  _globals['_DELIVERHEADER']._serialized_end=2063
+  _globals['_SEALEDSTREAM']._serialized_start=2065
+  _globals['_SEALEDSTREAM']._serialized_end=2118
+  _globals['_SEALEDSTREAMEND']._serialized_start=2120
+  _globals['_SEALEDSTREAMEND']._serialized_end=2176
+  _globals['_SEALEDOPENING']._serialized_start=2178
+  _globals['_SEALEDOPENING']._serialized_end=2231
+  _globals['_SEALEDHEADER']._serialized_start=2234
+  _globals['_SEALEDHEADER']._serialized_end=2513
+  _globals['_DELIVERTRAILER']._serialized_start=2515
+  _globals['_DELIVERTRAILER']._serialized_end=2630
+  _globals['_DELIVERRESPONSE']._serialized_start=2632
+  _globals['_DELIVERRESPONSE']._serialized_end=2667
+  _globals['_COLLECTREQUEST']._serialized_start=2669
+  _globals['_COLLECTREQUEST']._serialized_end=2739
+  _globals['_COLLECTRESPONSE']._serialized_start=2741
+  _globals['_COLLECTRESPONSE']._serialized_end=2798
+  _globals['_NODEGATEWAY']._serialized_start=2801
+  _globals['_NODEGATEWAY']._serialized_end=3029
 # @@protoc_insertion_point(module_scope)

@@ -247,6 +247,7 @@ class Task(_message.Message):
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     MAX_BYTES_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     query_id: _builtins.str
     stage_id: _builtins.str
@@ -265,6 +266,10 @@ class Task(_message.Message):
     max_bytes: _builtins.int
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskInput]: ...
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedOutput]:
+        """Not empty: the output goes to nodes, sealed for each of them, and none of it to the coordinator."""
+
     def __init__(
         self,
         *,
@@ -280,10 +285,11 @@ class Task(_message.Message):
         timeout_ms: _builtins.int = ...,
         traceparent: _builtins.str = ...,
         max_bytes: _builtins.int = ...,
+        outputs: _abc.Iterable[Global___SealedOutput] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "form", b"form", "inputs", b"inputs", "max_bytes", b"max_bytes", "permit", b"permit", "query_id", b"query_id", "request", b"request", "sql", b"sql", "stage_id", b"stage_id", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "form", b"form", "inputs", b"inputs", "max_bytes", b"max_bytes", "outputs", b"outputs", "permit", b"permit", "query_id", b"query_id", "request", b"request", "sql", b"sql", "stage_id", b"stage_id", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -298,24 +304,90 @@ class TaskInput(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     EXCHANGE_ID_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
+    SENDERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     exchange_id: _builtins.str
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Column]: ...
+    @_builtins.property
+    def senders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sender]:
+        """Not empty: the table comes sealed from these tasks, one stream from each, in this order."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         exchange_id: _builtins.str = ...,
         columns: _abc.Iterable[_common_pb2.Column] | None = ...,
+        senders: _abc.Iterable[Global___Sender] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "exchange_id", b"exchange_id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "exchange_id", b"exchange_id", "name", b"name", "senders", b"senders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskInput: _TypeAlias = TaskInput  # noqa: Y015
+
+@_typing.final
+class Sender(_message.Message):
+    """The task that a sealed stream comes from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    STAGE_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    stage_id: _builtins.str
+    attempt: _builtins.int
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        stage_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "node", b"node", "stage_id", b"stage_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sender: _TypeAlias = Sender  # noqa: Y015
+
+@_typing.final
+class SealedOutput(_message.Message):
+    """An exchange from nodes to nodes that a task's output is for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCHANGE_ID_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    PART_COLUMN_FIELD_NUMBER: _builtins.int
+    exchange_id: _builtins.str
+    part_column: _builtins.str
+    """Empty: every node gets all rows. Otherwise a UINTEGER column with the index of the node that gets the row; the
+    column itself is not sent.
+    """
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who gets it, in the order of the target stage's sites."""
+
+    def __init__(
+        self,
+        *,
+        exchange_id: _builtins.str = ...,
+        nodes: _abc.Iterable[_builtins.str] | None = ...,
+        part_column: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange_id", b"exchange_id", "nodes", b"nodes", "part_column", b"part_column"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealedOutput: _TypeAlias = SealedOutput  # noqa: Y015
 
 @_typing.final
 class CancelTask(_message.Message):
@@ -385,24 +457,34 @@ class DeliverRequest(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     FRAME_FIELD_NUMBER: _builtins.int
     TRAILER_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    STREAM_END_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def header(self) -> Global___DeliverHeader: ...
     @_builtins.property
     def frame(self) -> _common_pb2.ArrowFrame: ...
     @_builtins.property
     def trailer(self) -> Global___DeliverTrailer: ...
+    @_builtins.property
+    def stream(self) -> Global___SealedStream:
+        """The frames up to stream_end are one sealed stream."""
+
+    @_builtins.property
+    def stream_end(self) -> Global___SealedStreamEnd: ...
     def __init__(
         self,
         *,
         header: Global___DeliverHeader | None = ...,
         frame: _common_pb2.ArrowFrame | None = ...,
         trailer: Global___DeliverTrailer | None = ...,
+        stream: Global___SealedStream | None = ...,
+        stream_end: Global___SealedStreamEnd | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "header", b"header", "part", b"part", "trailer", b"trailer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "header", b"header", "part", b"part", "stream", b"stream", "stream_end", b"stream_end", "trailer", b"trailer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "header", b"header", "part", b"part", "trailer", b"trailer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "header", b"header", "part", b"part", "stream", b"stream", "stream_end", b"stream_end", "trailer", b"trailer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "frame", "trailer"]  # noqa: Y015
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "frame", "trailer", "stream", "stream_end"]  # noqa: Y015
     _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
@@ -437,6 +519,140 @@ class DeliverHeader(_message.Message):
 Global___DeliverHeader: _TypeAlias = DeliverHeader  # noqa: Y015
 
 @_typing.final
+class SealedStream(_message.Message):
+    """For whom the frames that follow are sealed. The first frame is a SealedOpening, the others can be read by the
+    receiver only.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCHANGE_ID_FIELD_NUMBER: _builtins.int
+    RECEIVER_FIELD_NUMBER: _builtins.int
+    exchange_id: _builtins.str
+    receiver: _builtins.str
+    def __init__(
+        self,
+        *,
+        exchange_id: _builtins.str = ...,
+        receiver: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange_id", b"exchange_id", "receiver", b"receiver"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealedStream: _TypeAlias = SealedStream  # noqa: Y015
+
+@_typing.final
+class SealedStreamEnd(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipt(self) -> _common_pb2.Receipt:
+        """Over the sealed frames of this stream."""
+
+    def __init__(
+        self,
+        *,
+        receipt: _common_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealedStreamEnd: _TypeAlias = SealedStreamEnd  # noqa: Y015
+
+@_typing.final
+class SealedOpening(_message.Message):
+    """How a sealed stream begins. Readable by whoever relays it; altered, nothing of the stream can be opened."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    ONE_TIME_KEY_FIELD_NUMBER: _builtins.int
+    header: _builtins.bytes
+    """A SealedHeader; its bytes as they stand here are bound to the stream's key."""
+    one_time_key: _builtins.bytes
+    """The sender's one-time public key, X25519."""
+    def __init__(
+        self,
+        *,
+        header: _builtins.bytes = ...,
+        one_time_key: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "one_time_key", b"one_time_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealedOpening: _TypeAlias = SealedOpening  # noqa: Y015
+
+@_typing.final
+class SealedHeader(_message.Message):
+    """What a sender says of a sealed stream, authenticated with its key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FEDERATION_FIELD_NUMBER: _builtins.int
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_ID_FIELD_NUMBER: _builtins.int
+    STAGE_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    RECEIVER_FIELD_NUMBER: _builtins.int
+    PERMIT_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_SHA256_FIELD_NUMBER: _builtins.int
+    KEY_EPOCH_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    OBLIGES_FIELD_NUMBER: _builtins.int
+    federation: _builtins.str
+    query_id: _builtins.str
+    exchange_id: _builtins.str
+    stage_id: _builtins.str
+    """The sender's stage and attempt."""
+    attempt: _builtins.int
+    sender: _builtins.str
+    receiver: _builtins.str
+    permit_id: _builtins.str
+    request_sha256: _builtins.str
+    key_epoch: _builtins.int
+    """Of the linkage secret that pseudonyms in it are made with; 0 when it holds none."""
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Column]: ...
+    @_builtins.property
+    def obliges(self) -> _common_pb2.Table:
+        """What the receiver must treat the data as."""
+
+    def __init__(
+        self,
+        *,
+        federation: _builtins.str = ...,
+        query_id: _builtins.str = ...,
+        exchange_id: _builtins.str = ...,
+        stage_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        sender: _builtins.str = ...,
+        receiver: _builtins.str = ...,
+        permit_id: _builtins.str = ...,
+        request_sha256: _builtins.str = ...,
+        key_epoch: _builtins.int = ...,
+        columns: _abc.Iterable[_common_pb2.Column] | None = ...,
+        obliges: _common_pb2.Table | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["obliges", b"obliges"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "columns", b"columns", "exchange_id", b"exchange_id", "federation", b"federation", "key_epoch", b"key_epoch", "obliges", b"obliges", "permit_id", b"permit_id", "query_id", b"query_id", "receiver", b"receiver", "request_sha256", b"request_sha256", "sender", b"sender", "stage_id", b"stage_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealedHeader: _TypeAlias = SealedHeader  # noqa: Y015
+
+@_typing.final
 class DeliverTrailer(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -448,7 +664,9 @@ class DeliverTrailer(_message.Message):
     @_builtins.property
     def withheld(self) -> _common_pb2.Withheld: ...
     @_builtins.property
-    def receipt(self) -> _common_pb2.Receipt: ...
+    def receipt(self) -> _common_pb2.Receipt:
+        """Absent when every stream had its own."""
+
     def __init__(
         self,
         *,
@@ -490,17 +708,21 @@ class CollectRequest(_message.Message):
 
     TASK_ID_FIELD_NUMBER: _builtins.int
     EXCHANGE_ID_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     exchange_id: _builtins.str
+    sender: _builtins.str
+    """Whose sealed stream is wanted; empty for an input that the coordinator has made."""
     def __init__(
         self,
         *,
         task_id: _builtins.str = ...,
         exchange_id: _builtins.str = ...,
+        sender: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange_id", b"exchange_id", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange_id", b"exchange_id", "sender", b"sender", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

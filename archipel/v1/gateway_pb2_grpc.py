@@ -64,7 +64,7 @@ class NodeGatewayServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Deliver(self, request_iterator, context):
-        """The output of one stage at one node.
+        """The output of one stage at one node: to the coordinator, or sealed for other nodes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

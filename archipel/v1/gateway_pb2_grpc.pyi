@@ -36,7 +36,7 @@ class NodeGatewayStub:
     Attach: _grpc.StreamStreamMultiCallable[_gateway_pb2.AttachRequest, _gateway_pb2.AttachResponse]
     """One stream a node for as long as it is attached: what the node tells, and the work it gets."""
     Deliver: _grpc.StreamUnaryMultiCallable[_gateway_pb2.DeliverRequest, _gateway_pb2.DeliverResponse]
-    """The output of one stage at one node."""
+    """The output of one stage at one node: to the coordinator, or sealed for other nodes."""
     Collect: _grpc.UnaryStreamMultiCallable[_gateway_pb2.CollectRequest, _gateway_pb2.CollectResponse]
     """An input of one stage at one node."""
 
@@ -48,7 +48,7 @@ class NodeGatewayAsyncStub(NodeGatewayStub):
     Attach: _aio.StreamStreamMultiCallable[_gateway_pb2.AttachRequest, _gateway_pb2.AttachResponse]  # type: ignore[assignment]
     """One stream a node for as long as it is attached: what the node tells, and the work it gets."""
     Deliver: _aio.StreamUnaryMultiCallable[_gateway_pb2.DeliverRequest, _gateway_pb2.DeliverResponse]  # type: ignore[assignment]
-    """The output of one stage at one node."""
+    """The output of one stage at one node: to the coordinator, or sealed for other nodes."""
     Collect: _aio.UnaryStreamMultiCallable[_gateway_pb2.CollectRequest, _gateway_pb2.CollectResponse]  # type: ignore[assignment]
     """An input of one stage at one node."""
 
@@ -69,7 +69,7 @@ class NodeGatewayServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_gateway_pb2.DeliverRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.DeliverResponse, _abc.Awaitable[_gateway_pb2.DeliverResponse]]:
-        """The output of one stage at one node."""
+        """The output of one stage at one node: to the coordinator, or sealed for other nodes."""
 
     @_abc_1.abstractmethod
     def Collect(
