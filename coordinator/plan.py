@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+from archipel.certificate import Certificate
 from archipel.schema import COORDINATOR as COORDINATOR
 from archipel.schema import Form
 
@@ -73,6 +74,8 @@ class Exchange:
     estimated_rows: int
     estimated_bytes: int
     part_column: str = ""
+    certificate: Certificate | None = None
+    """Of what a node stage sends: what allows it. None where nothing leaves a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +123,17 @@ class Plan:
         return {
             "sql": self.sql,
             "stages": [{**asdict(stage), "kind": stage.kind.value} for stage in self.stages],
-            "exchanges": [{**asdict(exchange), "form": exchange.form.name.lower()} for exchange in self.exchanges],
+            "exchanges": [_exchange_data(exchange) for exchange in self.exchanges],
             "result_stage": self.result_stage,
             "columns": [asdict(column) for column in self.columns],
             "notes": list(self.notes),
             "alternatives": [asdict(alternative) for alternative in self.alternatives],
             "not_pushed": list(self.not_pushed),
         }
+
+
+def _exchange_data(exchange: Exchange) -> dict[str, Any]:
+    data = {**asdict(exchange), "form": exchange.form.name.lower()}
+    if exchange.certificate is not None:
+        data["certificate"]["form"] = exchange.certificate.form.name.lower()
+    return data

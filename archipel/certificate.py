@@ -1,0 +1,452 @@
+"""The certificate of an exchange: what it takes, in which form, to whom, and by whose rule; and the check of it.
+
+The planner writes certificates; nobody believes them. The check reads the statement itself, in its own way and without
+the border check's code, and says what the certificate does not tell or no policy allows. It is small on purpose: where
+it cannot follow a statement, it takes it for the worst. The border check, which decides, comes on top of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from archipel import aggregates as aggregates_registry
+from archipel.permit import Permit
+from archipel.schema import COORDINATOR, MIN_PERSONS_FLOOR, NODE_COLUMN, Form, Role, Table
+
+DIALECT = "duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What one stage sends to ``destinations``, the coordinator or nodes by name.
+
+    ``columns`` are all that the statement reads, as ``table.column`` in lower case, sorted; so are ``functions``.
+    ``min_persons`` is 0 where no table is protected. ``rules`` are the policies that allow it: for each table, at each
+    site, the form that goes to each destination, as ``site: table to destination as form``, sorted.
+    """
+
+    sql_sha256: str
+    destinations: tuple[str, ...]
+    form: Form
+    columns: tuple[str, ...]
+    functions: tuple[str, ...]
+    min_persons: int
+    linkage: bool
+    rules: tuple[str, ...]
+
+
+class Rejected(Exception):
+    """A certificate does not hold; the text says why and holds no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a statement reads and gives, as the check understands it."""
+
+    shape: Form
+    tables: frozenset[str]
+    columns: frozenset[tuple[str, str]]
+    functions: frozenset[str]
+    group_keys: frozenset[tuple[str, str]]
+    """Base columns from which the keys of the outermost grouping are computed."""
+    outputs: Mapping[str, frozenset[tuple[str, str]]]
+    """Base columns from which each output is computed, those within ``count(DISTINCT ...)`` left out."""
+
+
+def digest(sql: str) -> str:
+    """Return the SHA-256 of a statement's text, hex."""
+    return hashlib.sha256(sql.encode()).hexdigest()
+
+
+def rule(site: str, table: str, destination: str, form: Form) -> str:
+    """Return the words of one rule.
+
+    >>> rule("lille", "stays", "@coordinator", Form.AGGREGATE)
+    'lille: stays to @coordinator as aggregate'
+    """
+    return f"{site}: {table.lower()} to {destination} as {form.name.lower()}"
+
+
+def issue(
+    sql: str,
+    sites: Mapping[str, Mapping[str, Table]],
+    destinations: tuple[str, ...],
+    permit: Permit,
+    inputs: frozenset[str] = frozenset(),
+) -> Certificate:
+    """Return the certificate of a statement that runs at ``sites``: by site, the tables that it may name there.
+
+    ``inputs`` are tables from the coordinator, to which no policy applies. The form is the strongest that all policies
+    allow, as releases are called.
+
+    Raises:
+        Rejected: the statement cannot be read.
+    """
+    seen = read(sql, set().union(*sites.values()), inputs)
+    used = [table for tables in sites.values() for name, table in tables.items() if name in seen.tables]
+    form = min((table.policy.form_to(d) for table in used for d in destinations), default=Form.ROWS)
+    protected = [table for table in used if table.policy.protected]
+    return Certificate(
+        sql_sha256=digest(sql),
+        destinations=destinations,
+        form=form,
+        columns=tuple(sorted(f"{t}.{c}" for t, c in seen.columns)),
+        functions=tuple(sorted(seen.functions)),
+        min_persons=_group_size(protected, permit),
+        linkage=bool(protected) and destinations != (COORDINATOR,),
+        rules=tuple(
+            sorted(
+                rule(site, name, destination, form)
+                for site, tables in sites.items()
+                for name in tables
+                if name in seen.tables
+                for destination in destinations
+            )
+        ),
+    )
+
+
+def check(
+    certificate: Certificate,
+    sql: str,
+    site: str,
+    tables: Mapping[str, Table],
+    permit: Permit,
+    *,
+    received: frozenset[str] = frozenset(),
+    inputs: frozenset[str] = frozenset(),
+) -> Reading:
+    """Make sure that a certificate is true of a statement at one site, and that all it says is allowed there.
+
+    ``tables`` by lower-case name: the site's own, and those that it ``received`` from other nodes, for which their
+    senders asked the permit. ``inputs`` came from the coordinator.
+
+    Raises:
+        Rejected: why not.
+    """
+    if certificate.sql_sha256 != digest(sql):
+        raise Rejected("the certificate is for another statement")
+    if not certificate.destinations:
+        raise Rejected("the certificate names no destination")
+    seen = read(sql, set(tables), inputs)
+    if certificate.columns != tuple(sorted(f"{t}.{c}" for t, c in seen.columns)):
+        raise Rejected("the statement reads other columns than its certificate says")
+    if certificate.functions != tuple(sorted(seen.functions)):
+        raise Rejected("the statement calls other functions than its certificate says")
+    used = [tables[name] for name in sorted(seen.tables)]
+    protected = [table for table in used if table.policy.protected]
+    if certificate.min_persons != _group_size(protected, permit):
+        raise Rejected("the certificate says another group size than policies and permit")
+    ours = {rule(site, t, d, certificate.form) for t in seen.tables for d in certificate.destinations}
+    if ours != {r for r in certificate.rules if r.startswith(f"{site}: ")}:
+        raise Rejected("the certificate names other rules than the statement needs")
+    if seen.shape > certificate.form:
+        raise Rejected(f"the statement gives {seen.shape.name.lower()}, its certificate says less")
+    for table in used:
+        _check_table(certificate, table, None if table.name.lower() in received else permit)
+    if certificate.linkage != (bool(protected) and certificate.destinations != (COORDINATOR,)):
+        raise Rejected("the certificate says linkage where there is none, or none where there is")
+    if protected:
+        _check_protected(certificate, seen, {name: tables[name] for name in seen.tables}, permit)
+    return seen
+
+
+def _group_size(protected: list[Table], permit: Permit) -> int:
+    if not protected:
+        return 0
+    return max(MIN_PERSONS_FLOOR, permit.min_persons, *(table.policy.min_persons for table in protected))
+
+
+def _check_table(certificate: Certificate, table: Table, permit: Permit | None) -> None:
+    for destination in certificate.destinations:
+        if table.policy.form_to(destination) < certificate.form:
+            raise Rejected(f"policy lets less of {table.name} go to {destination}")
+    for named in certificate.columns:
+        name, _, column = named.partition(".")
+        if name != table.name.lower() or column == NODE_COLUMN:
+            continue
+        if table.column(column) is None:
+            raise Rejected(f"{table.name} has no column {column}")
+        is_person = column == (table.person_column or "").lower()
+        if table.policy.role_of(column) is Role.HIDDEN and not (is_person and table.policy.protected):
+            raise Rejected(f"policy hides {table.name}.{column}")
+        if permit is not None and not permit.allows_column(table.name, column):
+            raise Rejected(f"the permit does not name {table.name}.{column}")
+
+
+def _check_protected(certificate: Certificate, seen: Reading, tables: Mapping[str, Table], permit: Permit) -> None:
+    to_nodes = certificate.destinations != (COORDINATOR,)
+    if to_nodes and (COORDINATOR in certificate.destinations or not (certificate.linkage and permit.linkage)):
+        raise Rejected("protected data goes to a node without linkage")
+    persons = {(name, (table.person_column or "").lower()) for name, table in tables.items() if table.policy.protected}
+    if to_nodes:
+        if not any(columns & persons for columns in seen.outputs.values()):
+            raise Rejected("rows of a protected table go to a node without their person")
+        return
+    if seen.shape > Form.SKETCH:
+        raise Rejected("single rows of a protected table go to the coordinator")
+    if seen.group_keys & persons or any(columns & persons for columns in seen.outputs.values()):
+        raise Rejected("a person column is handed out")
+    for name, column in seen.group_keys:
+        table = tables[name]
+        role = table.policy.role_of(column)
+        if table.policy.protected and column != NODE_COLUMN and role not in {Role.PUBLIC, Role.GROUP}:
+            raise Rejected(f"{table.name}.{column} is no group key")
+
+
+# Reading a statement
+
+
+def read(sql: str, names: set[str], inputs: frozenset[str] = frozenset()) -> Reading:
+    """Return what a statement reads of the tables ``names``, lower case, and what it gives; ``inputs`` do not count.
+
+    Raises:
+        Rejected: it is not one query, or names a table that is not among them.
+    """
+    try:
+        statements = sqlglot.parse(sql, read=DIALECT)
+    except (SqlglotError, RecursionError):
+        raise Rejected("the statement cannot be read") from None
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+        raise Rejected("the statement is not one query")
+    tree = statements[0]
+    reader = _Reader(names, inputs)
+    columns = frozenset(c for node in _all_columns(tree) for c in reader.bases(node))
+    starred = frozenset(
+        (base, "*")
+        for star in tree.find_all(exp.Star)
+        if not isinstance(star.parent, exp.Count)
+        for base in reader.sources_around(star)
+    )
+    if starred:
+        raise Rejected("the statement does not name the columns that it reads")
+    first = tree
+    while isinstance(first, exp.Subquery) and isinstance(first.this, exp.Query):
+        first = first.this
+    outputs: dict[str, frozenset[tuple[str, str]]] = {}
+    for number, output in enumerate(first.selects):
+        outputs[output.alias_or_name or f"_{number}"] = reader.values_of(output)
+    return Reading(
+        shape=_shape(first),
+        tables=reader.tables(tree),
+        columns=columns,
+        functions=frozenset(_functions(tree)),
+        group_keys=frozenset(b for key in _group_keys(first) for b in reader.values_of(key)),
+        outputs=outputs,
+    )
+
+
+def _all_columns(tree: exp.Expr) -> Iterator[exp.Column]:
+    return tree.find_all(exp.Column)
+
+
+def _shape(query: exp.Expr) -> Form:
+    if not isinstance(query, exp.Select):
+        return Form.ROWS
+    if any(isinstance(node, exp.Window) for p in query.expressions for node in _own(p)):
+        return Form.ROWS
+    group = query.args.get("group")
+    aggregates = [node for p in query.expressions for node in _own(p) if _is_aggregate(node)]
+    plain = all(isinstance(p.unalias(), exp.Column) for p in query.expressions)
+    if plain and (query.args.get("distinct") or group is not None):
+        return Form.AGGREGATE if group is not None else Form.KEYS
+    if any(_leak(node) is not aggregates_registry.Leak.NONE for node in aggregates):
+        return Form.ROWS
+    if group is None and any(_bare(p) for p in query.expressions):
+        return Form.ROWS
+    return Form.AGGREGATE if group is not None or aggregates else Form.ROWS
+
+
+def _is_aggregate(node: exp.Expr) -> bool:
+    if isinstance(node, exp.AggFunc):
+        return not isinstance(node, exp.Grouping | exp.GroupingId)
+    return isinstance(node, exp.Anonymous) and node.name.lower() in aggregates_registry.REGISTRY
+
+
+def _leak(node: exp.Expr) -> aggregates_registry.Leak:
+    """Return what an aggregate shows of single values; one that is in no registry shows all."""
+    known = aggregates_registry.REGISTRY.get(node.sql(DIALECT).partition("(")[0].lower())
+    return known.leak if known is not None else aggregates_registry.Leak.ROWS
+
+
+def _bare(output: exp.Expr) -> bool:
+    """Whether an output shows a column outside of any aggregate."""
+    return any(isinstance(node, exp.Column) for node in output.walk(prune=_is_aggregate))
+
+
+def _own(tree: exp.Expr) -> Iterator[exp.Expr]:
+    """Yield the nodes of an expression without those of subqueries in it."""
+    return tree.walk(prune=lambda node: isinstance(node, exp.Query) and node is not tree)
+
+
+def _group_keys(query: exp.Expr) -> list[exp.Expr]:
+    group = query.args.get("group") if isinstance(query, exp.Select) else None
+    if group is None:
+        return []
+    keys: list[exp.Expr] = list(group.expressions)
+    for part in ("rollup", "cube", "grouping_sets"):
+        keys += [key for found in group.args.get(part) or [] for key in found.expressions]
+    outputs = list(query.selects) if isinstance(query, exp.Select) else []
+    # A number is the position of an output.
+    return [
+        outputs[int(key.name) - 1].unalias()
+        if isinstance(key, exp.Literal) and key.name.isdigit() and 0 < int(key.name) <= len(outputs)
+        else key
+        for key in keys
+    ]
+
+
+_NO_CALLS = (exp.And, exp.Or, exp.Case, exp.If, exp.Cast, exp.TryCast, exp.Exists)
+
+
+def _functions(tree: exp.Expr) -> Iterator[str]:
+    for node in tree.find_all(exp.Func):
+        if not isinstance(node, _NO_CALLS):
+            yield _name_of(node)
+
+
+def _name_of(node: exp.Expr) -> str:
+    return node.name.lower() if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) else node.key
+
+
+class _Reader:
+    """Follows columns of one statement to the tables that they come from."""
+
+    def __init__(self, names: set[str], inputs: frozenset[str]) -> None:
+        self._names = names
+        self._inputs = inputs
+        self._known: dict[int, frozenset[tuple[str, str]]] = {}
+
+    def tables(self, tree: exp.Expr) -> frozenset[str]:
+        """Return the tables that a statement names."""
+        found = set()
+        for table in tree.find_all(exp.Table):
+            if not isinstance(table.this, exp.Identifier) or self._common(table) is not None:
+                continue
+            name = table.name.lower()
+            if name in self._inputs:
+                continue
+            if name not in self._names:
+                raise Rejected(f"the statement names '{table.name}', which is not there")
+            found.add(name)
+        return frozenset(found)
+
+    def values_of(self, part: exp.Expr) -> frozenset[tuple[str, str]]:
+        """Return the base columns whose values an expression shows.
+
+        A count of distinct values and EXISTS show none, a window those of its function alone, a subquery its outputs'.
+        """
+        found: set[tuple[str, str]] = set()
+        for node in part.walk(prune=_is_pruned):
+            if isinstance(node, exp.Column):
+                found |= self.bases(node)
+            elif isinstance(node, exp.Window):
+                found |= self.values_of(node.this)
+            elif isinstance(node, exp.Query):
+                found |= frozenset().union(*(self.values_of(p) for q in _branches(node) for p in q.selects))
+        return frozenset(found)
+
+    def bases(self, column: exp.Column) -> frozenset[tuple[str, str]]:
+        """Return the base columns behind a column."""
+        key = id(column)
+        if key not in self._known:
+            self._known[key] = frozenset()  # a recursive query comes back to itself
+            self._known[key] = self._bases(column)
+        return self._known[key]
+
+    def _bases(self, column: exp.Column) -> frozenset[tuple[str, str]]:
+        select = column.find_ancestor(exp.Select, exp.SetOperation)
+        name = column.name.lower()
+        while select is not None:
+            sources = list(_sources(select)) if isinstance(select, exp.Select) else []
+            named = [s for s in sources if not column.table or s.alias_or_name.lower() == column.table.lower()]
+            found = [bases for s in named if (bases := self._in_source(s, name)) is not None]
+            if found:
+                return frozenset().union(*found)
+            if isinstance(select, exp.Select) and not column.table:
+                output = next((p for p in select.selects if p.alias.lower() == name and column not in p.walk()), None)
+                if output is not None:
+                    return self.values_of(output)
+            select = select.find_ancestor(exp.Select, exp.SetOperation)
+        return frozenset()
+
+    def _in_source(self, source: exp.Expr, name: str) -> frozenset[tuple[str, str]] | None:
+        """Return what a column of a source is made of; None where the source has no such column."""
+        if isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier):
+            common = self._common(source)
+            if common is not None:
+                return self._in_query(common, name)
+            return frozenset() if source.name.lower() in self._inputs else frozenset({(source.name.lower(), name)})
+        if isinstance(source, exp.Subquery | exp.Lateral) and isinstance(source.this, exp.Query | exp.Subquery):
+            return self._in_query(source, name)
+        # Values, UNNEST and the like: whatever they are computed from.
+        return self.values_of(source)
+
+    def _in_query(self, holder: exp.Expr, name: str) -> frozenset[tuple[str, str]] | None:
+        renamed = [c.name.lower() for c in holder.args["alias"].columns] if holder.args.get("alias") else []
+        found: frozenset[tuple[str, str]] | None = None
+        for query in _branches(holder.this):
+            outputs = list(query.selects)
+            names = [p.alias_or_name.lower() for p in outputs]
+            names[: len(renamed)] = renamed[: len(names)]
+            if name in names:
+                found = (found or frozenset()) | self.values_of(outputs[names.index(name)])
+        return found
+
+    def _common(self, table: exp.Table) -> exp.Expr | None:
+        """Return the WITH part that a table's name means, if it means one."""
+        around = table.parent
+        while around is not None:
+            with_ = around.args.get("with_")
+            for cte in with_.expressions if with_ is not None else ():
+                if cte.alias.lower() == table.name.lower():
+                    found: exp.Expr = cte
+                    return found
+            around = around.parent
+        return None
+
+    def sources_around(self, node: exp.Expr) -> set[str]:
+        """Return the tables in reach of a star; those of derived tables are named within them."""
+        select = node.find_ancestor(exp.Select)
+        found = set()
+        for source in _sources(select) if select is not None else ():
+            if isinstance(source, exp.Table) and self._common(source) is None and source.name not in self._inputs:
+                found.add(source.name.lower())
+        return found
+
+
+def _is_pruned(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Count):
+        return isinstance(node.this, exp.Distinct)
+    return isinstance(node, exp.Exists | exp.Window | exp.Query)
+
+
+def _sources(select: exp.Select) -> Iterator[exp.Expr]:
+    from_ = select.args.get("from_")
+    if from_ is not None:
+        yield from _joined(from_.this)
+    for join in select.args.get("joins") or []:
+        yield from _joined(join.this)
+    yield from select.args.get("laterals") or []
+
+
+def _joined(source: exp.Expr) -> Iterator[exp.Expr]:
+    yield source
+    for join in source.args.get("joins") or []:
+        yield from _joined(join.this)
+
+
+def _branches(query: exp.Expr) -> Iterator[exp.Query]:
+    while isinstance(query, exp.Subquery):
+        query = query.this
+    if isinstance(query, exp.SetOperation):
+        yield from _branches(query.this)
+        yield from _branches(query.expression)
+    elif isinstance(query, exp.Query):
+        yield query
