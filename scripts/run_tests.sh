@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/.."
 failed=()
-for folder in tests/unit tests/sql tests/properties tests/federation tests/attacks tests/shared_data tests/charts; do
+for folder in tests/unit tests/sql tests/properties tests/federation tests/attacks tests/shared_data tests/tpch tests/charts; do
   ls "$folder"/test_*.py >/dev/null 2>&1 || continue
   echo "== $folder"
   .venv/bin/python -m pytest "$folder" "$@" || failed+=("$folder")
