@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from archipel import errors
 from coordinator.plan import OutputColumn
-from coordinator.planner import aggregation, rewrite, states
+from coordinator.planner import aggregation, formula, rewrite, states
 from coordinator.planner.assembly import Assembly, Source
 from coordinator.planner.placement import Placement, covers_key
 from coordinator.planner.positions import position_of
@@ -28,7 +28,7 @@ GROUPING_COLUMN = "gid"
 class _Cut:
     keys: tuple[exp.Expr, ...]
     calls: tuple[exp.Expr, ...]
-    cuts: tuple[states.CutAggregate, ...]
+    cuts: tuple[formula.CutAggregate, ...]
     several_sets: bool
 
     def key_names(self) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def _types_of(
         return []
     given = {name: source.columns for name, source in inputs.items()}
     grouped = exp.select(*(rewrite.aliased(call.copy(), f"t{i}") for i, call in enumerate(calls)))
-    plain_arguments = [[a for a in states.arguments(c) if not isinstance(a, exp.Distinct | exp.Order)] for c in calls]
+    plain_arguments = [[a for a in formula.arguments(c) if not isinstance(a, exp.Distinct | exp.Order)] for c in calls]
     flat = [a for found in plain_arguments for a in found]
     plain = exp.select(*(rewrite.aliased(a.copy(), f"a{i}") for i, a in enumerate(flat)))
     for target in (grouped, plain):
@@ -123,7 +123,7 @@ def _prefixes(calls: tuple[exp.Expr, ...]) -> list[str]:
     return [found.setdefault(states.state_of(call) or i, f"p{i}") for i, call in enumerate(calls)]
 
 
-def _each_once(items: Iterable[states.Named]) -> list[states.Named]:
+def _each_once(items: Iterable[formula.Named]) -> list[formula.Named]:
     """Return named expressions without those that calls share."""
     return list(dict(items).items())
 
@@ -138,10 +138,10 @@ def _cut_call(
     placed: Placement,
     *,
     local: bool,
-) -> states.CutAggregate:
+) -> formula.CutAggregate:
     if shards == 1:
         return states.whole(call, own_prefix, result_type, shards=shards)
-    distinct = states.distinct_of(call)
+    distinct = formula.distinct_of(call)
     if distinct is not None:
         if aggregation.name_of(call) == "count" and _counts_key(distinct, placed):
             return states.summed(call, own_prefix, result_type)
@@ -154,7 +154,7 @@ def _cut_call(
         )
     try:
         return states.cut(call, state_prefix, shards, types, result_type)
-    except states.NotSplittable:
+    except formula.NotSplittable:
         if local:
             return states.whole(call, own_prefix, result_type, shards=shards)
         raise _not_splittable(
@@ -171,7 +171,7 @@ def _counts_key(distinct: exp.Distinct, placed: Placement) -> bool:
 
 def _not_splittable(call: exp.Expr, why: str, hint: str) -> errors.ArchipelError:
     name = aggregation.name_of(call)
-    distinct = "DISTINCT " if states.distinct_of(call) is not None else ""
+    distinct = "DISTINCT " if formula.distinct_of(call) is not None else ""
     return errors.error(
         errors.SQL_UNSUPPORTED,
         f"{name}({distinct}...) cannot be split over several nodes yet: {why}.",
@@ -231,9 +231,9 @@ def _keys_first(tree: exp.Select, cut: _Cut, alias: str) -> exp.Select:
 
 
 def _merge_tree(cut: _Cut, source: str) -> exp.Select:
-    keys = [states.column(name) for name in cut.key_names()]
+    keys = [formula.column(name) for name in cut.key_names()]
 
-    def outputs(step: list[states.Named]) -> list[exp.Expr]:
+    def outputs(step: list[formula.Named]) -> list[exp.Expr]:
         named = [rewrite.aliased(key.copy(), key.name) for key in keys]
         return [*named, *(rewrite.aliased(node.copy(), name) for name, node in _each_once(step))]
 
@@ -242,13 +242,13 @@ def _merge_tree(cut: _Cut, source: str) -> exp.Select:
     if keys:
         tree.set("group", exp.Group(expressions=[key.copy() for key in keys]))
     if any(made.means for made in cut.cuts):
-        means = [item for made in cut.cuts for item in made.means or [(n, states.column(n)) for n, _ in made.folded]]
+        means = [item for made in cut.cuts for item in made.means or [(n, formula.column(n)) for n, _ in made.folded]]
         tree = exp.select(*outputs(means)).from_(tree.subquery("m", copy=False))
     if any(made.centred for made in cut.cuts):
         centred = [
             item
             for made in cut.cuts
-            for item in made.centred or [(n, states.column(n)) for n, _ in made.means or made.folded]
+            for item in made.centred or [(n, formula.column(n)) for n, _ in made.means or made.folded]
         ]
         tree = exp.select(*outputs(centred)).from_(tree.subquery("c", copy=False))
     return tree
