@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from archipel import errors, tokens
+from archipel.schema import COORDINATOR
 
 RECEIPT_KIND = "archipel-receipt+jwt"
 
@@ -29,11 +30,15 @@ class ReceiptContent(BaseModel):
     min_persons: int
     bytes: int
     content_sha256: str
-    """SHA-256 over the released Arrow frames, in order."""
+    """SHA-256 over what was sent, in order: Arrow frames, or the frames of a sealed stream as they travelled."""
     audit_record: str
     """Hash of the audit record that was written before the release."""
     time: int
     groups: int | None = None
+    exchange: str = ""
+    """Which exchange it was sealed for; empty for what went to the coordinator."""
+    destination: str = COORDINATOR
+    """To whom it went: the coordinator or a node by name."""
 
 
 def sign(content: ReceiptContent, key: Ed25519PrivateKey) -> str:

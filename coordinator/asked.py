@@ -12,6 +12,7 @@ from coordinator.config import LimitsSection
 from coordinator.deliveries import Deliveries
 from coordinator.planning import Planning
 from coordinator.registry import Registry
+from coordinator.relay import Relay
 from coordinator.stage_work import MergerLike
 from coordinator.store import Store
 
@@ -38,6 +39,7 @@ class Shared:
     registry: Registry
     planning: Planning
     deliveries: Deliveries
+    relay: Relay
     store: Store
     merger: MergerLike
     pool: Executor

@@ -53,6 +53,17 @@ class LimitsSection(configuration.Section):
     """How long running queries may go on after SIGTERM."""
 
 
+class RelaySection(configuration.Section):
+    """What nodes seal for each other passes through here; it is ciphertext, and waits until its receivers take it."""
+
+    directory: Path | None = None
+    """Where what does not fit into memory waits, in files without a name; absent: the system's temporary folder."""
+    memory_bytes: int = Field(default=64 * MIB, ge=0)
+    """Most bytes that wait in memory, of all queries together."""
+    max_bytes: int = Field(default=8 * 1024 * MIB, ge=1)
+    """Most bytes that wait in memory and on disk; senders are kept waiting then."""
+
+
 class TelemetrySection(TelemetrySettings):
     """Where the coordinator's traces and metrics go; off without ``otlp_endpoint``."""
 
@@ -68,6 +79,7 @@ class CoordinatorConfig(configuration.Section):
     store: StoreSection
     merge: MergeSettings = MergeSettings()
     limits: LimitsSection = LimitsSection()
+    relay: RelaySection = RelaySection()
     health_listen: str | None = Field(default=None, pattern=r"^(\[[0-9A-Fa-f:]+\]|[^:\s]+):\d{1,5}$")
     """A plaintext port for probes that speak no TLS; serves health and nothing else."""
     reflection: bool = False

@@ -15,8 +15,10 @@ import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from archipel import errors, frames, receipt
+from archipel.schema import COORDINATOR
 from archipel.v1 import gateway_pb2
 from coordinator.events import TaskRef
+from coordinator.relay import Spool
 
 log = logging.getLogger(__name__)
 
@@ -33,20 +35,38 @@ class Withheld:
     groups: int | None
 
 
+Route = tuple[str, str]
+"""A sealed stream of a task: the exchange, and the node at its other end."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedDelivery:
+    """What a node sealed for another one: where it waits, and the sender's receipt for it."""
+
+    spool: Spool
+    wire_bytes: int
+    receipt: str
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A stage's output at one node."""
+    """A stage's output at one node: a table for the coordinator, or ``sealed`` streams by exchange and receiver."""
 
-    table: pa.Table
+    table: pa.Table | None
     wire_bytes: int
     withheld: Withheld
-    receipt: str
+    receipts: tuple[str, ...]
     engine_ms: float
+    sealed: Mapping[Route, SealedDelivery] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
 class Expected:
-    """A task that was sent, and what is done with its end. ``inputs`` are the tables that its node may collect."""
+    """A task that was sent, and what is done with its end.
+
+    ``inputs`` are the tables that its node may collect, ``sealed_inputs`` the streams by exchange and sender.
+    ``routes`` are the streams that it is to deliver, by exchange and receiver; none when all is for the coordinator.
+    """
 
     task_id: str
     query_id: str
@@ -55,6 +75,8 @@ class Expected:
     inputs: Mapping[str, pa.Table]
     on_delivery: Callable[[Delivery], None]
     on_refusal: Callable[[errors.ErrorInfo], None]
+    sealed_inputs: Mapping[Route, Spool] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
     receiving: bool = False
     withdrawn: bool = False
 
@@ -125,28 +147,79 @@ def decode(
     Raises:
         ArchipelError: NODE_EXECUTION when the node delivered what it should not.
     """
-    node = expected.task.node
     try:
         table = frames.decode_table(parts)
-        _check_receipt(parts, trailer.receipt.token, expected, node_key)
+        body = hashlib.sha256()
+        for part in parts:
+            body.update(part)
+        _check_receipt(trailer.receipt.token, expected, node_key, body.hexdigest())
     except errors.ArchipelError as cause:
-        text = f"What the node delivered is refused: {cause.info.message}"
-        raise errors.error(errors.NODE_EXECUTION, text, node=node) from None
-    told = trailer.withheld
+        raise _refused(cause, expected) from None
     return Delivery(
         table=table,
         wire_bytes=sum(len(part) for part in parts),
-        withheld=Withheld(told.threshold_applied, told.min_persons, told.groups if told.HasField("groups") else None),
-        receipt=trailer.receipt.token,
-        engine_ms=trailer.engine_ms if math.isfinite(trailer.engine_ms) and trailer.engine_ms >= 0 else 0.0,
+        withheld=_withheld(trailer),
+        receipts=(trailer.receipt.token,),
+        engine_ms=_engine_ms(trailer),
     )
 
 
-def _check_receipt(parts: Sequence[bytes], token: str, expected: Expected, node_key: Ed25519PublicKey) -> None:
+def sealed(
+    streams: Mapping[Route, SealedDelivery], trailer: gateway_pb2.DeliverTrailer, expected: Expected
+) -> Delivery:
+    """Return the delivery of a task whose output was sealed for other nodes.
+
+    Raises:
+        ArchipelError: NODE_EXECUTION when a stream is missing.
+    """
+    if set(streams) != set(expected.routes):
+        text = "The node did not deliver to every node that it should."
+        raise errors.error(errors.NODE_EXECUTION, text, node=expected.task.node)
+    return Delivery(
+        table=None,
+        wire_bytes=sum(stream.wire_bytes for stream in streams.values()),
+        withheld=_withheld(trailer),
+        receipts=tuple(stream.receipt for stream in streams.values()),
+        engine_ms=_engine_ms(trailer),
+        sealed=streams,
+    )
+
+
+def sealed_stream(
+    spool: Spool, route: Route, token: str, expected: Expected, node_key: Ed25519PublicKey, content_sha256: str
+) -> SealedDelivery:
+    """Return a sealed stream after checking its receipt, which is over what was sealed.
+
+    Raises:
+        ArchipelError: NODE_EXECUTION when the receipt is for something else.
+    """
+    try:
+        _check_receipt(token, expected, node_key, content_sha256, route)
+    except errors.ArchipelError as cause:
+        raise _refused(cause, expected) from None
+    return SealedDelivery(spool, spool.size, token)
+
+
+def _withheld(trailer: gateway_pb2.DeliverTrailer) -> Withheld:
+    told = trailer.withheld
+    return Withheld(told.threshold_applied, told.min_persons, told.groups if told.HasField("groups") else None)
+
+
+def _engine_ms(trailer: gateway_pb2.DeliverTrailer) -> float:
+    return trailer.engine_ms if math.isfinite(trailer.engine_ms) and trailer.engine_ms >= 0 else 0.0
+
+
+def _refused(cause: errors.ArchipelError, expected: Expected) -> errors.ArchipelError:
+    text = f"What the node delivered is refused: {cause.info.message}"
+    return errors.error(errors.NODE_EXECUTION, text, node=expected.task.node)
+
+
+def _check_receipt(
+    token: str, expected: Expected, node_key: Ed25519PublicKey, content_sha256: str, route: Route = ("", COORDINATOR)
+) -> None:
     signed = receipt.verify(token, node_key)
-    body = hashlib.sha256()
-    for part in parts:
-        body.update(part)
-    ours = (expected.task.node, expected.query_id, expected.task.stage_id, expected.task.attempt, body.hexdigest())
-    if (signed.node, signed.query_id, signed.stage_id, signed.attempt, signed.content_sha256) != ours:
+    task = expected.task
+    ours = (task.node, expected.query_id, task.stage_id, task.attempt, content_sha256, *route)
+    theirs = (signed.node, signed.query_id, signed.stage_id, signed.attempt, signed.content_sha256)
+    if (*theirs, signed.exchange, signed.destination) != ours:
         raise errors.error(errors.BAD_REQUEST, "The receipt is for something else.")

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from archipel import errors, telemetry, wire
 from archipel.schema import Column, Form
-from archipel.v1 import common_pb2, gateway_pb2
+from archipel.v1 import gateway_pb2
 from coordinator.asked import Asked
 from coordinator.config import LimitsSection
-from coordinator.deliveries import Deliveries, Delivery, Expected
+from coordinator.deliveries import Deliveries, Delivery, Expected, Route
 from coordinator.events import TaskRef
 from coordinator.plan import Plan
 from coordinator.registry import Registry
+from coordinator.relay import Spool
 
 LEAST_TIMEOUT_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a task gets: ``tables`` of the coordinator by exchange, and what ``senders`` sealed for its node.
+
+    ``sealed`` are the streams by exchange and sender.
+    """
+
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    senders: tuple[TaskRef, ...] = ()
+    sealed: Mapping[Route, Spool] = field(default_factory=dict)
 
 
 class Dispatch:
@@ -30,12 +44,15 @@ class Dispatch:
         asked: Asked,
         limits: LimitsSection,
         trace: str,
+        *,
+        max_sealed_bytes: int,
     ) -> None:
         self._registry = registry
         self._deliveries = deliveries
         self._query_id = query_id
         self._asked = asked
         self._max_bytes = limits.max_stage_bytes
+        self._max_sealed_bytes = max_sealed_bytes
         self._trace = trace
         self._spans: dict[TaskRef, telemetry.ActiveSpan] = {}
 
@@ -43,7 +60,7 @@ class Dispatch:
         self,
         plan: Plan,
         task: TaskRef,
-        inputs: Mapping[str, pa.Table],
+        inputs: Inputs,
         *,
         left_s: float,
         on_delivery: Callable[[Delivery], None],
@@ -54,6 +71,8 @@ class Dispatch:
         if session is None:
             return False
         stage = plan.stage(task.stage_id)
+        outputs = _outputs_of(plan, task.stage_id)
+        max_bytes = self._max_sealed_bytes if outputs else self._max_bytes
         attributes: dict[telemetry.Attribute, str | int | float | bool] = {
             telemetry.Attribute.QUERY_ID: self._query_id,
             telemetry.Attribute.STAGE_ID: task.stage_id,
@@ -70,8 +89,10 @@ class Dispatch:
                 task_id=self._task_id(task),
                 query_id=self._query_id,
                 task=task,
-                max_bytes=self._max_bytes,
-                inputs=inputs,
+                max_bytes=max_bytes,
+                inputs=inputs.tables,
+                sealed_inputs=inputs.sealed,
+                routes=tuple((output.exchange_id, node) for output in outputs for node in output.nodes),
                 on_delivery=on_delivery,
                 on_refusal=on_refusal,
             )
@@ -84,11 +105,12 @@ class Dispatch:
             permit=self._asked.permit_token,
             request=self._asked.request_token,
             sql=stage.sql,
-            inputs=[gateway_pb2.TaskInput(name=e, exchange_id=e, columns=_columns_of(plan, e)) for e in stage.inputs],
+            inputs=[_input_of(plan, exchange_id, inputs.senders) for exchange_id in stage.inputs],
+            outputs=outputs,
             form=wire.form_to_wire(form_of(plan, task.stage_id)),
             timeout_ms=int(max(left_s, LEAST_TIMEOUT_S) * 1000),
             traceparent=span.traceparent or self._trace,
-            max_bytes=self._max_bytes,
+            max_bytes=max_bytes,
         )
         session.send(gateway_pb2.AttachResponse(task=message))
         return True
@@ -124,6 +146,26 @@ def form_of(plan: Plan, stage_id: str) -> Form:
     return max((e.form for e in plan.exchanges if e.source == stage_id), default=Form.ROWS)
 
 
-def _columns_of(plan: Plan, exchange_id: str) -> list[common_pb2.Column]:
-    source = next(e.source for e in plan.exchanges if e.exchange_id == exchange_id)
-    return [wire.column_to_wire(Column(c.name, c.type)) for c in plan.stage(source).columns]
+def _outputs_of(plan: Plan, stage_id: str) -> list[gateway_pb2.SealedOutput]:
+    """Return the exchanges that a stage's output is sealed for; none when it is for the coordinator."""
+    return [
+        gateway_pb2.SealedOutput(exchange_id=e.exchange_id, nodes=plan.stage(e.target).sites, part_column=e.part_column)
+        for e in plan.exchanges
+        if e.source == stage_id and plan.is_sealed(e)
+    ]
+
+
+def _input_of(plan: Plan, exchange_id: str, senders: tuple[TaskRef, ...]) -> gateway_pb2.TaskInput:
+    exchange = next(e for e in plan.exchanges if e.exchange_id == exchange_id)
+    columns = [
+        wire.column_to_wire(Column(c.name, c.type))
+        for c in plan.stage(exchange.source).columns
+        if c.name != exchange.part_column
+    ]
+    message = gateway_pb2.TaskInput(name=exchange_id, exchange_id=exchange_id, columns=columns)
+    if plan.is_sealed(exchange):
+        told = {(sender.stage_id, sender.node): sender for sender in senders}
+        for node in plan.stage(exchange.source).sites:
+            sender = told[exchange.source, node]
+            message.senders.add(node=sender.node, stage_id=sender.stage_id, attempt=sender.attempt)
+    return message

@@ -176,9 +176,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class SendTask:
-    """Send a task to its node."""
+    """Send a task to its node. ``senders`` are the tasks whose sealed output it gets: of each sender the one attempt.
+
+    They stand in the order of the stage's inputs and, within one, of the source's sites.
+    """
 
     task: TaskRef
+    senders: tuple[TaskRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

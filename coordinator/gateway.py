@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -10,14 +11,24 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from grpc.aio import EOF  # type: ignore[attr-defined]
 
-from archipel import __version__, errors, frames, tls, tokens, wire
+from archipel import __version__, errors, frames, sealing, tls, tokens, wire
 from archipel.manifest import Manifest
 from archipel.v1 import common_pb2, gateway_pb2, gateway_pb2_grpc
 from coordinator.answering import answering
-from coordinator.deliveries import WIRE_OVERHEAD_BYTES, Deliveries, Expected, decode
+from coordinator.deliveries import (
+    WIRE_OVERHEAD_BYTES,
+    Deliveries,
+    Expected,
+    Route,
+    SealedDelivery,
+    decode,
+    sealed,
+    sealed_stream,
+)
 from coordinator.planning import Planning
 from coordinator.registration import read_hello, refusal
 from coordinator.registry import Registry, Session
+from coordinator.relay import Relay, Spool
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +37,9 @@ SILENT_INTERVALS = 3
 """A node that has not been heard of for so many heartbeat intervals is lost."""
 
 MAX_ERROR_CHARS = 1_000
+MAX_SEALED_BYTES = max(sealing.MAX_FRAME_BYTES, sealing.MAX_OPENING_BYTES)
+"""Most bytes of one frame of a sealed stream."""
+
 SMALL_BYTES = 32 * 1024
 """A delivery up to this size is decoded on the loop's thread: a hop to another thread takes longer."""
 
@@ -39,6 +53,7 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
         registry: Registry,
         deliveries: Deliveries,
         planning: Planning,
+        relay: Relay,
         *,
         heartbeat_interval_s: int,
         now: Callable[[], float],
@@ -47,6 +62,7 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
         self._registry = registry
         self._deliveries = deliveries
         self._planning = planning
+        self._relay = relay
         self._heartbeat_interval_s = heartbeat_interval_s
         self._now = now
         self._keys: dict[str, Ed25519PublicKey] = {
@@ -84,8 +100,9 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
         expected = self._deliveries.claim(first.header, node)
         if expected is None:
             return gateway_pb2.DeliverResponse(accepted=False)
+        receive = self._receive_sealed if expected.routes else self._receive
         try:
-            return gateway_pb2.DeliverResponse(accepted=await self._receive(expected, context))
+            return gateway_pb2.DeliverResponse(accepted=await receive(expected, context))
         except errors.ArchipelError as problem:
             self._deliveries.refuse(expected, problem.info)
             return gateway_pb2.DeliverResponse(accepted=False)
@@ -97,7 +114,13 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
         """Send a task's input to the node that has the task."""
         node = self._peer(context)
         expected = self._deliveries.find(request.task_id, node)
-        table = None if expected is None else expected.inputs.get(request.exchange_id)
+        if expected is not None and request.sender:
+            spool = expected.sealed_inputs.get((request.exchange_id, request.sender))
+            if spool is not None:
+                async for part in spool.frames():
+                    await context.write(gateway_pb2.CollectResponse(frame=common_pb2.ArrowFrame(data=part)))
+                return
+        table = None if expected is None or request.sender else expected.inputs.get(request.exchange_id)
         if table is None:
             raise errors.error(errors.BAD_REQUEST, "There is no such input for a task of this node.")
         parts = await asyncio.to_thread(lambda: list(frames.encode_table(table)))
@@ -216,6 +239,50 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
             delivery = decode(*work) if size <= SMALL_BYTES else await asyncio.to_thread(decode, *work)
             return self._deliveries.accept(expected, delivery)
         raise errors.error(errors.NODE_EXECUTION, "The node's delivery has no end.", node=node)
+
+    async def _receive_sealed(self, expected: Expected, context: Any) -> bool:
+        """Take in what a task sealed for other nodes, without a look at it; return whether it was taken.
+
+        Raises:
+            ArchipelError: the node delivered what it should not, or there is no room for it.
+        """
+        streams: dict[Route, SealedDelivery] = {}
+        opened: list[Spool] = []
+        taken = False
+        try:
+            current: tuple[Route, Spool, Any] | None = None
+            async for message in _messages(context):
+                if expected.withdrawn:
+                    return False
+                kind = message.WhichOneof("part")
+                if kind == "stream" and current is None:
+                    route = (message.stream.exchange_id, message.stream.receiver)
+                    if route not in expected.routes or route in streams:
+                        break
+                    opened.append(self._relay.open(expected.query_id))
+                    current = (route, opened[-1], hashlib.sha256())
+                elif kind == "frame" and current is not None:
+                    if len(message.frame.data) > MAX_SEALED_BYTES:
+                        break
+                    current[2].update(message.frame.data)
+                    if not await current[1].append(message.frame.data):
+                        return False
+                elif kind == "stream_end" and current is not None:
+                    route, spool, body = current
+                    key = self._keys[expected.task.node]
+                    token = message.stream_end.receipt.token
+                    streams[route] = sealed_stream(spool, route, token, expected, key, body.hexdigest())
+                    current = None
+                elif kind == "trailer" and current is None:
+                    taken = self._deliveries.accept(expected, sealed(streams, message.trailer, expected))
+                    return taken
+                else:
+                    break
+            text = "The node's delivery of sealed data is not well formed."
+            raise errors.error(errors.NODE_EXECUTION, text, node=expected.task.node)
+        finally:
+            for spool in () if taken else opened:
+                spool.close()
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)

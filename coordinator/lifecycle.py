@@ -235,15 +235,27 @@ def _progress(query: Query) -> Step:
             instructions.append(Compute(stage.stage_id))
             continue
         first = query.restarts * 2 + 1  # an attempt and a retry in each round, so that attempts never repeat
+        senders = _senders(query, stage)
         for node in stage.sites:
             tasks[stage.stage_id, node] = TaskState(first, Phase.SENT)
-            instructions.append(SendTask(TaskRef(stage.stage_id, node, first)))
+            instructions.append(SendTask(TaskRef(stage.stage_id, node, first), senders))
             instructions.append(Record("dispatched", node, stage.stage_id))
     return replace(query, tasks=tasks, computing=computing), tuple(instructions)
 
 
 def _sources(plan: Plan, stage: Stage) -> frozenset[str]:
     return frozenset(e.source for e in plan.exchanges if e.exchange_id in stage.inputs)
+
+
+def _senders(query: Query, stage: Stage) -> tuple[TaskRef, ...]:
+    """Return the tasks whose sealed output a node stage gets: of each sender the attempt that was delivered."""
+    found = []
+    for exchange_id in stage.inputs if stage.kind is StageKind.NODE else ():
+        exchange = next(e for e in query.plan.exchanges if e.exchange_id == exchange_id)
+        if query.plan.is_sealed(exchange):
+            source = query.plan.stage(exchange.source)
+            found += [TaskRef(source.stage_id, n, query.tasks[source.stage_id, n].attempt) for n in source.sites]
+    return tuple(found)
 
 
 def _delivered(query: Query, task: TaskRef) -> Step:
@@ -276,7 +288,8 @@ def _try_again(query: Query, task: TaskRef) -> Step:
     _require(query, state is not None and state.phase is Phase.WAITING and state.attempt == task.attempt)
     assert state is not None
     tasks = {**query.tasks, at: replace(state, phase=Phase.SENT)}
-    return replace(query, tasks=tasks), (SendTask(task), Record("dispatched", task.node, task.stage_id))
+    again = SendTask(task, _senders(query, query.plan.stage(task.stage_id)))
+    return replace(query, tasks=tasks), (again, Record("dispatched", task.node, task.stage_id))
 
 
 def _computed(query: Query, stage_id: str) -> Step:

@@ -49,7 +49,7 @@ def result_info(
         info.complete = False
     info.notices.extend(_clock_notices(by_node, coverage.clock_offsets_ms or {}))
     for node in sorted(by_node):
-        info.receipts.extend(common_pb2.Receipt(token=d.receipt) for d in by_node[node] if d.receipt)
+        info.receipts.extend(common_pb2.Receipt(token=token) for d in by_node[node] for token in d.receipts if token)
     return info
 
 
@@ -57,7 +57,7 @@ def _outcome(
     node: str, holder: str, deliveries: list[Delivery]
 ) -> tuple[query_pb2.NodeOutcome, query_pb2.Notice | None]:
     withheld = _together([d.withheld for d in deliveries])
-    nothing = not any(d.table.num_rows for d in deliveries)
+    nothing = not any(d.table is None or d.table.num_rows for d in deliveries)  # nobody here knows what is sealed
     outcome = query_pb2.NodeOutcome(
         node=node,
         holder=holder,

@@ -20,13 +20,13 @@ from archipel.v1 import query_pb2
 from coordinator import events, lifecycle
 from coordinator.asked import Asked, RequestKey, Shared
 from coordinator.deliveries import Delivery
-from coordinator.dispatch import Dispatch, form_of
+from coordinator.dispatch import Dispatch, Inputs, form_of
 from coordinator.events import State, TaskRef
 from coordinator.measures import Measures
 from coordinator.outcome import Coverage, result_info
 from coordinator.plan import Stage, StageKind
 from coordinator.planning import Planned
-from coordinator.stage_work import encoded, input_table, merge_input, result_table
+from coordinator.stage_work import encoded, exchange_named, input_table, merge_input, result_table
 from coordinator.store import QueryRecord, ResultRecord, make_event
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,15 @@ class QueryRun:
         self._handling = False
         self._working: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._dispatch = Dispatch(shared.registry, shared.deliveries, query_id, asked, shared.limits, self._trace)
+        self._dispatch = Dispatch(
+            shared.registry,
+            shared.deliveries,
+            query_id,
+            asked,
+            shared.limits,
+            self._trace,
+            max_sealed_bytes=shared.relay.settings.max_bytes,
+        )
         self._outputs: dict[str, pa.Table | dict[str, pa.Table]] = {}
         self._deliveries: dict[tuple[str, str], Delivery] = {}
         self._merged_by = ""
@@ -162,7 +170,7 @@ class QueryRun:
                 self._tell(instruction.kind, instruction.node, instruction.stage_id)
                 self._publish()
             case events.SendTask():
-                self._send(instruction.task)
+                self._send(instruction.task, instruction.senders)
             case events.Withdraw():
                 self._withdraw(instruction.task)
             case events.RetryLater():
@@ -170,6 +178,7 @@ class QueryRun:
                 self._timers[_timer_of(task)] = self._loop.call_later(RETRY_BACKOFF_S, self._try_again, task)
             case events.Replan():
                 self._stop_work()
+                self._shared.relay.drop(self.query_id)
                 self._outputs, self._deliveries, self._merged_by = {}, {}, ""
                 self._measures = Measures(self._loop.time)
                 self._spawn(self._replan(instruction.without))
@@ -182,13 +191,11 @@ class QueryRun:
 
     # Tasks at nodes
 
-    def _send(self, task: TaskRef) -> None:
-        stage = self._planned.plan.stage(task.stage_id)
-        inputs = {e: input_table(self._planned, e, self._outputs, with_shard=False) for e in stage.inputs}
+    def _send(self, task: TaskRef, senders: tuple[TaskRef, ...]) -> None:
         sent = self._dispatch.send(
             self._planned.plan,
             task,
-            inputs,
+            self._inputs(task, senders),
             left_s=self._left_s(),
             on_delivery=lambda delivery: self._delivered(task, delivery),
             on_refusal=lambda problem: self._refused(task, problem),
@@ -197,6 +204,19 @@ class QueryRun:
             self.handle(events.NodeLost(task.node))
             return
         self._measures.sent(task)
+
+    def _inputs(self, task: TaskRef, senders: tuple[TaskRef, ...]) -> Inputs:
+        plan = self._planned.plan
+        tables, sealed = {}, {}
+        for exchange_id in plan.stage(task.stage_id).inputs:
+            exchange = exchange_named(plan, exchange_id)
+            if not plan.is_sealed(exchange):
+                tables[exchange_id] = input_table(self._planned, exchange_id, self._outputs, with_shard=False)
+                continue
+            for node in plan.stage(exchange.source).sites:
+                delivery = self._deliveries[exchange.source, node]
+                sealed[exchange_id, node] = delivery.sealed[exchange_id, task.node].spool
+        return Inputs(tables, senders, sealed)
 
     def _withdraw(self, task: TaskRef) -> None:
         timer = self._timers.pop(_timer_of(task), None)
@@ -217,10 +237,22 @@ class QueryRun:
             rows=None if delivery.table is None else delivery.table.num_rows,
             withheld=delivery.withheld,
         )
-        tables = self._outputs.setdefault(task.stage_id, {})
-        assert isinstance(tables, dict)
-        tables[task.node] = delivery.table
+        if delivery.table is not None:
+            tables = self._outputs.setdefault(task.stage_id, {})
+            assert isinstance(tables, dict)
+            tables[task.node] = delivery.table
+        self._forget_collected(task)
         self.handle(events.Delivered(task))
+
+    def _forget_collected(self, task: TaskRef) -> None:
+        """Give back the room of what was sealed for a task that is done: nobody will collect it again."""
+        plan = self._planned.plan
+        for exchange_id in plan.stage(task.stage_id).inputs:
+            source = exchange_named(plan, exchange_id).source
+            for (stage_id, _), delivery in self._deliveries.items():
+                stream = delivery.sealed.get((exchange_id, task.node)) if stage_id == source else None
+                if stream is not None:
+                    stream.spool.close()
 
     def _refused(self, task: TaskRef, problem: errors.ErrorInfo) -> None:
         self._dispatch.ended(task, problem.code.name)
@@ -403,6 +435,7 @@ class QueryRun:
             timer.cancel()
         self._timers.clear()
         self._dispatch.close()
+        self._shared.relay.drop(self.query_id)
         if error is not None:
             self._span.fail(error.code.name)
         self._span.end()

@@ -23,6 +23,7 @@ from coordinator.gateway import NodeGateway
 from coordinator.planning import Planning
 from coordinator.query_service import QueryService
 from coordinator.registry import Registry
+from coordinator.relay import Relay, RelaySettings
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +65,14 @@ class Server:
         registry = Registry(parts.store, (node.name for node in parts.manifest.nodes), self._now)
         planning = Planning(registry, parts.planner, parts.shadow, timeout_s=config.limits.plan_timeout_s)
         deliveries = Deliveries()
+        relay = Relay(RelaySettings(config.relay.memory_bytes, config.relay.max_bytes, config.relay.directory))
         pool = ThreadPoolExecutor(max(4, config.limits.max_concurrent_queries), thread_name_prefix="stage")
         execution = Execution(
             Shared(
                 registry=registry,
                 planning=planning,
                 deliveries=deliveries,
+                relay=relay,
                 store=parts.store,
                 merger=parts.merger,
                 pool=pool,
@@ -84,6 +87,7 @@ class Server:
             registry,
             deliveries,
             planning,
+            relay,
             heartbeat_interval_s=config.limits.heartbeat_interval_s,
             now=self._now,
         )
