@@ -1,0 +1,114 @@
+"""Tables read under project pseudonyms: which ones a statement reads so, and their scans with the person replaced.
+
+What goes to another node, and what is computed with protected tables that came from one, never holds a person's own
+identifier: each scan of a protected table becomes a derived table in which the person column is the pseudonym.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from sqlglot import exp
+
+from archipel import linkage, schema
+from archipel.border.decision import BorderContext
+
+Person = Callable[[exp.Expr], exp.Expr]
+
+
+def domain_of(table: schema.Table) -> str:
+    """Return whose identifiers the person column of a protected table holds."""
+    return table.person_domain or (table.person_column or "").lower()
+
+
+def project_domain(table: schema.Table, permit_id: str) -> str:
+    """Return the domain of a table's persons when they stand under project pseudonyms."""
+    return linkage.project_domain(domain_of(table), permit_id)
+
+
+def linked_tables(tree: exp.Expr, context: BorderContext) -> dict[str, schema.Table]:
+    """Return the node's protected tables that a statement reads under pseudonyms, by lower-case name.
+
+    Towards a node these are all; towards the coordinator those whose persons are also in a received table that the
+    statement names. Names of common table expressions hide none here: too many are returned rather than too few.
+    """
+    named = {node.name.lower() for node in tree.find_all(exp.Table) if isinstance(node.this, exp.Identifier)}
+    mine = {name: table for name, table in context.tables.items() if name in named and table.policy.protected}
+    if context.destination != schema.COORDINATOR:
+        return mine
+    domains = {
+        table.person_domain for name, table in context.received.items() if name in named and table.policy.protected
+    }
+    permit_id = context.permit.permit_id
+    return {name: table for name, table in mine.items() if project_domain(table, permit_id) in domains}
+
+
+def under_pseudonyms(table: schema.Table, permit_id: str) -> schema.Table:
+    """Return the table as a statement sees it that reads it under pseudonyms."""
+    person = (table.person_column or "").lower()
+    columns = tuple(
+        replace(column, type=linkage.PERSON_TYPE) if column.name.lower() == person else column
+        for column in table.columns
+    )
+    return replace(table, columns=columns, person_domain=project_domain(table, permit_id))
+
+
+def as_linked(tree: exp.Expr, tables: Mapping[str, schema.Table]) -> exp.Expr:
+    """Return a copy of ``tree`` in which the scans of ``tables`` (see ``linked_tables``) have the type they will have.
+
+    For planners: the border check puts pseudonyms into the same places, but needs the holders' key for it. Here a
+    person is only cast to the pseudonyms' type, so that an empty database can describe the statement. Never to be run.
+
+    >>> stays = schema.Table("stays", (schema.Column("pid", "BIGINT"),), person_column="pid")
+    >>> as_linked(exp.select("s.pid").from_("stays AS s"), {"stays": stays}).sql("duckdb").count("AS BLOB")
+    1
+    """
+    copied = tree.copy()
+    scans = {name: _person_replaced(table, _typed) for name, table in tables.items()}
+    return replace_scans(copied, scans)
+
+
+def _typed(person: exp.Expr) -> exp.Expr:
+    text = exp.cast(person.copy(), "VARCHAR", dialect="duckdb")
+    return exp.cast(text, linkage.PERSON_TYPE, dialect="duckdb")
+
+
+def replace_scans(tree: exp.Expr, scans: Mapping[str, exp.Select]) -> exp.Expr:
+    """Put a derived table for each scan of the tables named in ``scans``. ``tree`` is changed and returned."""
+    for node in list(tree.find_all(exp.Table)):
+        found = scans.get(node.name.lower()) if isinstance(node.this, exp.Identifier) else None
+        if found is None or _is_common(node):
+            continue
+        alias = node.args.get("alias") or exp.TableAlias(this=node.this.copy())
+        node.replace(exp.Subquery(this=found.copy(), alias=alias))
+    return tree
+
+
+def _is_common(table: exp.Table) -> bool:
+    """Whether a name means a common table expression that is in scope where it stands."""
+    name = table.name.lower()
+    inner: exp.Expr = table
+    around = table.parent
+    while around is not None:
+        clause = around if isinstance(around, exp.With) else around.args.get("with_")
+        for cte in clause.expressions if clause is not None and clause is not inner else ():
+            if cte is inner:
+                # A part does not see itself unless it is recursive, nor those after it.
+                if clause is not None and clause.args.get("recursive") and cte.alias.lower() == name:
+                    return True
+                break
+            if cte.alias.lower() == name:
+                return True
+        inner, around = around, around.parent
+    return False
+
+
+def _person_replaced(table: schema.Table, person_as: Person) -> exp.Select:
+    person = (table.person_column or "").lower()
+    outputs = []
+    for name in (*(column.name for column in table.columns), schema.NODE_COLUMN):
+        column = exp.column(name, table.name, quoted=True)
+        outputs.append(exp.alias_(person_as(column) if name.lower() == person else column, name, quoted=True))
+    scan = exp.Table(this=exp.to_identifier(table.name, quoted=True))
+    return exp.Select(expressions=outputs, from_=exp.From(this=scan))
