@@ -24,6 +24,7 @@ from archipel.schema import Table
 from coordinator import catalog as catalogs
 from coordinator.catalog import Catalog
 from coordinator.plan import OutputColumn, Plan
+from coordinator.plan_document import plan_document
 from coordinator.registration import EngineProfile
 from coordinator.registry import Registry
 
@@ -197,7 +198,7 @@ class Planning:
             ).items():
                 span.set(key, value)
         schemas = {stage.stage_id: shadow.arrow_schema(stage.columns) for stage in plan.stages}
-        text = json.dumps(plan.to_dict())
+        text = json.dumps(plan_document(plan))
         return Planned(plan, schemas, shadow.arrow_schema(plan.columns), text, state)
 
     async def _view(self, nodes: frozenset[str]) -> _View:

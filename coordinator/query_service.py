@@ -23,6 +23,7 @@ from coordinator.deliveries import Deliveries
 from coordinator.events import State
 from coordinator.execution import Execution
 from coordinator.plan import Plan
+from coordinator.plan_document import explained_query
 from coordinator.registry import Registry
 from coordinator.store import QueryRecord, Store, state_to_wire
 
@@ -65,8 +66,11 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
 
     @answering
     async def Explain(self, request: query_pb2.ExplainRequest, context: Any) -> query_pb2.ExplainResponse:
-        """Plan a query and run nothing."""
-        asked = self._asked(request, self._researcher(context))
+        """Plan a query and run nothing; or tell the plan of one that was run, with what was measured."""
+        researcher = self._researcher(context)
+        if request.query_id:
+            return await asyncio.to_thread(self._explained, request.query_id, researcher)
+        asked = self._asked(request, researcher)
         planned = await self._execution.explain(asked)
         return query_pb2.ExplainResponse(text=self._explain_text(planned.plan), json=planned.json)
 
@@ -185,6 +189,13 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
             request_sha256=tokens.digest(message.request),
             researcher=researcher,
         )
+
+    def _explained(self, query_id: str, researcher: str) -> query_pb2.ExplainResponse:
+        record = self._store.query(query_id[:64], researcher)
+        if record is None:
+            _not_found(query_id)
+        text, json = explained_query(record, self._execution.state_of(record), self._store.result_head(record.query_id))
+        return query_pb2.ExplainResponse(text=text, json=json)
 
     async def _remembered(self, query_id: str, researcher: str) -> QueryRecord:
         record = await asyncio.to_thread(self._store.query, query_id[:64], researcher)

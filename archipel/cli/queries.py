@@ -16,6 +16,7 @@ import typer
 
 from archipel import errors
 from archipel.cli.exits import Exit, exit_code, show
+from archipel.explain.statement import PlanForm
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +77,10 @@ def query(
             max_rows=max_rows,
             progress=False if quiet else None,
         ).result()
-    write(result.to_arrow(), output_format, output)
+    if result.explanation is not None and output_format == "table":
+        write_text(str(result.explanation), output)
+    else:
+        write(result.to_arrow(), output_format, output)
     if receipts is not None:
         with _writing(receipts):
             receipts.write_text("".join(f"{token}\n" for token in result.receipts), encoding="utf-8")
@@ -95,13 +99,34 @@ def explain(
     file: SqlFile = None,
     param: Params = None,
     dialect: Dialect = "duckdb",
-    as_json: AsJson = False,
+    analyze: Annotated[bool, typer.Option("--analyze", help="Run the query, and show what was measured.")] = False,
+    query_id: Annotated[str | None, typer.Option(help="The plan of a query of yours, instead of SQL.")] = None,
+    plan_format: Annotated[PlanForm | None, typer.Option("--format", help="Form of the plan.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    on_missing: Annotated[Literal["fail", "partial"], typer.Option(help="When a node is away.")] = "fail",
+    timeout: Annotated[float, typer.Option(help="Seconds until an analyzed query is ended.")] = 300.0,
 ) -> None:
-    """Print the plan of a query without running it: stages, sites, what crosses which border and why it may."""
-    text = _sql(sql, file)
+    """Print the plan of a query: stages, sites, what crosses which border and why it may, and what it took."""
+    form: PlanForm | None = "json" if as_json else plan_format
+    if query_id is not None and (sql is not None or file is not None or analyze):
+        raise typer.BadParameter("give --query-id alone: that query was planned before")
+    text = "" if query_id is not None else _sql(sql, file)
     with _connected(address, permit, key) as connection, _explained(text):
-        plan = connection.explain(text, parameters_from(param), dialect=dialect)
-    print(plan.json if as_json else plan.text)
+        if query_id is not None:
+            plan = connection.explain_query(query_id, format=form or "text")
+        else:
+            plan = connection.explain(
+                text,
+                parameters_from(param),
+                analyze=analyze,
+                format=form,
+                dialect=dialect,
+                on_missing=on_missing,
+                timeout_s=timeout,
+            )
+        written = str(plan)
+    write_text(written, output)
 
 
 def tables(
@@ -285,10 +310,15 @@ class _Standard(io.RawIOBase):
 def _write_text(table: pa.Table, form: str, output: Path | None) -> None:
     from archipel.client.result import text_table
 
-    text = text_table(table, limit=table.num_rows) if form == "table" else _json_rows(table)
+    write_text(text_table(table, limit=table.num_rows) if form == "table" else _json_rows(table), output)
+
+
+def write_text(text: str, output: Path | None) -> None:
+    """Write text to a file or the standard output."""
     if output is None:
         print(text)
-    else:
+        return
+    with _writing(output):
         output.write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,7 +1,8 @@
 """The researcher's Python client. Needs neither Ray, DuckDB nor sqlglot."""
 
 from archipel.client.connection import Connection, connect
-from archipel.client.model import Event, Explanation, NodeInfo, NodeOutcome, Notice, QuerySummary, TableInfo
+from archipel.client.explanation import Explanation
+from archipel.client.model import Event, NodeInfo, NodeOutcome, Notice, QuerySummary, TableInfo
 from archipel.client.query import Query
 from archipel.client.result import Result
 

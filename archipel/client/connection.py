@@ -14,10 +14,13 @@ import grpc
 from pydantic import ValidationError
 
 from archipel import errors, identity, permit, request, telemetry, tls, wire
-from archipel.client.model import Explanation, NodeInfo, QuerySummary, TableInfo, state_name
+from archipel.client.explained import Analyzed, Explained
+from archipel.client.explanation import Explanation
+from archipel.client.model import NodeInfo, QuerySummary, TableInfo, state_name
 from archipel.client.parameters import Parameters, checked_parameters, interface_error
 from archipel.client.query import Query
 from archipel.client.result import Result
+from archipel.explain.statement import ExplainStatement, PlanForm, explain_statement
 from archipel.v1 import query_pb2, query_pb2_grpc
 
 CALL_TIMEOUT_S = 30.0
@@ -127,14 +130,19 @@ class Connection:
         """Submit a query and return its handle; with ``dry_run`` return its plan and run nothing.
 
         ``params`` are values for ``?`` (a list) or ``$name`` (a mapping). With ``on_missing="partial"`` nodes that
-        cannot be reached are left out, and the result says so.
+        cannot be reached are left out, and the result says so. ``EXPLAIN`` or ``EXPLAIN ANALYZE`` before the SQL makes
+        the plan the result.
 
         Raises:
             ArchipelError: the SQL is wrong, or permit or policy forbid it; nothing was run.
         """
-        signed = self._sign(sql, params, dialect, on_missing, timeout_s, max_rows)
+        asked = explain_statement(sql)
+        wanted = asked or ExplainStatement(sql)
+        signed = self._sign(wanted.sql, params, dialect, on_missing, timeout_s, max_rows)
         if dry_run:
-            return self._explain(signed)
+            return self._explain(signed, wanted.form)
+        if asked is not None and not asked.analyze:
+            return Explained(self, self._explain(signed, asked.form), sql=sql)
         with telemetry.span("archipel.query"):
             answer = self._call(
                 lambda timeout: self._stub.Submit(
@@ -142,6 +150,8 @@ class Connection:
                 ),
                 PLAN_TIMEOUT_S,
             )
+        if asked is not None:
+            return Analyzed(self, answer.query_id, sql=sql, progress=progress, form=asked.form)
         return Query(self, answer.query_id, sql=sql, progress=progress)
 
     sql = query
@@ -151,9 +161,46 @@ class Connection:
         query: Query = self.query(sql, params, **options)
         return query.result()
 
-    def explain(self, sql: str, params: Parameters | None = None, *, dialect: str = "duckdb") -> Explanation:
-        """Return the plan: stages, sites, the SQL of each, and what crosses which border by which rule."""
-        return self._explain(self._sign(sql, params, dialect, "fail", 300.0, None))
+    def explain(
+        self,
+        sql: str,
+        params: Parameters | None = None,
+        *,
+        analyze: bool = False,
+        format: PlanForm | None = None,
+        dialect: str = "duckdb",
+        on_missing: Literal["fail", "partial"] = "fail",
+        timeout_s: float = 300.0,
+        progress: bool | None = None,
+    ) -> Explanation:
+        """Return the plan: stages, sites, the SQL of each, and what crosses which border by which rule.
+
+        With ``analyze`` the query is run first, and the plan says beside each estimate what was measured. ``format`` is
+        what ``str`` makes of it: "text", "json" or "svg". ``EXPLAIN`` may stand before the SQL too.
+
+        Raises:
+            ArchipelError: the SQL is wrong, or permit or policy forbid it; with ``analyze`` also what ended the query.
+        """
+        asked = explain_statement(sql) or ExplainStatement(sql)
+        form = format or asked.form
+        if not analyze and not asked.analyze:
+            return self._explain(self._sign(asked.sql, params, dialect, on_missing, timeout_s, None), form)
+        query = self.query(
+            asked.sql, params, dialect=dialect, on_missing=on_missing, timeout_s=timeout_s, progress=progress
+        )
+        query.wait()
+        return self.explain_query(query.query_id, format=form)
+
+    def explain_query(self, query_id: str, *, format: PlanForm = "text") -> Explanation:
+        """Return the plan of a query of yours as it ran; once it has finished, with what was measured.
+
+        Raises:
+            ArchipelError: QUERY_NOT_FOUND.
+        """
+        answer = self._call(
+            lambda timeout: self._stub.Explain(query_pb2.ExplainRequest(query_id=query_id), timeout=timeout)
+        )
+        return Explanation(answer.text, answer.json, query_id, format)
 
     def tables(self, like: str | None = None) -> list[TableInfo]:
         """Return the tables of the federation; ``like`` is a pattern with % and _."""
@@ -252,14 +299,14 @@ class Connection:
         header: query_pb2.ResultHeader = first.header
         return header, frames()
 
-    def _explain(self, signed: str) -> Explanation:
+    def _explain(self, signed: str, form: PlanForm) -> Explanation:
         answer = self._call(
             lambda timeout: self._stub.Explain(
                 query_pb2.ExplainRequest(permit=self._permit, request=signed), timeout=timeout
             ),
             PLAN_TIMEOUT_S,
         )
-        return Explanation(answer.text, answer.json)
+        return Explanation(answer.text, answer.json, form=form)
 
     def _sign(
         self,

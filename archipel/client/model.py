@@ -99,17 +99,6 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """The plan of a query that was not run: as text, and as JSON text."""
-
-    text: str
-    json: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True, slots=True)
 class TableInfo:
     """A table of the federation: schema, the nodes that hold it, and what may leave."""
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from archipel import errors, frames
 from archipel.client import progress as progress_display
-from archipel.client.model import ENDED, Event, Explanation
+from archipel.client.explanation import Explanation
+from archipel.client.model import ENDED, Event
 from archipel.client.result import Result
 
 if TYPE_CHECKING:
@@ -58,13 +59,21 @@ class Query:
             ArchipelError: what ended the query; TIMEOUT when it has not ended within ``timeout_s``, it goes on then.
         """
         if self._result is None:
-            try:
-                self._wait(timeout_s)
-            except KeyboardInterrupt:
-                self.cancel()
-                raise
+            self.wait(timeout_s)
             self._result = self._fetch()
         return self._result
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Wait for the end without fetching the rows. Ctrl-C cancels the query.
+
+        Raises:
+            ArchipelError: as ``result``.
+        """
+        try:
+            self._wait(timeout_s)
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
 
     def _wait(self, timeout_s: float | None) -> None:
         last: Event | None = None
@@ -94,8 +103,8 @@ class Query:
         return self._connection.cancel(self.query_id)
 
     def explain(self) -> Explanation:
-        """Return the plan of the same SQL, made now."""
-        return self._connection.explain(self.sql or self._connection.summary(self.query_id).sql)
+        """Return the plan as the query runs it; once it has finished, with what was measured."""
+        return self._connection.explain_query(self.query_id)
 
     def to_arrow(self) -> pa.Table:
         """``result().to_arrow()``"""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from archipel import errors
+from archipel.client.explanation import Explanation
 from archipel.client.model import NodeOutcome, Notice, receipts_from_wire
 from archipel.v1 import query_pb2
 
@@ -23,7 +24,10 @@ ROWS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Result:
-    """Rows and their provenance. ``complete`` is False when groups were or may be withheld, or a node is missing."""
+    """Rows and their provenance. ``complete`` is False when groups were or may be withheld, or a node is missing.
+
+    ``explanation`` is set for ``EXPLAIN`` alone: its rows are the lines of the plan.
+    """
 
     query_id: str
     table: pa.Table
@@ -33,6 +37,7 @@ class Result:
     complete: bool
     merged_by: str
     elapsed_ms: float
+    explanation: Explanation | None = None
 
     @classmethod
     def from_wire(cls, header: query_pb2.ResultHeader, table: pa.Table) -> Result:
@@ -98,9 +103,13 @@ class Result:
         return int(self.table.num_rows)
 
     def __repr__(self) -> str:
+        if self.explanation is not None:
+            return str(self.explanation)
         return text_table(self.table) + "".join(f"\n! {notice.text}" for notice in self.notices)
 
     def _repr_html_(self) -> str:
+        if self.explanation is not None:
+            return self.explanation._repr_html_()
         names = "".join(f"<th>{html.escape(name)}</th>" for name in self.table.column_names)
         rows = "".join(
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in _cells(self.table)

@@ -1,0 +1,60 @@
+"""A plan in the JSON form that ``archipel.explain`` describes, alone or with what was measured of a query. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from archipel import explain
+from archipel.v1 import query_pb2
+from coordinator.events import State
+from coordinator.plan import Plan
+from coordinator.store import QueryRecord, ResultHead
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """Return a plan that was not run."""
+    sealed = {exchange.exchange_id: plan.is_sealed(exchange) for exchange in plan.exchanges}
+    data = plan.to_dict()
+    exchanges = [exchange | {"sealed": sealed[exchange["exchange_id"]]} for exchange in data["exchanges"]]
+    return {"format": explain.FORMAT, "version": explain.VERSION, **data, "exchanges": exchanges}
+
+
+def explained_query(record: QueryRecord, state: State, head: ResultHead | None) -> tuple[str, str]:
+    """Return text and JSON of the plan of a query as it ran, with what was measured once it has finished."""
+    info = query_pb2.ResultInfo.FromString(head.info) if head is not None else None
+    query: dict[str, Any] = {
+        "query_id": record.query_id,
+        "state": state.value,
+        "error": record.error.code.name if record.error is not None else "",
+        "elapsed_ms": info.elapsed_ms if info is not None else None,
+        "result_rows": head.rows if head is not None else None,
+    }
+    measured = [_stage(stage) for stage in info.stages] if info is not None else None
+    text = json.dumps(json.loads(record.plan) | {"query": query, "measured": measured})
+    return explain.plan_text(explain.read(text)), text
+
+
+def _stage(message: query_pb2.StageMeasure) -> dict[str, Any]:
+    sites = [_site(site) for site in message.sites]
+    sizes = [site["bytes"] for site in sites]
+    return {
+        "stage_id": message.stage_id,
+        "rows": message.rows if message.HasField("rows") else None,
+        "bytes": sum(sizes) if sizes and None not in sizes else None,
+        "total_ms": message.total_ms,
+        "executor": message.executor,
+        "sites": sites,
+    }
+
+
+def _site(message: query_pb2.SiteMeasure) -> dict[str, Any]:
+    return {
+        "node": message.node,
+        "rows": message.rows if message.HasField("rows") else None,
+        "bytes": message.bytes if message.HasField("bytes") else None,
+        "engine_ms": message.engine_ms,
+        "waiting_ms": max(0.0, message.total_ms - message.engine_ms),
+        "total_ms": message.total_ms,
+        "attempts": message.attempts,
+    }
