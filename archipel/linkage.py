@@ -14,6 +14,7 @@ import base64
 import binascii
 import json
 import os
+import re
 import secrets
 import stat
 from dataclasses import dataclass, field
@@ -93,6 +94,18 @@ def _pad(name: str) -> exp.Expr:
 
 def _call(name: str, argument: exp.Expr) -> exp.Expr:
     return exp.Anonymous(this=name, expressions=[argument])
+
+
+_HAVE_PSEUDONYMS = re.compile(r"VARCHAR|U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|UUID|DECIMAL\(\d+, ?0\)", re.IGNORECASE)
+
+
+def has_pseudonym(person_type: str) -> bool:
+    """Whether persons of that type, in DuckDB's spelling, have one text wherever they are: texts and whole numbers do.
+
+    >>> has_pseudonym("BIGINT"), has_pseudonym("DOUBLE")
+    (True, False)
+    """
+    return _HAVE_PSEUDONYMS.fullmatch(person_type) is not None
 
 
 def project_domain(domain: str, permit_id: str) -> str:

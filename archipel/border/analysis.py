@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from archipel import schema
+from archipel import linkage, schema
 from archipel.border import refusal, syntax
 from archipel.border.block import Block, Source
 from archipel.border.decision import BorderContext
@@ -43,7 +43,9 @@ class Analysis:
     context: BorderContext
     min_persons: int
     prefix: str
-    """With this begin the names that the check adds; no name of the statement does."""
+    """With this begin the names that the check adds; no name of the statement or of a received column does."""
+    linked: frozenset[str] = frozenset()
+    """Tables that are read under project pseudonyms, by lower-case name."""
     tables: dict[str, schema.Table] = field(default_factory=dict)
     touched: set[tuple[str, str]] = field(default_factory=set)
     """(table, column) of every base column that the statement names."""
@@ -52,13 +54,19 @@ class Analysis:
     _aliases: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._tables_named |= {*self.context.tables, *self.context.inputs}
+        # A part of WITH by the name of a table, or of the keys' table, would stand in its place in what runs.
+        self._tables_named |= {*self.context.tables, *self.context.inputs, linkage.PADS_TABLE}
         # An alias that is also a column could be read as that column's field: s.x as x of a struct s.
         for columns in self.context.inputs.values():
             self._aliases |= {column.name.lower() for column in columns}
         for table in self.context.tables.values():
             self._aliases |= {column.name.lower() for column in table.columns}
         self.expressions = Expressions(self.context, self.touched, self.relation)
+
+    @property
+    def presence(self) -> str:
+        """Return the name of the column by which a received table's rows are told from those that a join supplied."""
+        return f"{self.prefix}present"
 
     # Queries
 
@@ -266,12 +274,14 @@ class Analysis:
         alias = self.alias(node.alias_or_name.lower())
         carrier = None
         policy = table.policy
+        received = table.name in self.context.received
         person = (table.person_column or "").lower()
         if policy.protected:
             column = table.column(person)
             if column is None:
                 raise refused(refusal.NO_PERSON_COLUMN, node, table.name)
-            marker = exp.column(schema.NODE_COLUMN, alias, quoted=True).is_(exp.null()).not_()
+            present = self.presence if received else schema.NODE_COLUMN
+            marker = exp.column(present, alias, quoted=True).is_(exp.null()).not_()
             carrier = Carrier(
                 table.person_domain or person, column.type, exp.column(column.name, alias, quoted=True), marker
             )
@@ -283,7 +293,8 @@ class Analysis:
                 continue
             groupable = not policy.protected or policy.role_of(name) in (schema.Role.PUBLIC, schema.Role.GROUP)
             outputs[name] = Output(name, frozenset((BaseColumn(table.name, column.name, groupable),)))
-        outputs[schema.NODE_COLUMN] = Output(schema.NODE_COLUMN, frozenset())
+        if not received:
+            outputs[schema.NODE_COLUMN] = Output(schema.NODE_COLUMN, frozenset())
         spelling = {column.name.lower(): column.name for column in table.columns}
         node.set("this", exp.to_identifier(table.name, quoted=True))
         return Source(alias, outputs, spelling, table.name, [carrier] if carrier is not None else [])

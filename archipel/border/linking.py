@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from archipel import linkage, schema
 from archipel.border.decision import BorderContext
+
+if TYPE_CHECKING:
+    from archipel.border.analysis import Analysis
 
 Person = Callable[[exp.Expr], exp.Expr]
 
@@ -65,8 +69,11 @@ def as_linked(tree: exp.Expr, tables: Mapping[str, schema.Table]) -> exp.Expr:
     1
     """
     copied = tree.copy()
-    scans = {name: _person_replaced(table, _typed) for name, table in tables.items()}
-    return replace_scans(copied, scans)
+    scans = {name: _scan(table, person_as=_typed) for name, table in tables.items()}
+    for node in list(copied.find_all(exp.Table)):
+        if not _is_common(node):
+            _replace(node, scans)
+    return copied
 
 
 def _typed(person: exp.Expr) -> exp.Expr:
@@ -74,15 +81,11 @@ def _typed(person: exp.Expr) -> exp.Expr:
     return exp.cast(text, linkage.PERSON_TYPE, dialect="duckdb")
 
 
-def replace_scans(tree: exp.Expr, scans: Mapping[str, exp.Select]) -> exp.Expr:
-    """Put a derived table for each scan of the tables named in ``scans``. ``tree`` is changed and returned."""
-    for node in list(tree.find_all(exp.Table)):
-        found = scans.get(node.name.lower()) if isinstance(node.this, exp.Identifier) else None
-        if found is None or _is_common(node):
-            continue
+def _replace(node: exp.Table, scans: Mapping[str, exp.Select]) -> None:
+    found = scans.get(node.name.lower()) if isinstance(node.this, exp.Identifier) else None
+    if found is not None:
         alias = node.args.get("alias") or exp.TableAlias(this=node.this.copy())
         node.replace(exp.Subquery(this=found.copy(), alias=alias))
-    return tree
 
 
 def _is_common(table: exp.Table) -> bool:
@@ -104,11 +107,65 @@ def _is_common(table: exp.Table) -> bool:
     return False
 
 
-def _person_replaced(table: schema.Table, person_as: Person) -> exp.Select:
+def _scan(table: schema.Table, *, person_as: Person, alias: str = "") -> exp.Select:
+    """Return all columns of a table with something else for the person, the node pseudo-column included."""
+    scan = exp.Table(this=exp.to_identifier(table.name, quoted=True))
+    if alias:
+        scan.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
     person = (table.person_column or "").lower()
     outputs = []
     for name in (*(column.name for column in table.columns), schema.NODE_COLUMN):
-        column = exp.column(name, table.name, quoted=True)
+        column = exp.column(name, alias or table.name, quoted=True)
         outputs.append(exp.alias_(person_as(column) if name.lower() == person else column, name, quoted=True))
-    scan = exp.Table(this=exp.to_identifier(table.name, quoted=True))
+    return exp.Select(expressions=outputs, from_=exp.From(this=scan))
+
+
+# For the border check itself
+
+
+def seen_in(context: BorderContext, linked: Mapping[str, schema.Table]) -> BorderContext:
+    """Return the context of the analysis: received tables stand among the node's, ``linked`` ones have pseudonyms."""
+    tables = {
+        **context.tables,
+        **{name: under_pseudonyms(table, context.permit.permit_id) for name, table in linked.items()},
+        **{name: replace(table, name=name) for name, table in context.received.items()},
+    }
+    return replace(context, tables=tables)
+
+
+def with_scans(tree: exp.Expr, analysis: Analysis) -> bool:
+    """Put pseudonyms into the scans of an analysed tree, and marks into those of received tables.
+
+    Returns whether there was any with pseudonyms. After the analysis no common table expression has the name of a
+    table: every scan by that name is the table's.
+    """
+    scans = {}
+    for name, table in analysis.tables.items():
+        if name in analysis.linked:
+            scans[name] = _pseudonymous(table, analysis)
+        elif name in analysis.context.received and table.policy.protected:
+            scans[name] = _marked(table, analysis)
+    for node in list(tree.find_all(exp.Table)):
+        _replace(node, scans)
+    return not analysis.linked.isdisjoint(analysis.tables)
+
+
+def _pseudonymous(table: schema.Table, analysis: Analysis) -> exp.Select:
+    scan = _scan(table, person_as=linkage.pseudonym, alias=analysis.alias(f"{analysis.prefix}scan"))
+    pads = exp.to_identifier(linkage.PADS_TABLE, quoted=True)
+    table_of_pads = exp.Table(this=pads, alias=exp.TableAlias(this=pads.copy()))
+    scan.append("joins", exp.Join(this=table_of_pads, kind="CROSS"))
+    return scan
+
+
+def _marked(table: schema.Table, analysis: Analysis) -> exp.Select:
+    """Return a received table's columns, and one by which an outer join shows whether it has a row here."""
+    alias = analysis.alias(f"{analysis.prefix}scan")
+    columns = [exp.column(column.name, alias, quoted=True) for column in table.columns]
+    scan = exp.Table(
+        this=exp.to_identifier(table.name, quoted=True),
+        alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)),
+    )
+    outputs = [exp.alias_(column, column.name, quoted=True) for column in columns]
+    outputs.append(exp.alias_(exp.true(), analysis.presence, quoted=True))
     return exp.Select(expressions=outputs, from_=exp.From(this=scan))

@@ -38,7 +38,9 @@ def qualified(tree: exp.Expr, context: BorderContext) -> exp.Expr:
             visible[name] = list(known[name])
         elif name in context.tables:
             table = context.tables[name]
-            known[name] = {column.name.lower(): "VARCHAR" for column in table.columns} | {schema.NODE_COLUMN: "VARCHAR"}
+            known[name] = {column.name.lower(): "VARCHAR" for column in table.columns}
+            if name not in context.received:
+                known[name] = {**known[name], schema.NODE_COLUMN: "VARCHAR"}
             visible[name] = [column.name.lower() for column in table.columns if _usable(table, column, context)]
     declared: dict[str, Any] = dict(known)
     shown: dict[str, Any] = dict(visible)
@@ -62,7 +64,7 @@ def qualified(tree: exp.Expr, context: BorderContext) -> exp.Expr:
 
 
 def _usable(table: schema.Table, column: schema.Column, context: BorderContext) -> bool:
-    if not context.permit.allows_column(table.name, column.name):
+    if table.name not in context.received and not context.permit.allows_column(table.name, column.name):
         return False
     person = table.policy.protected and column.name.lower() == (table.person_column or "").lower()
     return person or table.policy.role_of(column.name) is not schema.Role.HIDDEN

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlglot import exp
 
 from archipel import schema
-from archipel.border import parsing, refusal, syntax, threshold
+from archipel.border import linking, parsing, refusal, syntax, threshold
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
-from archipel.border.decision import Release
+from archipel.border.decision import BorderContext, Release
 from archipel.border.persons import contributions, counts
 from archipel.border.refusal import refused
 from archipel.border.relations import BaseColumn
@@ -30,14 +30,14 @@ def open_release(tree: exp.Expr, analysis: Analysis, used: list[schema.Table], n
     else:
         analysis.relation(tree, None, {})
         rule = RULE_ROWS
-    _restore_names(tree, names)
+    restore_names(tree, names)
     return Release(
         sql=parsing.render(tree),
         form=form,
         protected=False,
         min_persons=0,
-        tables=tuple(sorted(table.name for table in used)),
-        columns=_read_columns(analysis, []),
+        tables=own_tables(used, analysis.context),
+        columns=read_columns(analysis, []),
         rule=rule,
         withheld_column=None,
         persons_column=None,
@@ -54,17 +54,19 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
     withheld = f"{analysis.prefix}withheld"
     names = threshold.Names(analysis.prefix, persons, withheld)
     statement = threshold.held(select, counts(block.distinct_carriers(), conditions), analysis.min_persons, names)
+    pseudonymised = linking.with_scans(statement, analysis)
     return Release(
         sql=parsing.render(statement),
         form=schema.Form.AGGREGATE,
         protected=True,
         min_persons=analysis.min_persons,
-        tables=tuple(sorted(table.name for table in analysis.tables.values())),
-        columns=_read_columns(analysis, protected),
+        tables=own_tables(list(analysis.tables.values()), analysis.context),
+        columns=read_columns(analysis, protected),
         rule=RULE_THRESHOLD,
         withheld_column=withheld,
         persons_column=persons,
         tell_withheld_count=all(table.policy.tell_withheld_count for table in protected),
+        pseudonymised=pseudonymised,
     )
 
 
@@ -148,7 +150,12 @@ def _is_constant(value: exp.Expr) -> bool:
     return False
 
 
-def _read_columns(analysis: Analysis, protected: list[schema.Table]) -> tuple[str, ...]:
+def own_tables(used: list[schema.Table], context: BorderContext) -> tuple[str, ...]:
+    """Return the names of the node's own tables among those that a statement reads."""
+    return tuple(sorted(table.name for table in used if table.name not in context.received))
+
+
+def read_columns(analysis: Analysis, protected: list[schema.Table]) -> tuple[str, ...]:
     """Return every column that the statement reads; the threshold reads the person columns."""
     read = {f"{table}.{column}" for table, column in analysis.touched}
     for table in protected:
@@ -158,7 +165,7 @@ def _read_columns(analysis: Analysis, protected: list[schema.Table]) -> tuple[st
     return tuple(sorted(read))
 
 
-def _restore_names(tree: exp.Expr, names: list[str]) -> None:
+def restore_names(tree: exp.Expr, names: list[str]) -> None:
     """Give the outputs the spelling that they had, or that the catalogue has for a star's columns."""
     first = tree
     while isinstance(first, exp.SetOperation | exp.Subquery):

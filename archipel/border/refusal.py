@@ -14,6 +14,7 @@ from sqlglot import exp
 from archipel import errors
 
 _PLAIN = re.compile(r"[\w$.]{1,80}")
+_AT_A_NODE = "at a node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,20 +211,81 @@ DOMAIN_TYPES = _rule(
     "person-types", _BORDER, "The person columns of the branches of this set operation differ in type."
 )
 
+# Other nodes
+PEER_NOT_ALLOWED = _rule(
+    "peer-not-allowed",
+    _POLICY,
+    "The holder lets nothing of the table {name} go to that node.",
+    "Aggregate it where it is, or ask its holder to name the node among the table's peers.",
+)
+PEER_KEYS_ONLY = _rule(
+    "peer-keys-only",
+    _POLICY,
+    "The holder lets only distinct keys of the table {name} go to that node.",
+    "Send SELECT DISTINCT of plain columns (of a protected table: of its person column alone) and join there.",
+)
+LINKAGE = _rule(
+    "linkage-not-in-permit",
+    errors.PERMIT_SCOPE,
+    "The table {name} is about persons: it is joined across nodes only under a permit for linkage.",
+    "Ask the authority for a permit with linkage, or aggregate at each node and join the aggregates.",
+)
+LINKAGE_TYPE = _rule(
+    "linkage-person-type",
+    _POLICY,
+    "The person column of the table {name} is neither text nor a whole number, so it has no pseudonym.",
+    "The holder can offer the table with the identifier as text.",
+)
+PEER_ROWS_PERSON = _rule(
+    "peer-rows-person",
+    _BORDER,
+    "What goes to another node shows one person column, once, and every row belongs to exactly one person.",
+    "Select the person column once; equate the person columns of all protected tables that are joined; group by it, if "
+    "at all.",
+)
+PEER_CLAUSE = _rule(
+    "peer-clause",
+    _BORDER,
+    "{name} would order or choose among the rows of several persons; to another node goes a set of rows.",
+    "Filter with WHERE; ORDER BY and LIMIT apply to the final answer.",
+    own_words=True,
+)
+RECEIVED_ONWARD = _rule(
+    "received-onward",
+    _BORDER,
+    "The table {name} came from another node and is about persons: it does not go on to a third.",
+    "Aggregate it here, or have the node that holds the table send to both.",
+)
+RECEIVED_NOT_LINKED = _rule(
+    "received-not-linked",
+    _BORDER,
+    "The table {name} came from another node, but its persons do not stand under this project's pseudonyms.",
+)
+RECEIVED_NAME = _rule(
+    "received-name",
+    errors.BAD_REQUEST,
+    "A table that another node sent has the name of a table of this node or of one that was sent with the task.",
+)
+
 
 def all_rules() -> tuple[Rule, ...]:
     """Return every rule, in the order of its definition."""
     return tuple(_RULES.values())
 
 
-def refused(rule: Rule, node: exp.Expr | None = None, name: str = "") -> errors.ArchipelError:
-    """Return the error of a rule, with the position that ``node`` carries from parsing, if it carries one."""
+def refused(
+    rule: Rule, node: exp.Expr | None = None, name: str = "", *, where: str = _AT_A_NODE
+) -> errors.ArchipelError:
+    """Return the error of a rule, with the position that ``node`` carries from parsing, if it carries one.
+
+    ``where`` says whose language it is that a construct or a function does not belong to.
+    """
     # A name that is no plain name could be a path or a value.
     plain = rule.own_words or _PLAIN.fullmatch(name) is not None
     quoted = name if rule.own_words else f"'{name}'"
     return errors.error(
         rule.code,
-        rule.text.replace("{name}", quoted if plain else "of that name"),
+        rule.text.replace("{name}", quoted if plain else "of that name").replace(_AT_A_NODE, where),
         hint=rule.hint.replace("{name}", name if plain else "it") or rule.code.hint,
         position=position_of(node),
         rule=rule.name,
