@@ -56,6 +56,16 @@ json_extract_string json_keys json_type json_valid json_value
 SCALAR: frozenset[str] = frozenset(" ".join((_MATH, _TEXT, _TIME, _CHOICE, _LISTS, _JSON)).split())
 """Functions of one row."""
 
+_NESTED = """
+row struct_pack struct_extract struct_insert map map_keys map_values map_entries map_extract map_contains map_concat
+map_from_entries list_transform array_transform list_apply array_apply list_filter array_filter list_reduce
+array_reduce reduce list_grade_up array_grade_up list_stddev_pop list_stddev_samp list_var_pop list_var_samp list_mode
+list_any_value list_string_agg to_json json_array json_object json_merge_patch
+"""
+
+COORDINATOR_SCALAR: frozenset[str] = frozenset(_NESTED.split())
+"""Functions of structs and maps, and those that take a lambda: over rows that have left their nodes only."""
+
 _WINDOW = """
 row_number rank dense_rank percent_rank cume_dist ntile lag lead first_value last_value nth_value
 """

@@ -16,9 +16,10 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from archipel import aggregates, functions
+from archipel import aggregates, errors, functions
 from archipel.border import refusal, vocabulary
 from archipel.border.refusal import refused
+from archipel.border.vocabulary import Language
 
 DIALECT = "duckdb"
 
@@ -115,68 +116,74 @@ def bound_size(tokens: list[Token]) -> None:
         previous = kind
 
 
-def check_syntax(tree: exp.Expr) -> None:
-    """Refuse every node that is not on the allow-list, and every part of a node that is not."""
+def check_syntax(tree: exp.Expr, language: Language = vocabulary.NODE) -> None:
+    """Refuse every node that is not on the language's allow-list, and every part of a node that is not."""
     for node in tree.walk():
         kind = type(node)
-        if kind not in vocabulary.ALLOWED:
-            raise _unknown(node)
-        parts = vocabulary.STRUCTURE.get(kind)
+        if kind not in language.allowed:
+            raise _unknown(node, language)
+        parts = language.structure.get(kind)
         if parts is not None:
             for name, value in node.args.items():
                 if value and name not in parts:
-                    raise refused(refusal.CONSTRUCT, node, f"{_words(node)} with {name.rstrip('_')}")
-        _check_node(node)
+                    raise _construct(node, f"{_words(node)} with {name.rstrip('_')}", language)
+        _check_node(node, language)
 
 
-def _check_node(node: exp.Expr) -> None:
+def _construct(node: exp.Expr, words: str, language: Language) -> errors.ArchipelError:
+    return refused(refusal.CONSTRUCT, node, words, where=language.where)
+
+
+def _check_node(node: exp.Expr, language: Language) -> None:
     if isinstance(node, exp.Anonymous):
-        check_function(node, node.name)
+        check_function(node, node.name, language)
     elif isinstance(node, exp.Select):
         if not node.expressions:
             raise refused(refusal.SYNTAX)
     elif isinstance(node, exp.DataType):
-        if node.this not in vocabulary.TYPES:
+        if node.this not in language.types:
             raise refused(refusal.TYPE, node, node.sql(DIALECT))
     elif isinstance(node, exp.Join):
         if str(node.args.get("kind") or "").upper() not in ("", "INNER", "OUTER", "CROSS", "SEMI", "ANTI"):
-            raise refused(refusal.CONSTRUCT, node, f"{node.args['kind']} JOIN")
+            raise _construct(node, f"{node.args['kind']} JOIN", language)
+        if str(node.args.get("method") or "").upper() not in ("", *language.join_methods):
+            raise _construct(node, f"{node.args['method']} JOIN", language)
     elif isinstance(node, exp.Identifier):
         if not isinstance(node.this, str) or "\x00" in node.this:
             raise refused(refusal.SYNTAX)
     elif isinstance(node, exp.Table):
         if not isinstance(node.this, exp.Identifier | exp.GenerateSeries):
-            raise refused(refusal.CONSTRUCT, node, "a table function")
+            raise _construct(node, "a table function", language)
         if node.args.get("db") or node.args.get("catalog"):
             raise refused(refusal.QUALIFIED_TABLE, node, node.name)
     elif isinstance(node, exp.GenerateSeries | exp.Unnest):
-        if not isinstance(node.parent, exp.Table | exp.From | exp.Join):
-            raise refused(refusal.FUNCTION, node, _called(node))
+        if not language.nested and not isinstance(node.parent, exp.Table | exp.From | exp.Join):
+            raise refused(refusal.FUNCTION, node, _called(node), where=language.where)
     elif isinstance(node, exp.Var):
         if not _WORDS_ONLY.fullmatch(node.name):
-            raise refused(refusal.CONSTRUCT, node, "in this form")
-    elif isinstance(node, exp.Literal) and (not isinstance(node.this, str) or "\x00" in node.this):
+            raise _construct(node, "in this form", language)
+    elif isinstance(node, exp.Literal | exp.RawString) and (not isinstance(node.this, str) or "\x00" in node.this):
         raise refused(refusal.SYNTAX)
 
 
-def check_function(node: exp.Expr, name: str) -> None:
+def check_function(node: exp.Expr, name: str, language: Language = vocabulary.NODE) -> None:
     """Refuse a function that is called by name and is in no registry."""
     folded = name.lower()
-    if not (functions.is_scalar(folded) or functions.is_window(folded) or folded in aggregates.REGISTRY):
-        raise refused(refusal.FUNCTION, node, name)
+    if not (folded in language.functions or functions.is_window(folded) or folded in aggregates.REGISTRY):
+        raise refused(refusal.FUNCTION, node, name, where=language.where)
     least = functions.LEAST_ARGUMENTS.get(folded, 0)
     if len(node.expressions) < least:
         raise refused(refusal.CLOCK, node, name)
 
 
-def _unknown(node: exp.Expr) -> Exception:
+def _unknown(node: exp.Expr, language: Language) -> Exception:
     if isinstance(node, exp.Placeholder | exp.Parameter):
         return refused(refusal.PARAMETER, node)
     if isinstance(node, exp.TableColumn):
-        return refused(refusal.CONSTRUCT, node, "a whole row as a value")
+        return _construct(node, "a whole row as a value", language)
     if isinstance(node, exp.Func):
-        return refused(refusal.FUNCTION, node, _called(node))
-    return refused(refusal.CONSTRUCT, node, _words(node))
+        return refused(refusal.FUNCTION, node, _called(node), where=language.where)
+    return _construct(node, _words(node), language)
 
 
 def _called(node: exp.Func) -> str:

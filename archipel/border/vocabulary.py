@@ -2,12 +2,21 @@
 
 An allow-list throughout: what does not stand here is refused, also what a later version of sqlglot learns to parse.
 The list of functions by name is ``archipel.functions``; here are only the classes that sqlglot parses them into.
+
+There are two languages. ``NODE`` is what the border check understands, and so all that may run beside data.
+``COORDINATOR`` has more: it runs over rows that have left already, so that nothing in it can reveal anything; but like
+the other it reads no file, no setting and no clock, and writes nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
+
+from archipel import functions
 
 
 def _words(text: str) -> frozenset[str]:
@@ -190,6 +199,76 @@ TYPES: frozenset[exp.DType] = frozenset(
         BLOB VARBINARY BIT JSON ARRAY LIST
         """
     )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """What SQL may consist of at one kind of site."""
+
+    where: str
+    """How a refusal calls the site."""
+    allowed: frozenset[type[exp.Expr]]
+    structure: Mapping[type[exp.Expr], frozenset[str]]
+    types: frozenset[exp.DType]
+    functions: frozenset[str]
+    """Scalar functions by name, beyond what sqlglot has classes for."""
+    join_methods: frozenset[str] = frozenset()
+    nested: bool = False
+    """Whether structs, lambdas and functions that give several rows may stand in expressions."""
+
+
+NODE = Language("at a node", ALLOWED, STRUCTURE, TYPES, functions.SCALAR)
+
+_MORE_STRUCTURE: dict[type[exp.Expr], frozenset[str]] = {
+    exp.Union: _words("by_name"),
+    exp.Intersect: _words("by_name"),
+    exp.Except: _words("by_name"),
+    exp.CTE: _words("key_expressions"),
+    exp.Table: _words("joins pivots"),
+    exp.Subquery: _words("with_ joins pivots order limit offset"),
+    exp.Join: _words("method"),
+    exp.Lateral: _words("this alias"),
+    exp.Limit: _words("limit_options"),
+    exp.LimitOptions: _words("percent"),
+    exp.Pivot: _words(
+        "this alias expressions using group fields unpivot into columns include_nulls default_on_null "
+        "identify_pivot_strings prefixed_pivot_columns pivot_column_naming"
+    ),
+    exp.UnpivotColumns: _words("this expressions"),
+    exp.PivotAlias: _words("this alias"),
+    exp.Columns: _words("this unpack"),
+    exp.Lambda: _words("this expressions colon"),
+    exp.Comprehension: _words("this expression position iterator condition"),
+    exp.Struct: _words("expressions"),
+    exp.PropertyEQ: _words("this expression"),
+    exp.Dot: _words("this expression"),
+    exp.Slice: _words("this expression step"),
+    exp.Map: _words("keys values"),
+    exp.ToMap: _words("this"),
+    exp.Explode: _words("this"),
+    exp.Transform: _words("this expression"),
+    exp.ArrayFilter: _words("this expression"),
+    exp.Reduce: _words("this initial merge"),
+    exp.StructExtract: _words("this expression"),
+    exp.MapKeys: _words("this"),
+    exp.MapFromEntries: _words("this"),
+    exp.JSONArray: _words("expressions"),
+    exp.JSONObject: _words("expressions"),
+    exp.JSONKeyValue: _words("this expression"),
+    exp.RawString: _words("this"),
+    exp.DataType: _words("values"),
+    exp.ColumnDef: _words("this kind"),
+}
+
+COORDINATOR = Language(
+    "at the coordinator",
+    ALLOWED | frozenset(_MORE_STRUCTURE),
+    STRUCTURE | {kind: parts | STRUCTURE.get(kind, frozenset()) for kind, parts in _MORE_STRUCTURE.items()},
+    TYPES | {exp.DType.STRUCT, exp.DType.MAP},
+    functions.SCALAR | functions.COORDINATOR_SCALAR,
+    join_methods=frozenset(("ASOF", "POSITIONAL", "NATURAL")),
+    nested=True,
 )
 
 # Words that stand before "(" in rendered SQL without being a function.

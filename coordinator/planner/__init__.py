@@ -15,13 +15,14 @@ from archipel.permit import Permit
 from archipel.request import Request
 from coordinator.catalog import Catalog
 from coordinator.plan import OutputColumn, Plan
-from coordinator.planner import rewrite
 from coordinator.planner.assembly import Assembly
 from coordinator.planner.bind import Bound, Describe, bind
 from coordinator.planner.explain import explain_text
+from coordinator.planner.outputs import with_types
 from coordinator.planner.parse import parse
-from coordinator.planner.problems import to_tell
+from coordinator.planner.problems import closes_way, is_of_border, to_tell
 from coordinator.planner.solve import Solver
+from coordinator.planner.universal import answer_at_coordinator
 
 __all__ = ["Describe", "explain_text", "plan"]
 
@@ -50,12 +51,8 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
     except errors.ArchipelError as problem:
         raise _read_by_engine(problem, as_written, describe) from None
     bound = bind(tree, as_written, catalog, permit, describe)
-    assembly = Assembly(catalog, permit, _of_stages(describe), _prefix(bound.tree))
-    solved = Solver(assembly).solve(bound.tree, bound.whole)
-    try:
-        result_stage, columns = assembly.finish_stage(_with_types(solved, bound, assembly))
-    except errors.ArchipelError as problem:
-        raise to_tell([problem]) from None
+    assembly = Assembly(catalog, permit, _of_stages(describe), _prefix(bound))
+    result_stage, columns = _finished(bound, describe, assembly)
     return Plan(
         sql=request.sql,
         stages=tuple(assembly.stages),
@@ -64,6 +61,25 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
         columns=tuple(OutputColumn(w.name, c.type) for w, c in zip(bound.columns, columns, strict=True)),
         notes=tuple(assembly.notes),
     )
+
+
+def _finished(bound: Bound, describe: Describe, assembly: Assembly) -> tuple[str, tuple[OutputColumn, ...]]:
+    """Add all stages, by the best way that is open; of these the universal one is the last."""
+    problems = [bound.closed] if bound.closed is not None else []
+    if bound.tree is not None and bound.whole is not None:
+        mark = assembly.mark()
+        try:
+            return assembly.finish_stage(with_types(Solver(assembly).solve(bound.tree, bound.whole), bound, assembly))
+        except errors.ArchipelError as problem:
+            if not closes_way(problem):
+                raise
+            problems.append(problem)
+        assembly.back(mark)
+    try:
+        return assembly.finish_stage(answer_at_coordinator(bound, describe, assembly))
+    except errors.ArchipelError as problem:
+        # What no holder lets go says nothing of why the query could not be cut.
+        raise to_tell([*problems, problem] if is_of_border(problem) else [problem, *problems]) from None
 
 
 def _read_by_engine(problem: errors.ArchipelError, text: str | None, describe: Describe) -> errors.ArchipelError:
@@ -95,33 +111,11 @@ def _of_stages(describe: Describe) -> Describe:
     return described
 
 
-def _prefix(tree: exp.Query) -> str:
+def _prefix(bound: Bound) -> str:
     """Return the prefix of exchange names: one with which no name of the query begins."""
-    names = {i.name for i in tree.find_all(exp.Identifier)}
+    trees = [bound.written] if bound.tree is None else [bound.written, bound.tree]
+    names = {i.name.lower() for tree in trees for i in tree.find_all(exp.Identifier)}
     prefix = "x"
     while any(re.match(f"{prefix}\\d", name) for name in names):
         prefix += "x"
     return prefix
-
-
-def _with_types(tree: exp.Query, bound: Bound, assembly: Assembly) -> exp.Query:
-    """Return the tree with its outputs cast to what the engine describes for the researcher's own query."""
-    found = assembly.describe_own(tree)
-    if len(found) != len(bound.columns):
-        raise errors.error(errors.INTERNAL, "The plan gives other columns than the query.")
-    different = [i for i, (f, w) in enumerate(zip(found, bound.columns, strict=True)) if f.type != w.type]
-    if not different:
-        return tree
-    if not isinstance(tree, exp.Select) or tree.args.get("distinct"):
-        names = [exp.to_identifier(f"c{i}", quoted=True) for i in range(len(found))]
-        alias = exp.TableAlias(this=rewrite.quoted("q"), columns=names)
-        outer = exp.select(
-            *(rewrite.aliased(rewrite.column("q", n.name), w.name) for n, w in zip(names, bound.columns, strict=True))
-        )
-        outer.set("from_", exp.From(this=exp.Subquery(this=tree, alias=alias)))
-        tree = outer
-    for index in different:
-        projection = tree.expressions[index]
-        cast = exp.cast(projection.unalias().copy(), bound.columns[index].type, dialect="duckdb")
-        projection.replace(rewrite.aliased(cast, projection.alias_or_name or bound.columns[index].name))
-    return tree

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from archipel import errors
-from archipel.border import check, parsing
+from archipel.border import check, parsing, vocabulary
 from archipel.border.decision import BorderContext, Release
 from archipel.permit import Permit
 from archipel.schema import Column, Form, Table
@@ -142,6 +142,10 @@ class Assembly:
             self._known[key] = self._exchange(stage_id, Form.AGGREGATE, STAYS, 0, 0, columns, StageKind.FINISH)
         return self._known[key]
 
+    def estimated(self, name: str) -> tuple[int, int]:
+        """Return the estimated rows and bytes of an exchange."""
+        return self._open[name].rows, self._open[name].size
+
     def read_by(self, tree: exp.Expr) -> tuple[str, ...]:
         """Return the names of the exchanges that a tree reads, sorted."""
         found = {t.name for t in tree.find_all(exp.Table) if t.name in self._open}
@@ -196,8 +200,8 @@ class Assembly:
         return typed
 
     def _check_own(self, tree: exp.Query, names: tuple[str, ...]) -> None:
-        """Make sure that a statement of the coordinator reads exchanges only, and calls nothing that a node may not."""
-        parsing.check_syntax(tree)
+        """Make sure that a statement of the coordinator reads exchanges only, and consists of known syntax."""
+        parsing.check_syntax(tree, vocabulary.COORDINATOR)
         common = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
         for table in tree.find_all(exp.Table):
             if isinstance(table.this, exp.Identifier) and table.name not in names and table.name not in common:

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
 from archipel import errors
-from archipel.border import parsing
+from archipel.border import parsing, vocabulary
 from archipel.permit import Permit
 from archipel.schema import NODE_COLUMN
 from coordinator.catalog import Catalog, CatalogTable
@@ -33,13 +32,17 @@ Describe = Callable[..., tuple[OutputColumn, ...]]
 class Bound:
     """A bound query: the tree with common table expressions in their places, and the columns it must give.
 
-    ``whole`` is the same query as the researcher wrote it, qualified but otherwise unchanged. Neither is ever altered.
+    ``whole`` is the same query as the researcher wrote it, qualified but otherwise unchanged, and ``written`` is that
+    before names were resolved. None is ever altered. A query that only the coordinator can run has no ``tree`` and no
+    ``whole``; ``closed`` says why.
     """
 
-    tree: exp.Query
-    whole: exp.Query
+    tree: exp.Query | None
+    whole: exp.Query | None
     columns: tuple[OutputColumn, ...]
     tables: tuple[str, ...]
+    written: exp.Query
+    closed: errors.ArchipelError | None = None
 
 
 def bind(tree: exp.Query, text: str | None, catalog: Catalog, permit: Permit, describe: Describe) -> Bound:
@@ -49,32 +52,106 @@ def bind(tree: exp.Query, text: str | None, catalog: Catalog, permit: Permit, de
         ArchipelError: SQL_UNKNOWN_TABLE, SQL_UNKNOWN_COLUMN, SQL_AMBIGUOUS_COLUMN, SQL_TYPE, SQL_UNKNOWN_FUNCTION,
             SCHEMA_CONFLICT, PERMIT_SCOPE, SQL_UNSUPPORTED.
     """
+    written = tree.copy()
     tree = tree.copy()
     _open_parentheses(tree)
-    tables = _tables(tree, catalog)
+    tables = tables_of(tree, catalog)
     for table, entry in tables:
         _check_table(table, entry, permit)
     names_node = any(c.name.lower() == NODE_COLUMN for c in tree.find_all(exp.Column))
     schema = {entry.table.name.lower(): _columns(entry, names_node) for _, entry in tables}
     engine = _Engine(describe, tree, text, bare=not names_node, known=schema)
-    qualified = _qualified(tree, schema, engine)
-    unlisted = _unlisted(qualified)
-    _check_columns(qualified, schema, permit)
+    _refuse_chance(written)
+    unlisted = _unlisted(written, vocabulary.COORDINATOR)
+    _refuse_open_pivots(written)
+    if names_node:
+        _refuse_natural(tree)
+    qualified, closed = _for_nodes(tree, schema, engine)
+    if qualified is not None:
+        try:
+            _check_columns(qualified, schema, permit)
+        except errors.ArchipelError as problem:
+            if problem.info.code not in _NAMES or not engine.accepts():
+                raise
+            qualified, closed = None, _unqualified("its names are resolved by the engine alone")
+        except parsing.LIBRARY_ERRORS:
+            qualified, closed = None, _unqualified("it is of a form that is run whole")
     columns = engine.columns(qualified)
     if unlisted is not None:
         raise unlisted
+    if qualified is None or closed is not None:
+        return Bound(None, None, columns, tuple(sorted(schema)), written, closed)
     _name_outputs(qualified, [c.name for c in columns])
-    return Bound(inline(qualified.copy()), qualified, columns, tuple(sorted(schema)))
+    return Bound(inline(qualified.copy()), qualified, columns, tuple(sorted(schema)), written)
 
 
-def _unlisted(tree: exp.Query) -> errors.ArchipelError | None:
+_NAMES = (errors.SQL_UNKNOWN_COLUMN, errors.SQL_UNKNOWN_TABLE, errors.SQL_AMBIGUOUS_COLUMN)
+
+
+def _unqualified(reason: str) -> errors.ArchipelError:
+    return errors.error(errors.SQL_UNSUPPORTED, f"The query cannot be cut: {reason}.")
+
+
+def _refuse_chance(tree: exp.Query) -> None:
+    for sample in tree.find_all(exp.TableSample):
+        raise errors.error(
+            errors.SQL_UNSUPPORTED,
+            "A sample is another one every time and at every node, so there is no one answer.",
+            hint="Choose rows by a rule over their columns, such as WHERE hash(ward) % 10 = 0.",
+            position=position_of(sample.parent or sample),
+        )
+
+
+def _refuse_open_pivots(tree: exp.Query) -> None:
+    """Refuse PIVOT whose columns depend on the rows: what a query gives must be known before it is run."""
+    for pivot in tree.find_all(exp.Pivot):
+        if pivot.args.get("unpivot"):
+            continue
+        named = [*pivot.expressions, *(pivot.args.get("fields") or [])] if pivot.this is None else pivot.expressions
+        keys = [k for k in named if not isinstance(k, exp.In)] if pivot.this is not None else []
+        keys += [k for k in named if isinstance(k, exp.In) and not k.expressions]
+        if keys:
+            raise errors.error(
+                errors.SQL_UNSUPPORTED,
+                "The columns of this PIVOT depend on the rows.",
+                hint="Name the values: PIVOT ... ON kind IN ('a', 'b') USING ...",
+                position=position_of(keys[0]),
+            )
+
+
+def _refuse_natural(tree: exp.Query) -> None:
+    """The node is a column only where it is named; a NATURAL join over it would be by it, too, or would not."""
+    for join in tree.find_all(exp.Join):
+        if str(join.args.get("method") or "").upper() == "NATURAL":
+            raise errors.error(
+                errors.SQL_UNSUPPORTED,
+                f"A NATURAL JOIN cannot stand in a query that names '{NODE_COLUMN}'.",
+                hint="Name the columns: JOIN ... USING (...).",
+                position=position_of(join.this),
+            )
+
+
+def _for_nodes(
+    tree: exp.Query, schema: Mapping[str, Mapping[str, str]], engine: _Engine
+) -> tuple[exp.Query | None, errors.ArchipelError | None]:
+    """Return the qualified query, and why no node can run any of it as it is written, if none can."""
+    try:
+        qualified = _qualified(tree, schema, engine)
+        return qualified, _unlisted(qualified, vocabulary.NODE)
+    except errors.ArchipelError as problem:
+        if problem.info.code is not errors.SQL_UNSUPPORTED:
+            raise
+        return None, problem
+
+
+def _unlisted(tree: exp.Query, language: vocabulary.Language) -> errors.ArchipelError | None:
     """Return the refusal of a function that is on no list; the engine may know a better word for it.
 
     Raises:
-        ArchipelError: SQL_UNSUPPORTED: the query holds other syntax than that which may run anywhere.
+        ArchipelError: SQL_UNSUPPORTED: the query holds other syntax than that of the language.
     """
     try:
-        parsing.check_syntax(tree)
+        parsing.check_syntax(tree, language)
     except errors.ArchipelError as refused:
         if refused.info.code is not errors.SQL_UNKNOWN_FUNCTION:
             raise
@@ -97,12 +174,28 @@ class _Engine:
     bare: bool
     known: Mapping[str, Mapping[str, str]]
 
-    def columns(self, qualified: exp.Query) -> tuple[OutputColumn, ...]:
+    def columns(self, qualified: exp.Query | None) -> tuple[OutputColumn, ...]:
         found = self.ask()
         if self.bare or not _has_star(self.tree):
             return found
+        if qualified is None:
+            star = next((s for s in self.tree.find_all(exp.Star) if not isinstance(s.parent, exp.Count)), None)
+            raise errors.error(
+                errors.SQL_UNSUPPORTED,
+                f"A star cannot stand for all columns but '{NODE_COLUMN}' in a query of this form.",
+                hint="Name the columns.",
+                position=position_of(star) if star is not None else None,
+            )
         # Where the node is named, tables have it as a column, and the engine's star would show it.
         return self.describe(qualified.sql("duckdb"))
+
+    def accepts(self) -> bool:
+        """Whether the engine takes the query."""
+        try:
+            self.ask()
+        except errors.ArchipelError:
+            return False
+        return True
 
     def ask(self) -> tuple[OutputColumn, ...]:
         original = self.text if self.text is not None else self.tree.sql("duckdb")
@@ -141,9 +234,9 @@ def _qualified(tree: exp.Query, schema: Mapping[str, Mapping[str, str]], engine:
             identify=True,
             sql=engine.text,
         )
-    except SqlglotError as cause:
+    except parsing.LIBRARY_ERRORS as cause:
         # What the engine says of the same query is clearer than what the parser's library says, if it says anything.
-        _unlisted(tree)
+        _unlisted(tree, vocabulary.NODE)
         engine.ask()
         raise errors.error(errors.SQL_UNSUPPORTED, f"The query cannot be understood: {_first(cause)}.") from None
     if not isinstance(qualified, exp.Query):
@@ -197,7 +290,12 @@ def _place_stars(qualified: exp.Query, tree: exp.Query) -> None:
                 column.this.meta.update(stars[0].meta)
 
 
-def _tables(tree: exp.Query, catalog: Catalog) -> list[tuple[exp.Table, CatalogTable]]:
+def tables_of(tree: exp.Query, catalog: Catalog) -> list[tuple[exp.Table, CatalogTable]]:
+    """Return every place where a query reads a table of the catalogue.
+
+    Raises:
+        ArchipelError: SQL_UNKNOWN_TABLE.
+    """
     found = []
     common = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
     for table in tree.find_all(exp.Table):

@@ -64,6 +64,7 @@ def _one_query(sql: str, dialect: str) -> exp.Query:
         if any(tree.args.get(k) for k in ("with_", "order", "limit", "offset", "joins", "pivots")):
             break
         tree = tree.this
+    tree = _as_select(tree)
     if not isinstance(tree, exp.Select | exp.SetOperation):
         kind = type(tree).__name__.upper() if not isinstance(tree, exp.Command) else str(tree.this).upper()
         raise errors.error(errors.SQL_NOT_A_QUERY, f"This is no query but {kind}.")
@@ -71,6 +72,18 @@ def _one_query(sql: str, dialect: str) -> exp.Query:
         node.comments = None  # what is written in them concerns nobody else
     if tree.find(exp.Into):
         raise errors.error(errors.SQL_NOT_A_QUERY, "SELECT ... INTO writes; only queries are taken.")
+    return tree
+
+
+def _as_select(tree: exp.Expr) -> exp.Expr:
+    """Return VALUES, PIVOT and UNPIVOT that stand alone as the SELECT of all that they give."""
+    if isinstance(tree, exp.Values):
+        tree.set("alias", exp.TableAlias(this=exp.to_identifier("valueslist")))
+        return exp.select("*").from_(tree)
+    if isinstance(tree, exp.Pivot):
+        ctes = tree.args.get("with_")
+        tree.set("with_", None)
+        return exp.Select(expressions=[exp.Star()], from_=exp.From(this=exp.Subquery(this=tree)), with_=ctes)
     return tree
 
 

@@ -29,6 +29,11 @@ def closes_way(problem: errors.ArchipelError) -> bool:
     return problem.code not in _END
 
 
+def is_of_border(problem: errors.ArchipelError) -> bool:
+    """Whether a holder's policy, or the border check, closed a way."""
+    return problem.code in {errors.BORDER_REFUSED.name, errors.POLICY_REFUSED.name}
+
+
 def unsupported(mixed: Mixed) -> errors.ArchipelError:
     """Return why a block cannot be cut, as the researcher is told."""
     return errors.error(

@@ -81,7 +81,7 @@ SELECT DISTINCT region, cost FROM stays;
 -- # Reading files
 SELECT * FROM read_csv('/etc/passwd');
 -- SQL_UNSUPPORTED at line 1, column 15 by rule construct
--- The construct a table function is not among those that may run at a node.
+-- The construct a table function is not among those that may run at the coordinator.
 
 -- # A file as a table
 SELECT * FROM '/etc/passwd';
@@ -92,7 +92,7 @@ SELECT * FROM '/etc/passwd';
 -- # The engine's settings
 SELECT * FROM duckdb_settings();
 -- SQL_UNSUPPORTED at line 1, column 15 by rule construct
--- The construct a table function is not among those that may run at a node.
+-- The construct a table function is not among those that may run at the coordinator.
 
 -- # The environment
 SELECT getenv('HOME') AS home;
@@ -103,23 +103,23 @@ SELECT getenv('HOME') AS home;
 -- # Randomness
 SELECT random() AS x;
 -- SQL_UNKNOWN_FUNCTION at line 1, column 8 by rule function
--- The function 'random' is not among those that may run at a node.
+-- The function 'random' is not among those that may run at the coordinator.
 -- Hint: The list of functions is in the documentation of the border check.
 
 -- # The clock
 SELECT now() AS t, count(*) FROM wards;
 -- SQL_UNKNOWN_FUNCTION at line 1, column 8 by rule function
--- The function 'now' is not among those that may run at a node.
+-- The function 'now' is not among those that may run at the coordinator.
 -- Hint: The list of functions is in the documentation of the border check.
 
 -- # A function that is not listed, in HAVING
 SELECT kind, count(*) FROM wards GROUP BY kind HAVING version() = 'x';
 -- SQL_UNKNOWN_FUNCTION at line 1, column 55 by rule function
--- The function 'version' is not among those that may run at a node.
+-- The function 'version' is not among those that may run at the coordinator.
 -- Hint: The list of functions is in the documentation of the border check.
 
 -- # A function that is not listed, in a query over no table
 WITH x AS (SELECT current_setting('home_directory') AS s) SELECT s FROM x;
 -- SQL_UNKNOWN_FUNCTION at line 1, column 19 by rule function
--- The function 'current_setting' is not among those that may run at a node.
+-- The function 'current_setting' is not among those that may run at the coordinator.
 -- Hint: The list of functions is in the documentation of the border check.

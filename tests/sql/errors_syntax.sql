@@ -111,4 +111,4 @@ SELECT count(* FROM wards;
 -- : dialect=snowflake
 SELECT * FROM wards AT (OFFSET => -60);
 -- SQL_UNSUPPORTED by rule construct
--- The construct TABLE with when is not among those that may run at a node.
+-- The construct TABLE with when is not among those that may run at the coordinator.

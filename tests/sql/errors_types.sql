@@ -52,7 +52,7 @@ SELECT (SELECT ward, kind FROM wards);
 -- # A cast to an unknown type
 SELECT beds::money FROM wards;
 -- SQL_UNSUPPORTED by rule construct
--- The construct DATA TYPE with kind is not among those that may run at a node.
+-- The construct DATA TYPE with kind is not among those that may run at the coordinator.
 
 -- # GROUPING of something that is no key
 SELECT kind, grouping(ward) FROM wards GROUP BY ROLLUP (kind);

@@ -53,60 +53,17 @@ SELECT count(*) FROM stays GROUP BY CUBE (region, year, sex, urgent, diagnosis, 
 -- SQL_UNSUPPORTED at line 1, column 43
 -- More than 512 grouping sets.
 
--- # A recursive query over several nodes
-WITH RECURSIVE r AS (SELECT origin, target FROM transfers UNION SELECT r.origin, t.target FROM r JOIN transfers t ON t.origin = r.target)
-SELECT count(*) FROM r;
--- SQL_UNSUPPORTED at line 1, column 16
--- This cannot be answered yet. A recursive WITH part reads rows of several nodes, or of persons.
--- Hint: Join on a site key or on reference tables, aggregate each side first in a WITH part, or ask one node at a time.
-
--- # PIVOT
-SELECT * FROM (PIVOT wards ON kind USING sum(beds));
--- SQL_UNSUPPORTED at line 1, column 22 by rule construct
--- The construct PIVOT is not among those that may run at a node.
-
 -- # A sample
 SELECT count(*) FROM wards USING SAMPLE 10%;
--- SQL_UNSUPPORTED at line 1, column 8 by rule construct
--- The construct SELECT with sample is not among those that may run at a node.
+-- SQL_UNSUPPORTED at line 1, column 8
+-- A sample is another one every time and at every node, so there is no one answer.
+-- Hint: Choose rows by a rule over their columns, such as WHERE hash(ward) % 10 = 0.
 
 -- # A positional join
 SELECT count(*) FROM wards POSITIONAL JOIN shifts;
--- SQL_UNSUPPORTED at line 1, column 44 by rule construct
--- The construct JOIN with method is not among those that may run at a node.
-
--- # An ASOF join
-SELECT count(*) FROM shifts s ASOF JOIN calendar c ON s.day >= c.day;
--- SQL_UNSUPPORTED at line 1, column 41 by rule construct
--- The construct JOIN with method is not among those that may run at a node.
-
--- # LATERAL
-SELECT w.ward, x.total FROM wards w, LATERAL (SELECT sum(s.nurses) AS total FROM shifts s WHERE s.finess = w.finess) x;
--- SQL_UNSUPPORTED at line 1, column 54 by rule construct
--- The construct LATERAL is not among those that may run at a node.
-
--- # UNNEST
-SELECT ward, unnest(tags) AS tag FROM wards;
--- SQL_UNKNOWN_FUNCTION at line 1, column 14 by rule function
--- The function 'unnest' is not among those that may run at a node.
--- Hint: The list of functions is in the documentation of the border check.
-
--- # UNION BY NAME
-SELECT ward, beds FROM wards UNION ALL BY NAME SELECT beds, name FROM hospitals;
--- SQL_UNSUPPORTED at line 1, column 8 by rule construct
--- The construct UNION with by_name is not among those that may run at a node.
-
--- # COLUMNS
-SELECT COLUMNS('b.*') FROM wards;
--- SQL_UNKNOWN_FUNCTION at line 1, column 8 by rule function
--- The function 'columns' is not among those that may run at a node.
--- Hint: The list of functions is in the documentation of the border check.
-
--- # A lambda
-SELECT list_transform(tags, x -> upper(x)) FROM wards;
--- SQL_UNKNOWN_FUNCTION at line 1, column 8 by rule function
--- The function 'list_transform' is not among those that may run at a node.
--- Hint: The list of functions is in the documentation of the border check.
+-- SQL_UNSUPPORTED at line 1, column 44
+-- A POSITIONAL JOIN pairs rows by an order that tables do not have.
+-- Hint: Give each side an order: (SELECT ... ORDER BY ...) a POSITIONAL JOIN (... ORDER BY ...) b.
 
 -- # Joins in parentheses
 SELECT count(*) FROM stays s LEFT JOIN (acts a JOIN hospitals h ON h.finess = a.finess) ON a.stay = s.stay AND a.finess = s.finess;
@@ -124,3 +81,72 @@ SELECT days > 3 AS long, count(*) AS n FROM stays GROUP BY ROLLUP (days > 3);
 -- SQL_UNSUPPORTED at line 1, column 73
 -- This is right, but cannot be read yet: expecting ) near '>'.
 -- Hint: Write it otherwise: give an expression a name in the SELECT list, and use the name.
+
+-- # PIVOT whose columns depend on the rows
+SELECT * FROM (PIVOT wards ON kind USING sum(beds));
+-- SQL_UNSUPPORTED at line 1, column 31
+-- The columns of this PIVOT depend on the rows.
+-- Hint: Name the values: PIVOT ... ON kind IN ('a', 'b') USING ...
+
+-- # PIVOT with an ORDER BY of its own
+PIVOT wards ON kind IN ('surgery', 'medicine') USING sum(beds) GROUP BY finess ORDER BY finess;
+-- SQL_UNSUPPORTED at line 1, column 80
+-- This is right, but cannot be read yet: invalid expression / Unexpected token near 'ORDER BY'.
+-- Hint: Write it otherwise: give an expression a name in the SELECT list, and use the name.
+
+-- # A sample of a table
+SELECT ward FROM wards TABLESAMPLE 10%;
+-- SQL_UNSUPPORTED at line 1, column 18
+-- A sample is another one every time and at every node, so there is no one answer.
+-- Hint: Choose rows by a rule over their columns, such as WHERE hash(ward) % 10 = 0.
+
+-- # PIVOT of persons' rows
+SELECT * FROM (SELECT region, sex, days FROM stays) PIVOT (count(*) FOR sex IN ('F', 'M'));
+-- SQL_UNSUPPORTED at line 1, column 23 by rule construct
+-- The construct SUBQUERY with pivots is not among those that may run at a node.
+
+-- # A lambda over persons' rows
+SELECT region, sum(len(list_filter([days, 3], x -> x > 2))) AS n FROM stays GROUP BY region;
+-- SQL_UNKNOWN_FUNCTION at line 1, column 24 by rule function
+-- The function 'list_filter' is not among those that may run at a node.
+-- Hint: The list of functions is in the documentation of the border check.
+
+-- # A row of a person as a value
+SELECT count(s) AS n FROM stays s;
+-- SQL_UNSUPPORTED at line 1, column 14 by rule construct
+-- The construct a whole row as a value is not among those that may run at a node.
+
+-- # LATERAL over persons' rows
+SELECT w.ward, x.n FROM wards w, LATERAL (SELECT count(*) AS n FROM stays s WHERE s.finess = w.finess) x;
+-- SQL_UNSUPPORTED at line 1, column 50 by rule construct
+-- The construct LATERAL is not among those that may run at a node.
+
+-- # A recursive query over persons
+WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < (SELECT count(*) FROM stays)) SELECT count(*) FROM r;
+-- SQL_UNSUPPORTED at line 1, column 84
+-- Groups of persons cannot be asked within, or below, WITH RECURSIVE.
+-- Hint: Ask for the groups in one query, and send them into the recursion as VALUES in another.
+
+-- # A struct of a person's values
+SELECT count(DISTINCT {'a': region, 'b': sex}) AS n FROM stays;
+-- SQL_UNKNOWN_FUNCTION at line 1, column 29 by rule function
+-- The function 'Struct' is not among those that may run at a node.
+-- Hint: The list of functions is in the documentation of the border check.
+
+-- # A NATURAL join in a query that names the node
+SELECT _node, day FROM shifts NATURAL JOIN calendar;
+-- SQL_UNSUPPORTED at line 1, column 44
+-- A NATURAL JOIN cannot stand in a query that names '_node'.
+-- Hint: Name the columns: JOIN ... USING (...).
+
+-- # A star in a query that names the node, in a form that runs whole
+SELECT *, w.tags[1:1] AS first FROM wards w WHERE w._node = 'lille';
+-- SQL_UNSUPPORTED at line 1, column 8
+-- A star cannot stand for all columns but '_node' in a query of this form.
+-- Hint: Name the columns.
+
+-- # A part that has the name of a table that is read
+WITH calendar AS (SELECT day FROM calendar) SELECT list_transform(list(day ORDER BY day), x -> x + 1) FROM calendar;
+-- SQL_UNSUPPORTED at line 1, column 35
+-- A WITH part has the name of the table 'calendar', which is read, too.
+-- Hint: Give the part another name.

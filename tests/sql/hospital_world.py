@@ -1,8 +1,8 @@
 """The small fixed world of the golden files: an insurer, three hospitals, and what they hold. Made by arithmetic alone.
 
 Protected: ``stays`` and ``acts`` (hospitals), ``insured`` (insurer), ``registry`` (lets nothing out). Not protected:
-``wards``, ``shifts``, ``transfers``, ``referrals`` (hospitals), ``calendar`` (insurer), ``hospitals`` (a copy at every
-node), ``regions`` (a copy at the insurer only). ``clash`` is registered in two versions.
+``wards``, ``shifts``, ``transfers``, ``referrals``, ``devices`` (hospitals), ``calendar`` (insurer), ``hospitals`` (a
+copy at every node), ``regions`` (a copy at the insurer only). ``clash`` is registered in two versions.
 """
 
 from __future__ import annotations
@@ -98,6 +98,14 @@ REFERRALS = Table(
     "referrals",
     _columns("finess VARCHAR; ward VARCHAR; reason VARCHAR; ticket VARCHAR"),
     site_keys=(SiteKey("ward", WARD_KEY.columns, nullable=True), SiteKey("ticket", ("ticket",), nullable=True)),
+    policy=OPEN,
+)
+DEVICES = Table(
+    "devices",
+    _columns(
+        "finess VARCHAR; Device VARCHAR; spec STRUCT(maker VARCHAR, size STRUCT(w INTEGER, h INTEGER)); "
+        "readings INTEGER[]; attrs MAP(VARCHAR, INTEGER); parts STRUCT(id INTEGER, code VARCHAR)[]"
+    ),
     policy=OPEN,
 )
 CALENDAR = Table("calendar", _columns("day DATE; holiday BOOLEAN; label VARCHAR"), policy=OPEN)
@@ -211,6 +219,21 @@ def _referrals(hospital: str) -> Rows:
     ]
 
 
+def _devices(hospital: str) -> Rows:
+    offset = HOSPITALS.index(hospital)
+    return [
+        (
+            FINESS[hospital][0],
+            f"d{offset}{n}",
+            None if n == 3 else f"{{'maker': m{(n + offset) % 2}, 'size': {{'w': {n}, 'h': {n * offset}}}}}",
+            None if n == 2 else [str(n * 3 + offset), None, str(n)][: n + 1],
+            f"{{a={n}, b={offset}}}",
+            f"[{{'id': {n}, 'code': c{offset}}}]",
+        )
+        for n in range(4)
+    ]
+
+
 def _calendar() -> Rows:
     return [(f"2023-03-0{1 + d}", d in (2, 5), f"day {d}") for d in range(8)]
 
@@ -243,7 +266,7 @@ def _shard(table: Table, rows: Rows) -> Shard:
 
 def _array(values: list[Any], kind: str) -> pa.Array:
     plain: dict[str, pa.DataType] = {"DOUBLE": pa.float64(), "FLOAT": pa.float32(), "BOOLEAN": pa.bool_()}
-    if kind.endswith("[]"):
+    if kind.endswith("[]") and "(" not in kind:
         return pa.array(values, pa.list_(pa.string()))
     if kind in plain:
         return pa.array(values, plain[kind])
@@ -260,6 +283,7 @@ def shards() -> dict[str, list[Shard]]:
         (SHIFTS, _shifts),
         (TRANSFERS, _transfers),
         (REFERRALS, _referrals),
+        (DEVICES, _devices),
     )
     found: dict[str, list[Shard]] = {
         "cnam": [
