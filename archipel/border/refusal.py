@@ -211,6 +211,62 @@ DOMAIN_TYPES = _rule(
     "person-types", _BORDER, "The person columns of the branches of this set operation differ in type."
 )
 
+# Other nodes
+PEER_NOT_ALLOWED = _rule(
+    "peer-not-allowed",
+    _POLICY,
+    "The holder lets nothing of the table {name} go to that node.",
+    "Aggregate it where it is, or ask its holder to name the node among the table's peers.",
+)
+PEER_KEYS_ONLY = _rule(
+    "peer-keys-only",
+    _POLICY,
+    "The holder lets only distinct keys of the table {name} go to that node.",
+    "Send SELECT DISTINCT of plain columns (of a protected table: of its person column alone) and join there.",
+)
+LINKAGE = _rule(
+    "linkage-not-in-permit",
+    errors.PERMIT_SCOPE,
+    "The table {name} is about persons: it is joined across nodes only under a permit for linkage.",
+    "Ask the authority for a permit with linkage, or aggregate at each node and join the aggregates.",
+)
+LINKAGE_TYPE = _rule(
+    "linkage-person-type",
+    _POLICY,
+    "The person column of the table {name} is neither text nor a whole number, so it has no pseudonym.",
+    "The holder can offer the table with the identifier as text.",
+)
+PEER_ROWS_PERSON = _rule(
+    "peer-rows-person",
+    _BORDER,
+    "What goes to another node shows one person column, once, and every row belongs to exactly one person.",
+    "Select the person column once; equate the person columns of all protected tables that are joined; group by it, if "
+    "at all.",
+)
+PEER_CLAUSE = _rule(
+    "peer-clause",
+    _BORDER,
+    "{name} would order or choose among the rows of several persons; to another node goes a set of rows.",
+    "Filter with WHERE; ORDER BY and LIMIT apply to the final answer.",
+    own_words=True,
+)
+RECEIVED_ONWARD = _rule(
+    "received-onward",
+    _BORDER,
+    "The table {name} came from another node and is about persons: it does not go on to a third.",
+    "Aggregate it here, or have the node that holds the table send to both.",
+)
+RECEIVED_NOT_LINKED = _rule(
+    "received-not-linked",
+    _BORDER,
+    "The table {name} came from another node, but its persons do not stand under this project's pseudonyms.",
+)
+RECEIVED_NAME = _rule(
+    "received-name",
+    errors.BAD_REQUEST,
+    "A table that another node sent has the name of a table of this node or of one that was sent with the task.",
+)
+
 
 def all_rules() -> tuple[Rule, ...]:
     """Return every rule, in the order of its definition."""
