@@ -60,6 +60,21 @@ def load_signing_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
+def load_sealing_key(path: Path) -> X25519PrivateKey:
+    """Return the X25519 private key in a PEM file.
+
+    Raises:
+        ArchipelError: CONFIG_INVALID when the file cannot be read or holds no such key.
+    """
+    try:
+        key = serialization.load_pem_private_key(_read(path), password=None)
+    except (ValueError, TypeError) as cause:
+        raise _no_key(path, "an X25519 private key") from cause
+    if not isinstance(key, X25519PrivateKey):
+        raise _no_key(path, "an X25519 private key")
+    return key
+
+
 def load_public_key(path: Path) -> Ed25519PublicKey:
     """Return the Ed25519 public key in a PEM file.
 

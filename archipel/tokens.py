@@ -43,6 +43,15 @@ def encode_raw_key(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
+def decode_raw_key(text: str) -> bytes:
+    """Return the bytes that ``encode_raw_key`` wrote.
+
+    Raises:
+        ValueError: the text is not base64url.
+    """
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 def decode_public_key(text: str) -> Ed25519PublicKey:
     """Return the key that ``encode_public_key`` wrote.
 
@@ -50,7 +59,7 @@ def decode_public_key(text: str) -> Ed25519PublicKey:
         TokenError: the text is no key.
     """
     try:
-        return Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        return Ed25519PublicKey.from_public_bytes(decode_raw_key(text))
     except ValueError as cause:
         raise TokenError("not a public key") from cause
 

@@ -20,8 +20,12 @@ import pyarrow as pa
 
 from archipel import __version__, errors, frames, telemetry, tls, tokens, wire
 from archipel.v1 import common_pb2, gateway_pb2, gateway_pb2_grpc
+from node_agent.cancellation import Cancellation
+from node_agent.collecting import Collector
 from node_agent.engine.base import Engine
-from node_agent.tasks import Cancellation, Released, TaskOrder, TaskRunner
+from node_agent.order import Released, TaskOrder
+from node_agent.sealed import Output, Sender
+from node_agent.tasks import TaskRunner
 
 log = logging.getLogger(__name__)
 
@@ -300,24 +304,16 @@ class Agent:
             raise errors.error(errors.TIMEOUT, "The task waited at the node for longer than it may take.")
         inputs: dict[str, pa.Table] = {}
         for source in task.inputs:
-            parts = await self._collect(task, source, stub, deadline - time.monotonic())
-            inputs[source.name] = await self._in_thread(frames.decode_table, parts)
-        order = TaskOrder(
-            task_id=task.task_id,
-            query_id=task.query_id,
-            stage_id=task.stage_id,
-            attempt=task.attempt,
-            permit=task.permit,
-            request=task.request,
-            sql=task.sql,
-            inputs={s.name: tuple(wire.column_from_wire(c) for c in s.columns) for s in task.inputs},
-            timeout_s=max(0.05, deadline - time.monotonic()),
-            max_bytes=task.max_bytes,
-        )
-        run = self._in_thread(self._runner.run, order, inputs, cancellation)
+            if not source.senders:
+                parts = await self._collect(task, source, stub, deadline - time.monotonic())
+                inputs[source.name] = await self._in_thread(frames.decode_table, parts)
+        order = _order_of(task, max(0.05, deadline - time.monotonic()))
+        collector = Collector(stub, task.task_id, deadline)
+        run = self._in_thread(self._runner.run, order, inputs, cancellation, collector.pull)
         try:
             released = await asyncio.shield(run)
         except asyncio.CancelledError:
+            collector.close()
             await asyncio.gather(run, return_exceptions=True)  # the slot is free only when the thread is
             raise
         timeout_s = max(0.0, deadline - time.monotonic()) + DELIVER_GRACE_S
@@ -369,14 +365,46 @@ def _broken_off(cause: grpc.aio.AioRpcError) -> errors.ArchipelError:
     return errors.error(errors.NODE_UNAVAILABLE, "The exchange between node and coordinator broke off.")
 
 
+def _order_of(task: gateway_pb2.Task, timeout_s: float) -> TaskOrder:
+    return TaskOrder(
+        task_id=task.task_id,
+        query_id=task.query_id,
+        stage_id=task.stage_id,
+        attempt=task.attempt,
+        permit=task.permit,
+        request=task.request,
+        sql=task.sql,
+        inputs={s.name: tuple(wire.column_from_wire(c) for c in s.columns) for s in task.inputs},
+        timeout_s=timeout_s,
+        max_bytes=task.max_bytes,
+        senders={
+            s.name: tuple(Sender(sender.node, sender.stage_id, sender.attempt) for sender in s.senders)
+            for s in task.inputs
+            if s.senders
+        },
+        outputs=tuple(Output(o.exchange_id, tuple(o.nodes), o.part_column) for o in task.outputs),
+    )
+
+
 async def _delivery(task: gateway_pb2.Task, released: Released) -> AsyncIterator[gateway_pb2.DeliverRequest]:
     yield gateway_pb2.DeliverRequest(
         header=gateway_pb2.DeliverHeader(
             task_id=task.task_id, query_id=task.query_id, stage_id=task.stage_id, attempt=task.attempt
         )
     )
-    for frame in released.frames:
-        yield gateway_pb2.DeliverRequest(frame=common_pb2.ArrowFrame(data=frame))
+    own = ""  # the receipt of what is for the coordinator
+    for stream in released.streams:
+        if stream.exchange_id:
+            opened = gateway_pb2.SealedStream(exchange_id=stream.exchange_id, receiver=stream.receiver)
+            yield gateway_pb2.DeliverRequest(stream=opened)
+        for frame in stream.frames:
+            yield gateway_pb2.DeliverRequest(frame=common_pb2.ArrowFrame(data=frame))
+        token = stream.finish()
+        if stream.exchange_id:
+            ended = gateway_pb2.SealedStreamEnd(receipt=common_pb2.Receipt(token=token))
+            yield gateway_pb2.DeliverRequest(stream_end=ended)
+        else:
+            own = token
     withheld = common_pb2.Withheld(
         threshold_applied=released.withheld.threshold_applied, min_persons=released.withheld.min_persons
     )
@@ -385,7 +413,7 @@ async def _delivery(task: gateway_pb2.Task, released: Released) -> AsyncIterator
     yield gateway_pb2.DeliverRequest(
         trailer=gateway_pb2.DeliverTrailer(
             withheld=withheld,
-            receipt=common_pb2.Receipt(token=released.finish()),
+            receipt=common_pb2.Receipt(token=own) if own else None,
             engine_ms=released.engine_ms,
         )
     )

@@ -10,13 +10,15 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from archipel import errors, identity, manifest, policy, tls, tokens
+from archipel import errors, identity, linkage, manifest, policy, tls, tokens
 from node_agent.agent import AgentSettings
 from node_agent.audit import AuditLog
 from node_agent.audit_cli import AUDIT_FOLDER
 from node_agent.config import NodeConfig
-from node_agent.engine.duckdb_engine import DuckDBEngine
+from node_agent.engine.duckdb_engine import DuckDBEngine, remove_left_overs, spill_dir
+from node_agent.sealed import Peers, ReceiveLimits
 from node_agent.tasks import TaskRunner
 
 
@@ -61,6 +63,7 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         )
     signing = _signing_key(config, entry)
     _check_certificate(config, federation.federation, entry)
+    peers = _peers(config, federation, entry)
     rules, digest = policy.load(config.policy)
     _check_policy(config, rules)
     try:
@@ -71,6 +74,8 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         ) from cause
     audit = AuditLog(config.state_dir / AUDIT_FOLDER) if with_audit else None
     try:
+        if with_audit:  # the audit log is held by one process only, so nobody else uses the folder
+            remove_left_overs(spill_dir(config))
         engine = DuckDBEngine(config, rules)
     except BaseException:
         if audit is not None:
@@ -86,6 +91,10 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         statement_timeout_s=config.limits.statement_timeout_s,
         max_release_bytes=config.limits.max_release_bytes,
         compress=config.compress,
+        peers=peers,
+        receive_limits=ReceiveLimits(
+            config.limits.received_memory_bytes, config.limits.max_received_bytes, spill_dir(config)
+        ),
     )
     settings = AgentSettings(
         node=config.node,
@@ -119,6 +128,33 @@ def _signing_key(config: NodeConfig, entry: manifest.NodeEntry) -> Ed25519Privat
             hint="Use this node's own key, or have the authority sign a manifest with the new one.",
         )
     return signing
+
+
+def _peers(config: NodeConfig, federation: manifest.Manifest, entry: manifest.NodeEntry) -> Peers:
+    own = identity.load_sealing_key(config.sealing_key) if config.sealing_key is not None else None
+    if own is not None and tokens.encode_raw_key(own.public_key().public_bytes_raw()) != entry.sealing_key:
+        raise errors.error(
+            errors.CONFIG_INVALID,
+            f"The sealing key {config.sealing_key} is not the one that the manifest names for '{config.node}'.",
+            hint="Use this node's own key, or have the authority sign a manifest with the new one.",
+        )
+    secret = linkage.load(config.linkage_secret) if config.linkage_secret is not None else None
+    return Peers(sealing_keys(federation), own, secret)
+
+
+def sealing_keys(federation: manifest.Manifest) -> dict[str, X25519PublicKey]:
+    """Return every node's sealing key.
+
+    Raises:
+        ArchipelError: CONFIG_INVALID when one is no key.
+    """
+    try:
+        return {
+            node.name: X25519PublicKey.from_public_bytes(tokens.decode_raw_key(node.sealing_key))
+            for node in federation.nodes
+        }
+    except ValueError as cause:
+        raise errors.error(errors.CONFIG_INVALID, "A sealing key in the federation manifest is none.") from cause
 
 
 def _check_certificate(config: NodeConfig, federation: str, entry: manifest.NodeEntry) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from archipel import configuration
+from archipel.linkage import PADS_TABLE
 from archipel.telemetry.settings import TelemetrySettings
 
 
@@ -45,7 +46,15 @@ class LimitsSection(configuration.Section):
     max_release_bytes: int = Field(
         default=1 << 30, ge=1, description="Most bytes that one task may release; held in memory before they leave."
     )
-    max_input_bytes: int = Field(default=1 << 28, ge=1, description="Most bytes of one task's inputs.")
+    max_input_bytes: int = Field(
+        default=1 << 28, ge=1, description="Most bytes of an input that the coordinator gives a task."
+    )
+    max_received_bytes: int = Field(
+        default=1 << 33, ge=1, description="Most bytes of an input that other nodes sealed for this one."
+    )
+    received_memory_bytes: int = Field(
+        default=1 << 26, ge=0, description="What such an input may take in memory; a larger one goes encrypted to disk."
+    )
     drain_s: float = Field(default=30.0, ge=0, description="Seconds that running tasks may go on after SIGTERM.")
 
 
@@ -115,6 +124,16 @@ class NodeConfig(configuration.Section):
     tls: TlsSection
     federation: FederationSection
     signing_key: Path = Field(description="Private key that signs receipts; its public half is in the manifest.")
+    sealing_key: Path | None = Field(
+        default=None,
+        description="Private key for the exchange with other nodes; its public half is in the manifest. Absent: this "
+        "node seals nothing for other nodes and takes nothing from them.",
+    )
+    linkage_secret: Path | None = Field(
+        default=None,
+        description="The holders' shared secret behind project pseudonyms, with its epoch. Absent: no person of this "
+        "node is linked with those of other nodes.",
+    )
     state_dir: Path = Field(description="Folder of the audit log; on a disk that is backed up.")
     policy: Path = Field(description="The policy file; see policy-reference.md.")
     sources: tuple[SourceSection, ...] = Field(min_length=1)
@@ -134,8 +153,12 @@ class NodeConfig(configuration.Section):
         sources = {source.name: source for source in self.sources}
         if len(sources) < len(self.sources):
             raise ValueError("two sources have the same name")
-        seen: set[str] = set()
+        if self.linkage_secret is not None and self.sealing_key is None:
+            raise ValueError("'linkage_secret' needs 'sealing_key': pseudonyms go to other nodes only")
+        seen: set[str] = {PADS_TABLE.lower()}
         for table in self.tables:
+            if table.name.lower() == PADS_TABLE.lower():
+                raise ValueError(f"the name '{table.name}' is Archipel's own")
             if table.name.lower() in seen:
                 raise ValueError(f"the table '{table.name}' stands twice")
             seen.add(table.name.lower())

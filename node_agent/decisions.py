@@ -13,13 +13,14 @@ from functools import lru_cache
 from archipel.border import check
 from archipel.border.decision import BorderContext, Release
 from archipel.permit import Permit
-from archipel.schema import Column, Table
+from archipel.schema import COORDINATOR, Column, Table
 
 KEPT = 512
 MAX_SQL_CHARS = 64 * 1024
 """Longer statements are decided anew each time, so that what is kept stays small."""
 
 Inputs = tuple[tuple[str, tuple[Column, ...]], ...]
+Received = tuple[tuple[str, Table], ...]
 
 
 class Decisions:
@@ -29,33 +30,51 @@ class Decisions:
         self._node = node
         self._mutex = threading.Lock()
         self._tables: tuple[Table, ...] = ()
-        self._kept: Callable[[str, Inputs, Permit], Release] = self._over(())
+        self._kept: Callable[[str, Inputs, Permit, Received, str], Release] = self._over(())
 
     def decide(
-        self, sql: str, tables: tuple[Table, ...], inputs: Mapping[str, tuple[Column, ...]], permit: Permit
+        self,
+        sql: str,
+        tables: tuple[Table, ...],
+        inputs: Mapping[str, tuple[Column, ...]],
+        permit: Permit,
+        *,
+        received: Mapping[str, Table] | None = None,
+        destination: str = COORDINATOR,
     ) -> Release:
-        """Return the release of ``sql`` over the node's ``tables`` and a task's ``inputs``, under ``permit``.
+        """Return the release of ``sql`` to ``destination``, under ``permit``.
+
+        It may read the node's ``tables``, a task's ``inputs`` and what was ``received`` from other nodes.
 
         Raises:
             ArchipelError: the border check refuses it.
         """
         given = tuple(sorted((name.lower(), tuple(columns)) for name, columns in inputs.items()))
+        peers = tuple(sorted(((name.lower(), table) for name, table in (received or {}).items()), key=lambda p: p[0]))
         if len(sql) > MAX_SQL_CHARS:
-            return check(sql, self._context(tables, given, permit))
+            return check(sql, self._context(tables, given, permit, peers, destination))
         with self._mutex:
             # The engine hands out the same objects until it is opened anew; then nothing of before holds.
             if len(tables) != len(self._tables) or any(a is not b for a, b in zip(tables, self._tables, strict=True)):
                 self._tables, self._kept = tables, self._over(tables)
             kept = self._kept
-        return kept(sql, given, permit)
+        return kept(sql, given, permit, peers, destination)
 
-    def _over(self, tables: tuple[Table, ...]) -> Callable[[str, Inputs, Permit], Release]:
+    def _over(self, tables: tuple[Table, ...]) -> Callable[[str, Inputs, Permit, Received, str], Release]:
         @lru_cache(maxsize=KEPT)
-        def decided(sql: str, inputs: Inputs, permit: Permit) -> Release:
-            return check(sql, self._context(tables, inputs, permit))
+        def decided(sql: str, inputs: Inputs, permit: Permit, received: Received, destination: str) -> Release:
+            return check(sql, self._context(tables, inputs, permit, received, destination))
 
         return decided
 
-    def _context(self, tables: tuple[Table, ...], inputs: Inputs, permit: Permit) -> BorderContext:
-        by_name = {table.name.lower(): table for table in tables}
-        return BorderContext(node=self._node, tables=by_name, inputs=dict(inputs), permit=permit)
+    def _context(
+        self, tables: tuple[Table, ...], inputs: Inputs, permit: Permit, received: Received, destination: str
+    ) -> BorderContext:
+        return BorderContext(
+            node=self._node,
+            tables={table.name.lower(): table for table in tables},
+            inputs=dict(inputs),
+            permit=permit,
+            received=dict(received),
+            destination=destination,
+        )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,13 +16,19 @@ from typing import Any
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from archipel import errors, frames, receipt, telemetry, tokens
+from archipel import errors, receipt, telemetry, tokens
 from archipel.border.decision import Release
-from archipel.schema import Column
+from archipel.linkage import PADS_TABLE
+from archipel.sealing import StreamId
+from node_agent import sealed
 from node_agent.audit import AuditLog
 from node_agent.authorise import Asked, authorise
+from node_agent.cancellation import Cancellation
 from node_agent.decisions import Decisions
-from node_agent.engine.base import Engine, Statement
+from node_agent.engine.base import Engine
+from node_agent.order import Released, Stream, TaskOrder, Withheld
+from node_agent.parcels import Parcel, packed
+from node_agent.sealed import Peers, Pull, Received, ReceiveLimits, Sender
 
 log = logging.getLogger(__name__)
 
@@ -35,75 +40,6 @@ PROTECTED_FAILURE_HINT = "Usual causes are a CAST (TRY_CAST gives NULL instead) 
 """Always the same two texts: which failure it was would tell about the values."""
 
 _SAYS_WHY = frozenset({errors.SQL_EXECUTION, errors.NODE_EXECUTION})
-
-
-@dataclass(frozen=True, slots=True)
-class TaskOrder:
-    """What the coordinator asks of this node. Nothing in it is believed."""
-
-    task_id: str
-    query_id: str
-    stage_id: str
-    attempt: int
-    permit: str
-    request: str
-    sql: str
-    inputs: Mapping[str, tuple[Column, ...]]
-    timeout_s: float
-    max_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Withheld:
-    """What is told about groups kept back. ``groups`` is None where policy does not let it be told."""
-
-    threshold_applied: bool
-    min_persons: int
-    groups: int | None
-
-
-@dataclass(slots=True)
-class Released:
-    """A task's output: frames to be sent once, and what is known when they are."""
-
-    frames: Iterator[bytes]
-    withheld: Withheld
-    engine_ms: float
-    finish: Callable[[], str]
-    """Called after the last frame: returns the signed receipt."""
-
-
-class Cancellation:
-    """Tells a task from any thread that nobody wants it any more. Once cancelled, nothing of it is released."""
-
-    def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._cancelled = False
-        self._statement: Statement | None = None
-
-    def cancel(self) -> None:
-        """Stop the task: its statement now, or before it starts."""
-        with self._mutex:
-            self._cancelled = True
-            if self._statement is not None:
-                self._statement.cancel()
-
-    def check(self) -> None:
-        """Raise CANCELLED when the task was cancelled."""
-        if self._cancelled:
-            raise errors.error(errors.CANCELLED, "The query was cancelled.")
-
-    @contextlib.contextmanager
-    def reaching(self, statement: Statement) -> Iterator[None]:
-        """Let ``cancel`` stop ``statement`` while the block runs."""
-        with self._mutex:
-            self.check()
-            self._statement = statement
-        try:
-            yield
-        finally:
-            with self._mutex:
-                self._statement = None
 
 
 @dataclass(slots=True)
@@ -119,6 +55,8 @@ class TaskRunner:
     statement_timeout_s: float
     max_release_bytes: int
     compress: bool = False
+    peers: Peers = field(default_factory=lambda: Peers({}))
+    receive_limits: ReceiveLimits = field(default_factory=ReceiveLimits)
     now: Callable[[], float] = time.time
     _decisions: Decisions = field(init=False)
 
@@ -126,9 +64,15 @@ class TaskRunner:
         self._decisions = Decisions(self.node)
 
     def run(
-        self, order: TaskOrder, inputs: Mapping[str, pa.Table], cancellation: Cancellation | None = None
+        self,
+        order: TaskOrder,
+        inputs: Mapping[str, pa.Table],
+        cancellation: Cancellation | None = None,
+        pull: Pull | None = None,
     ) -> Released:
         """Do the task up to the point where its frames may be sent. Blocks: call it in a thread.
+
+        ``inputs`` are those of the coordinator; what other nodes sealed is collected through ``pull``.
 
         Raises:
             ArchipelError: why nothing leaves; its text holds no value. The refusal is in the audit log.
@@ -138,15 +82,16 @@ class TaskRunner:
             raise errors.error(errors.AUDIT_UNAVAILABLE, "The node runs without an audit log.", node=self.node)
         known: dict[str, Any] = self._order_facts(order)
         try:
-            return self._run(order, inputs, cancellation or Cancellation(), audit, known)
+            return self._run(order, inputs, cancellation or Cancellation(), pull or _nothing, audit, known)
         except errors.ArchipelError as problem:
             told = errors.with_context(problem, node=self.node)
         except Exception as cause:  # noqa: BLE001 - a fault of ours is an audited refusal too, and its text stays here
             log.error("a task failed with %s", type(cause).__name__)  # no traceback: its lines can hold values
             told = errors.error(errors.INTERNAL, "The node failed.", node=self.node)
-        kind = "refused" if told.info.code.fault in {errors.Fault.PERMISSION, errors.Fault.REQUEST} else "failed"
+        code = told.info.code
+        refused = code.fault in {errors.Fault.PERMISSION, errors.Fault.REQUEST} or code is errors.EXCHANGE_REFUSED
         why = {"code": told.code, "reason": told.info.message, "refused_by": told.rule}
-        self._write(audit, kind, {**known, **why})
+        self._write(audit, "refused" if refused else "failed", {**known, **why})
         raise told
 
     def _run(
@@ -154,6 +99,7 @@ class TaskRunner:
         order: TaskOrder,
         inputs: Mapping[str, pa.Table],
         cancellation: Cancellation,
+        pull: Pull,
         audit: AuditLog,
         known: dict[str, Any],
     ) -> Released:
@@ -167,34 +113,75 @@ class TaskRunner:
             now=self.now(),
         )
         known |= _asked_facts(asked)
-        _check_inputs(order, inputs, {table.name.lower() for table in self.engine.tables()})
-        release = self._decide(order, asked)
-        known |= _release_facts(release)
-        self.engine.check_unchanged(release.tables)
-        started = time.monotonic()
-        table = self._execute(order, inputs, asked, release, cancellation)
-        engine_ms = (time.monotonic() - started) * 1000
+        _check_names(order, inputs, {table.name.lower() for table in self.engine.tables()})
+        parties = [sender.node for senders in order.senders.values() for sender in senders]
+        parties += [node for output in order.outputs for node in output.nodes]
+        sealed.check_parties(self.peers, parties, asked.permit.nodes)
+        with contextlib.ExitStack() as held:
+            received = self._receive(order, asked, pull, cancellation, held)
+            known |= _received_facts(received)
+            releases = self._decide(order, asked, received)
+            release = next(iter(releases.values()))
+            known |= _release_facts(release)
+            data: dict[str, Any] = {**inputs, **{name: part.data for name, part in received.items()}}
+            if release.pseudonymised:
+                known["key_epoch"] = self.peers.epoch
+                data[PADS_TABLE] = self.peers.pads(asked.permit.permit_id)
+            self.engine.check_unchanged(release.tables)
+            started = time.monotonic()
+            table = self._execute(order, data, asked, release, cancellation)
+            engine_ms = (time.monotonic() - started) * 1000
         self.engine.check_unchanged(release.tables)  # what was read is what was registered, not half of a new file
         cancellation.check()
-        return self._release(order, asked, release, table, engine_ms, audit, known)
+        return self._release(order, asked, releases, table, engine_ms, audit, known)
 
-    def _decide(self, order: TaskOrder, asked: Asked) -> Release:
-        """Check at the border; the decision and its rule are all that a span tells of it."""
+    def _receive(
+        self, order: TaskOrder, asked: Asked, pull: Pull, cancellation: Cancellation, held: contextlib.ExitStack
+    ) -> dict[str, Received]:
+        """Collect what other nodes sealed for this task, by input."""
+
+        def pulled(exchange_id: str, node: str) -> Iterator[bytes]:
+            for part in pull(exchange_id, node):
+                cancellation.check()
+                yield part
+
+        found = {}
+        for name, senders in order.senders.items():
+            streams = [self._stream_id(order, asked, name, sender, self.node) for sender in senders]
+            part = sealed.receive(streams, peers=self.peers, pull=pulled, limits=self.receive_limits)
+            held.callback(part.close)
+            found[name] = part
+        sealed.check_epochs(tuple(found.values()), self.peers)
+        return found
+
+    def _decide(self, order: TaskOrder, asked: Asked, received: Mapping[str, Received]) -> dict[str, Release]:
+        """Check at the border, for every destination; the decision and its rule are all that a span tells of it."""
+        tables = {name: part.table for name, part in received.items()}
+        own = {name: columns for name, columns in order.inputs.items() if name not in order.senders}
         with telemetry.span("archipel.border") as span:
             try:
-                release = self._decisions.decide(order.sql, self.engine.tables(), order.inputs, asked.permit)
+                releases = {
+                    destination: self._decisions.decide(
+                        order.sql, self.engine.tables(), own, asked.permit, received=tables, destination=destination
+                    )
+                    for destination in order.destinations
+                }
             except errors.ArchipelError as problem:
                 span.set(telemetry.Attribute.POLICY_DECISION, "refused")
                 span.set(telemetry.Attribute.POLICY_RULE, problem.rule or problem.code)
                 raise
+            release = next(iter(releases.values()))
             span.set(telemetry.Attribute.POLICY_DECISION, "allowed")
             span.set(telemetry.Attribute.POLICY_RULE, release.rule)
-        return release
+        if any(other.sql != release.sql for other in releases.values()):
+            # One statement runs for all; each of the receivers may have what it gives, or none of them gets it.
+            raise errors.error(errors.BORDER_REFUSED, "The nodes that would get this may not get the same.")
+        return releases
 
     def _execute(
         self,
         order: TaskOrder,
-        inputs: Mapping[str, pa.Table],
+        inputs: Mapping[str, Any],
         asked: Asked,
         release: Release,
         cancellation: Cancellation,
@@ -226,14 +213,23 @@ class TaskRunner:
         self,
         order: TaskOrder,
         asked: Asked,
-        release: Release,
+        releases: Mapping[str, Release],
         table: pa.Table,
         engine_ms: float,
         audit: AuditLog,
         known: dict[str, Any],
     ) -> Released:
+        release = next(iter(releases.values()))
         output, withheld, fewest = _strip(table, release)
-        content = list(frames.encode_table(output, compress=self.compress))
+        me = Sender(self.node, order.stage_id, order.attempt)
+        parcels = packed(
+            output,
+            order.outputs,
+            releases,
+            compress=self.compress,
+            stream_of=lambda exchange_id, node: self._stream_id(order, asked, exchange_id, me, node),
+            epoch=self.peers.epoch,
+        )
         record = self._write(
             audit,
             "released",
@@ -243,30 +239,42 @@ class TaskRunner:
                 "fewest_persons_of_a_group": fewest,
                 "rows": output.num_rows,
                 "withheld_groups": withheld if release.protected else None,
-                "bytes": sum(len(frame) for frame in content),
+                "bytes": sum(parcel.size for parcel in parcels),
+                "sent": [parcel.facts() for parcel in parcels],
             },
         )
         told = withheld if release.protected and release.tell_withheld_count else None
-        signed = self._receipt(order, asked, release, content, record, output.num_rows if told is not None else None)
+        groups = output.num_rows if told is not None else None
         return Released(
-            iter(content),
+            tuple(self._stream(order, asked, parcel, record, groups) for parcel in parcels),
             Withheld(release.protected, release.min_persons if release.protected else 0, told),
             engine_ms,
-            lambda: signed,
         )
 
-    def _receipt(
-        self,
-        order: TaskOrder,
-        asked: Asked,
-        release: Release,
-        content: list[bytes],
-        record: str,
-        groups: int | None,
-    ) -> str:
-        body = hashlib.sha256()
-        for frame in content:
-            body.update(frame)
+    def _stream(self, order: TaskOrder, asked: Asked, parcel: Parcel, record: str, groups: int | None) -> Stream:
+        return Stream(
+            parcel.exchange_id,
+            parcel.receiver,
+            parcel.frames(self.peers),
+            lambda: self._receipt(order, asked, parcel, record, groups),
+        )
+
+    def _stream_id(self, order: TaskOrder, asked: Asked, exchange_id: str, sender: Sender, receiver: str) -> StreamId:
+        return StreamId(
+            federation=self.federation,
+            query_id=order.query_id,
+            exchange_id=exchange_id,
+            stage_id=sender.stage_id,
+            attempt=sender.attempt,
+            sender=sender.node,
+            receiver=receiver,
+            permit_id=asked.permit.permit_id,
+            request_sha256=tokens.digest(order.request),
+        )
+
+    def _receipt(self, order: TaskOrder, asked: Asked, parcel: Parcel, record: str, groups: int | None) -> str:
+        release = parcel.release
+        size, digest = parcel.sent
         return receipt.sign(
             receipt.ReceiptContent(
                 node=self.node,
@@ -279,11 +287,13 @@ class TaskRunner:
                 form=release.form.name.lower(),
                 rule=release.rule,
                 min_persons=release.min_persons,
-                bytes=sum(len(frame) for frame in content),
-                content_sha256=body.hexdigest(),
+                bytes=size,
+                content_sha256=digest,
                 audit_record=record,
                 time=int(self.now()),
                 groups=groups,
+                exchange=parcel.exchange_id,
+                destination=parcel.receiver,
             ),
             self.signing_key,
         )
@@ -328,14 +338,49 @@ def _release_facts(release: Release) -> dict[str, Any]:
     }
 
 
-def _check_inputs(order: TaskOrder, inputs: Mapping[str, pa.Table], tables: set[str]) -> None:
-    """Make sure that the inputs are what the border check is told they are, and hide no table of this node."""
+def _received_facts(received: Mapping[str, Received]) -> dict[str, Any]:
+    if not received:
+        return {}
+    return {
+        "received": [
+            {
+                "exchange": name,
+                "from": [stream.sender for stream in part.streams],
+                "attempts": [stream.attempt for stream in part.streams],
+                "bytes": part.size,
+                "protected": part.table.policy.protected,
+                "min_persons": part.table.policy.min_persons if part.table.policy.protected else None,
+                "key_epochs": sorted(part.epochs),
+            }
+            for name, part in received.items()
+        ]
+    }
+
+
+def _check_names(order: TaskOrder, inputs: Mapping[str, pa.Table], tables: set[str]) -> None:
+    """Make sure that the inputs are those that the task declares, and hide no table of this node."""
     names = {name.lower() for name in order.inputs}
-    if len(names) < len(order.inputs) or set(order.inputs) != set(inputs) or names & tables:
+    ours = tables | {PADS_TABLE.lower()}
+    plain = {name: columns for name, columns in order.inputs.items() if name not in order.senders}
+    if (
+        len(names) < len(order.inputs)
+        or set(plain) != set(inputs)
+        or names & ours
+        or set(order.senders) - set(order.inputs)
+    ):
         raise errors.error(errors.BAD_REQUEST, "The task's inputs are not those that it declares.")
-    for name, columns in order.inputs.items():
+    for name, columns in plain.items():
         if [column.name for column in columns] != inputs[name].column_names:
             raise errors.error(errors.BAD_REQUEST, "An input of the task has other columns than it declares.")
+    exchanges = [output.exchange_id for output in order.outputs]
+    repeated = any(len(set(output.nodes)) < len(output.nodes) for output in order.outputs)
+    if len(set(exchanges)) < len(exchanges) or repeated:
+        raise errors.error(errors.BAD_REQUEST, "A task would send one exchange to one node twice.")
+
+
+def _nothing(exchange_id: str, node: str) -> Iterator[bytes]:
+    """Stand for the coordinator where nothing can be collected."""
+    return iter(())
 
 
 def _read(reader: pa.RecordBatchReader, max_bytes: int) -> pa.Table:

@@ -140,6 +140,8 @@ def _write_node(
         "tls": _tls(keys),
         "federation": _federation(keys),
         "signing_key": str(keys / "signing.pem"),
+        "sealing_key": str(keys / "sealing.pem"),
+        "linkage_secret": str(keys / "linkage.json"),
         "state_dir": str(own / "state"),
         "policy": str(policy),
         "limits": {"threads": 1, "memory_limit": "1GB", **node.limits},

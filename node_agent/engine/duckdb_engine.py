@@ -49,7 +49,7 @@ class DuckDBEngine:
         self._registered: dict[str, _Registered] = {}
         self._fatal = threading.Event()
         self._guard = Guard()
-        spill = config.limits.spill_dir or config.state_dir / "spill"
+        spill = spill_dir(config)
         try:
             spill.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as cause:
@@ -191,6 +191,18 @@ class DuckDBEngine:
     def _set(self, name: str, value: exp.Expression) -> None:
         item = exp.SetItem(this=exp.EQ(this=exp.column(name), expression=value))
         self._database.execute(exp.Set(expressions=[item]).sql("duckdb"))
+
+
+def spill_dir(config: NodeConfig) -> Path:
+    """Return the folder in which the engine, and what other nodes sent, may take room."""
+    return config.limits.spill_dir or config.state_dir / "spill"
+
+
+def remove_left_overs(spill: Path) -> None:
+    """Remove what an engine left in its folder that ended without closing: rows may be in it."""
+    for left in spill.glob("duckdb_temp_*"):
+        log.warning("removing %s, which an earlier run left behind", left.name)
+        left.unlink(missing_ok=True)
 
 
 def rounded(number: int) -> int:

@@ -1,0 +1,74 @@
+"""What the coordinator asks of a node, and what the node then has to send. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from archipel.schema import COORDINATOR, Column
+from node_agent.sealed import Output, Sender
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOrder:
+    """What the coordinator asks of this node. Nothing in it is believed.
+
+    ``senders`` are, for each input that comes sealed from other nodes, the tasks that it comes from, in their order.
+    ``outputs`` are the exchanges that the output is sealed for; without any it goes to the coordinator.
+    """
+
+    task_id: str
+    query_id: str
+    stage_id: str
+    attempt: int
+    permit: str
+    request: str
+    sql: str
+    inputs: Mapping[str, tuple[Column, ...]]
+    timeout_s: float
+    max_bytes: int
+    senders: Mapping[str, tuple[Sender, ...]] = field(default_factory=dict)
+    outputs: tuple[Output, ...] = ()
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """Whom the output goes to: nodes, each once, or the coordinator."""
+        return tuple(dict.fromkeys(node for output in self.outputs for node in output.nodes)) or (COORDINATOR,)
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What is told about groups kept back. ``groups`` is None where policy does not let it be told."""
+
+    threshold_applied: bool
+    min_persons: int
+    groups: int | None
+
+
+@dataclass(slots=True)
+class Stream:
+    """Frames to be sent once: for the coordinator (then ``exchange_id`` is empty), or sealed for one node."""
+
+    exchange_id: str
+    receiver: str
+    frames: Iterator[bytes]
+    finish: Callable[[], str]
+    """Called after the last frame: returns the signed receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A task's output: one stream for the coordinator, or one for each receiver of each exchange."""
+
+    streams: tuple[Stream, ...]
+    withheld: Withheld
+    engine_ms: float
+
+    @property
+    def frames(self) -> Iterator[bytes]:
+        """The frames of the first stream: all there is when the output is for the coordinator."""
+        return self.streams[0].frames
+
+    def finish(self) -> str:
+        """Return the receipt of the first stream."""
+        return self.streams[0].finish()
