@@ -87,7 +87,7 @@ def _decide(tree: exp.Expr, context: BorderContext) -> Release:
 
 def _names_are_apart(context: BorderContext) -> None:
     """Refuse a task that brings a table by the name of another one, or by that of the keys' table."""
-    if context.inputs.keys() & context.tables.keys() or linkage.PADS_TABLE in context.inputs:
+    if context.inputs.keys() & context.tables.keys() or linkage.PADS_TABLE in {*context.inputs, *context.tables}:
         raise refused(refusal.INPUT_NAME)
     taken = {*context.tables, *context.inputs, linkage.PADS_TABLE}
     if not taken.isdisjoint(context.received):

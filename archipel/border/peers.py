@@ -191,7 +191,7 @@ def _gives_keys(tree: exp.Expr) -> bool:
 
 def _is_distinct(tree: exp.Select, values: Sequence[exp.Expr]) -> bool:
     """Whether each combination of ``values`` comes once."""
-    if syntax.aggregates_of(tree):
+    if any(syntax.aggregates_in(part) for part in (*tree.expressions, *filter(None, (tree.args.get("order"),)))):
         return False
     distinct, group = tree.args.get("distinct"), tree.args.get("group")
     if distinct is not None:

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
 import pytest
 
-from archipel import errors
+from archipel import errors, linkage
 from archipel.border import BorderContext, Release, check
 from archipel.permit import Permit, Researcher, TableGrant
 from archipel.schema import Column, Form, Role, Table, TablePolicy
@@ -77,7 +79,7 @@ SEALED = table("sealed", {"pid": ("VARCHAR", HIDDEN), "x": ("INTEGER", GROUP)}, 
 TABLES = (STAYS, PERSONS, STAFF, WARDS, SEALED)
 
 
-def permit(*, min_persons: int = 11, grants: dict[str, tuple[str, ...]] | None = None) -> Permit:
+def permit(*, min_persons: int = 11, grants: dict[str, tuple[str, ...]] | None = None, linked: bool = False) -> Permit:
     """Return a permit for every table and column, or for ``grants``."""
     wanted = grants if grants is not None else {t.name: ("*",) for t in TABLES}
     return Permit(
@@ -91,6 +93,7 @@ def permit(*, min_persons: int = 11, grants: dict[str, tuple[str, ...]] | None =
         not_before=0,
         expires=1,
         min_persons=min_persons,
+        linkage=linked,
     )
 
 
@@ -112,6 +115,42 @@ def with_table(changed: Table) -> BorderContext:
     return replace(CONTEXT, tables={**CONTEXT.tables, changed.name.lower(): changed})
 
 
+PEER = "cnam"
+"""The node that tests send to."""
+
+LINKAGE = linkage.Linkage(b"a secret of 32 bytes, for tests.", 1)
+
+
+def pseudonym(person: str | int, permit_id: str = "permit-1") -> bytes:
+    """Return the pseudonym of a person, by Python's own HMAC."""
+    return hmac.new(LINKAGE.key(permit_id), str(person).encode(), hashlib.sha256).digest()
+
+
+def towards(forms: Mapping[str, Form], *, given: Permit | None = None, node: str = PEER) -> BorderContext:
+    """Return the context of a statement for a node to which the tables may go as ``forms`` say, by lower-case name."""
+    tables = {
+        name: replace(t, policy=replace(t.policy, peer_forms=((PEER, forms[name]),))) if name in forms else t
+        for name, t in CONTEXT.tables.items()
+    }
+    return replace(CONTEXT, tables=tables, destination=node, permit=given or permit(linked=True))
+
+
+EVERYTHING = dict.fromkeys(CONTEXT.tables, Form.ROWS)
+"""All tables may go as rows."""
+
+
+def obliged(name: str = "x1", *, min_persons: int = 11, domain: str = "patient", **changes: Any) -> Table:
+    """Return what a node obliges to that sent prescriptions of persons: ``p``, ``drug``, ``dose``."""
+    columns = {"p": ("BLOB", MEASURE), "drug": ("VARCHAR", GROUP), "dose": ("INTEGER", MEASURE)}
+    of_project = linkage.project_domain(domain, "permit-1")
+    return replace(table(name, columns, person="p", domain=of_project, min_persons=min_persons), **changes)
+
+
+def with_received(*tables: Table, given: Permit | None = None) -> BorderContext:
+    """Return the usual context with tables that came from other nodes."""
+    return replace(CONTEXT, received={t.name: t for t in tables}, permit=given or permit(linked=True))
+
+
 @dataclass(frozen=True)
 class Answer:
     """What left: rows without the two leading columns, sorted; how many groups were withheld; the fewest persons."""
@@ -130,6 +169,7 @@ class Ward:
             columns = ", ".join(f'"{c.name}" {c.type}' for c in given.columns)
             self.database.execute(f"CREATE TABLE {given.name} ({columns}, _node VARCHAR DEFAULT 'ward')")
         self.database.execute("CREATE TABLE codes (k VARCHAR, v INTEGER)")
+        self.database.register(linkage.PADS_TABLE, LINKAGE.pads("permit-1"))
 
     def put(self, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add rows to a table; ``_node`` is filled in."""
@@ -146,6 +186,14 @@ class Ward:
             name = f"p{person}" if isinstance(person, int) else person
             row = {"ward": 1, "cost": 10.0, "days": 3, "entered": "2023-01-01", "note": "n", **values}
             self.put("stays", [(name, region, *(row[c] for c in ("ward", "cost", "days", "entered", "note")))])
+
+    def receive(self, rows: Sequence[tuple[Any, ...]], name: str = "x1") -> None:
+        """Put the rows of an ``obliged`` table where a node puts them; persons are given as texts."""
+        self.database.execute(f"CREATE TABLE {name} (p BLOB, drug VARCHAR, dose INTEGER)")
+        for person, *values in rows:
+            hidden = None if person is None else pseudonym(person)
+            padded = (*values, *(None for _ in range(2 - len(values))))
+            self.database.execute(f"INSERT INTO {name} VALUES (?, ?, ?)", (hidden, *padded))
 
     def raw(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the answer over all rows, sorted."""
