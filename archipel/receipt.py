@@ -29,6 +29,7 @@ class ReceiptContent(BaseModel):
     rule: str
     min_persons: int
     bytes: int
+    """How many were sent; 0 for data about persons that was sealed for another node, whose size would tell how many."""
     content_sha256: str
     """SHA-256 over what was sent, in order: Arrow frames, or the frames of a sealed stream as they travelled."""
     audit_record: str

@@ -91,7 +91,7 @@ class Measures:
         message = query_pb2.StageMeasure(
             stage_id=stage.stage_id, total_ms=_ms(min(site.sent for site in sites.values()), max(ends))
         )
-        size_told = not _seals_persons(plan, stage)
+        size_told = not seals_persons(plan, stage)
         for node in sorted(sites):
             site = sites[node]
             told = message.sites.add(
@@ -117,7 +117,7 @@ class Measures:
         return [message]
 
 
-def _seals_persons(plan: Plan, stage: Stage) -> bool:
+def seals_persons(plan: Plan, stage: Stage) -> bool:
     """Whether a stage sends data about persons to other nodes: single rows, whose number no threshold guards."""
     return any(
         plan.is_sealed(e) and (e.certificate is None or e.certificate.min_persons > 0)

@@ -5,12 +5,16 @@ A result never lacks anything silently. Where a node does not tell what it withh
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from archipel import tokens
+from archipel.schema import Form
 from archipel.v1 import common_pb2, query_pb2
 from coordinator.deliveries import Delivery, Withheld
+from coordinator.measures import seals_persons
+from coordinator.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +31,28 @@ class Coverage:
 
 
 def result_info(
-    deliveries: Mapping[tuple[str, str], Delivery], coverage: Coverage, *, merged_by: str, elapsed_ms: float
+    plan: Plan,
+    deliveries: Mapping[tuple[str, str], Delivery],
+    coverage: Coverage,
+    *,
+    merged_by: str,
+    elapsed_ms: float,
 ) -> query_pb2.ResultInfo:
     """Return the provenance of a result. ``deliveries`` is keyed by (stage, node)."""
     by_node: dict[str, list[Delivery]] = {}
     for (_, node), delivery in sorted(deliveries.items(), key=lambda item: item[0]):
         by_node.setdefault(node, []).append(delivery)
     info = query_pb2.ResultInfo(complete=True, merged_by=merged_by, elapsed_ms=elapsed_ms)
+    info.crossings.extend(_crossings(plan, deliveries))
+    crossed: Counter[str] = Counter()
+    for crossing in info.crossings:
+        crossed[crossing.sender] += crossing.bytes if crossing.receiver != crossing.sender else 0
     for node in sorted(by_node.keys() | coverage.missing):
         holder = coverage.holders.get(node, "")
         if node in coverage.missing:
             info.nodes.append(query_pb2.NodeOutcome(node=node, holder=holder, outcome="unavailable"))
             continue
-        outcome, notice = _outcome(node, holder, by_node[node])
+        outcome, notice = _outcome(node, holder, by_node[node], crossed[node])
         info.nodes.append(outcome)
         if notice is not None:
             info.notices.append(notice)
@@ -53,8 +66,29 @@ def result_info(
     return info
 
 
+def _crossings(plan: Plan, deliveries: Mapping[tuple[str, str], Delivery]) -> Iterable[query_pb2.Crossing]:
+    for (stage_id, node), delivery in sorted(deliveries.items(), key=lambda item: item[0]):
+        exchanges = [exchange for exchange in plan.exchanges if exchange.source == stage_id]
+        if not delivery.sealed:
+            form = exchanges[0].form if exchanges else Form.ROWS  # what is the result itself crosses as rows
+            exchange_id = exchanges[0].exchange_id if exchanges else ""
+            yield query_pb2.Crossing(
+                exchange_id=exchange_id, sender=node, form=form.name.lower(), bytes=delivery.wire_bytes
+            )
+            continue
+        forms = {exchange.exchange_id: exchange.form.name.lower() for exchange in exchanges}
+        told = not seals_persons(plan, plan.stage(stage_id))
+        for (exchange_id, receiver), stream in delivery.sealed.items():
+            crossing = query_pb2.Crossing(
+                exchange_id=exchange_id, sender=node, receiver=receiver, form=forms[exchange_id]
+            )
+            if told:
+                crossing.bytes = stream.wire_bytes
+            yield crossing
+
+
 def _outcome(
-    node: str, holder: str, deliveries: list[Delivery]
+    node: str, holder: str, deliveries: list[Delivery], bytes_crossed: int
 ) -> tuple[query_pb2.NodeOutcome, query_pb2.Notice | None]:
     withheld = _together([d.withheld for d in deliveries])
     nothing = not any(d.table is None or d.table.num_rows for d in deliveries)  # nobody here knows what is sealed
@@ -62,7 +96,7 @@ def _outcome(
         node=node,
         holder=holder,
         outcome="withheld" if nothing and withheld.groups else "released",
-        bytes_crossed=sum(d.wire_bytes for d in deliveries),
+        bytes_crossed=bytes_crossed,
         engine_ms=max(d.engine_ms for d in deliveries),
         withheld=common_pb2.Withheld(threshold_applied=withheld.applied, min_persons=withheld.min_persons),
     )

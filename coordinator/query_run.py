@@ -318,6 +318,7 @@ class QueryRun:
         named = frozenset(self._asked.permit.nodes) & self._shared.holders.keys()
         sessions = ((node, registry.open_session(node)) for node in self._planned.plan.nodes())
         info = result_info(
+            self._planned.plan,
             self._deliveries,
             Coverage(
                 holders=self._shared.holders,

@@ -46,6 +46,11 @@ class Parcel:
             whole.update(frame)
         return whole.hexdigest()
 
+    @property
+    def size_told(self) -> bool:
+        """Whether researchers may know its size: not of persons, since no threshold guards their number."""
+        return self.header is None or not self.header.obliges.policy.protected
+
     def frames(self, peers: Peers) -> Iterator[bytes]:
         """Yield what travels."""
         if self.header is None:

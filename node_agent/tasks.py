@@ -238,16 +238,17 @@ class TaskRunner:
                 "min_persons": release.min_persons if release.protected else None,
                 "fewest_persons_of_a_group": fewest,
                 "rows": output.num_rows,
-                "withheld_groups": withheld if release.protected else None,
+                "withheld_groups": withheld if release.withheld_column is not None else None,
                 "bytes": sum(parcel.size for parcel in parcels),
                 "sent": [parcel.facts() for parcel in parcels],
             },
         )
-        told = withheld if release.protected and release.tell_withheld_count else None
+        thresholded = release.withheld_column is not None  # single rows for another node: there the threshold will be
+        told = withheld if thresholded and release.tell_withheld_count else None
         groups = output.num_rows if told is not None else None
         return Released(
             tuple(self._stream(order, asked, parcel, record, groups) for parcel in parcels),
-            Withheld(release.protected, release.min_persons if release.protected else 0, told),
+            Withheld(thresholded, release.min_persons if thresholded else 0, told),
             engine_ms,
         )
 
@@ -287,7 +288,7 @@ class TaskRunner:
                 form=release.form.name.lower(),
                 rule=release.rule,
                 min_persons=release.min_persons,
-                bytes=size,
+                bytes=size if parcel.size_told else 0,
                 content_sha256=digest,
                 audit_record=record,
                 time=int(self.now()),

@@ -61,6 +61,27 @@ class NodeOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Crossing:
+    """Data of one exchange that left a node: for another node, or for the coordinator (``receiver`` is empty then).
+
+    ``form`` is "aggregate", "sketch", "keys" or "rows". ``bytes`` is None for data about persons that went to another
+    node: its size would tell how many they are.
+    """
+
+    exchange_id: str
+    sender: str
+    receiver: str
+    form: str
+    bytes: int | None
+
+    @classmethod
+    def from_wire(cls, message: query_pb2.Crossing) -> Crossing:
+        """Return the crossing of a message."""
+        size = message.bytes if message.HasField("bytes") else None
+        return cls(message.exchange_id, message.sender, message.receiver, message.form, size)
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something to know about a result: ``kind`` is "suppression", "coverage", "approximation" and the like."""
 

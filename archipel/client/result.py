@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from archipel import errors
 from archipel.client.explanation import Explanation
-from archipel.client.model import NodeOutcome, Notice, receipts_from_wire
+from archipel.client.model import Crossing, NodeOutcome, Notice, receipts_from_wire
 from archipel.v1 import query_pb2
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Result:
     merged_by: str
     elapsed_ms: float
     explanation: Explanation | None = None
+    crossings: tuple[Crossing, ...] = ()
+    """What left each node, and for whom."""
 
     @classmethod
     def from_wire(cls, header: query_pb2.ResultHeader, table: pa.Table) -> Result:
@@ -52,6 +54,7 @@ class Result:
             info.complete,
             info.merged_by,
             info.elapsed_ms,
+            crossings=tuple(Crossing.from_wire(crossing) for crossing in info.crossings),
         )
 
     @property

@@ -260,6 +260,7 @@ class ResultInfo(_message.Message):
     MERGED_BY_FIELD_NUMBER: _builtins.int
     ELAPSED_MS_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
+    CROSSINGS_FIELD_NUMBER: _builtins.int
     complete: _builtins.bool
     """False when groups were or may have been withheld, or a node is missing."""
     merged_by: _builtins.str
@@ -275,6 +276,10 @@ class ResultInfo(_message.Message):
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageMeasure]:
         """What was measured, in the order of the plan's stages."""
 
+    @_builtins.property
+    def crossings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Crossing]:
+        """What left each node, and for whom."""
+
     def __init__(
         self,
         *,
@@ -285,14 +290,53 @@ class ResultInfo(_message.Message):
         merged_by: _builtins.str = ...,
         elapsed_ms: _builtins.float = ...,
         stages: _abc.Iterable[Global___StageMeasure] | None = ...,
+        crossings: _abc.Iterable[Global___Crossing] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "elapsed_ms", b"elapsed_ms", "merged_by", b"merged_by", "nodes", b"nodes", "notices", b"notices", "receipts", b"receipts", "stages", b"stages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "crossings", b"crossings", "elapsed_ms", b"elapsed_ms", "merged_by", b"merged_by", "nodes", b"nodes", "notices", b"notices", "receipts", b"receipts", "stages", b"stages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResultInfo: _TypeAlias = ResultInfo  # noqa: Y015
+
+@_typing.final
+class Crossing(_message.Message):
+    """Data of one exchange that left one party for another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCHANGE_ID_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    RECEIVER_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    exchange_id: _builtins.str
+    sender: _builtins.str
+    receiver: _builtins.str
+    """A node's name; empty for the coordinator."""
+    form: _builtins.str
+    """"aggregate", "sketch", "keys" or "rows"."""
+    bytes: _builtins.int
+    """As they travelled; absent for data about persons that went to another node, whose size would tell how many."""
+    def __init__(
+        self,
+        *,
+        exchange_id: _builtins.str = ...,
+        sender: _builtins.str = ...,
+        receiver: _builtins.str = ...,
+        form: _builtins.str = ...,
+        bytes: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "bytes", b"bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "bytes", b"bytes", "exchange_id", b"exchange_id", "form", b"form", "receiver", b"receiver", "sender", b"sender"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bytes: _TypeAlias = _typing.Literal["bytes"]  # noqa: Y015
+    _WhichOneofArgType__bytes: _TypeAlias = _typing.Literal["_bytes", b"_bytes"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bytes) -> _WhichOneofReturnType__bytes | None: ...
+
+Global___Crossing: _TypeAlias = Crossing  # noqa: Y015
 
 @_typing.final
 class StageMeasure(_message.Message):
