@@ -27,7 +27,7 @@ def explained_query(record: QueryRecord, state: State, head: ResultHead | None) 
         "query_id": record.query_id,
         "state": state.value,
         "error": record.error.code.name if record.error is not None else "",
-        "elapsed_ms": info.elapsed_ms if info is not None else None,
+        "elapsed_ms": _ms(info.elapsed_ms) if info is not None else None,
         "result_rows": head.rows if head is not None else None,
     }
     measured = [_stage(stage) for stage in info.stages] if info is not None else None
@@ -42,7 +42,7 @@ def _stage(message: query_pb2.StageMeasure) -> dict[str, Any]:
         "stage_id": message.stage_id,
         "rows": message.rows if message.HasField("rows") else None,
         "bytes": sum(sizes) if sizes and None not in sizes else None,
-        "total_ms": message.total_ms,
+        "total_ms": _ms(message.total_ms),
         "executor": message.executor,
         "sites": sites,
     }
@@ -53,8 +53,12 @@ def _site(message: query_pb2.SiteMeasure) -> dict[str, Any]:
         "node": message.node,
         "rows": message.rows if message.HasField("rows") else None,
         "bytes": message.bytes if message.HasField("bytes") else None,
-        "engine_ms": message.engine_ms,
-        "waiting_ms": max(0.0, message.total_ms - message.engine_ms),
-        "total_ms": message.total_ms,
+        "engine_ms": _ms(message.engine_ms),
+        "waiting_ms": _ms(max(0.0, message.total_ms - message.engine_ms)),
+        "total_ms": _ms(message.total_ms),
         "attempts": message.attempts,
     }
+
+
+def _ms(value: float) -> float:
+    return round(value, 3)  # what is finer than a microsecond is noise

@@ -1,4 +1,4 @@
-"""Write docs/errors.md and docs/configuration.md from the code; ``--check`` only says whether they are up to date."""
+"""Write the references in docs/ from the code; ``--check`` only says whether they are up to date."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from archipel import errors
 from archipel.cli.exits import exit_code
+from archipel.explain import document
 from archipel.policy import Policy
 from archipel.telemetry.settings import TelemetrySettings
 from coordinator.config import CoordinatorConfig
@@ -190,7 +191,7 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("``", "`")
 
 
-PAGES = {"errors.md": errors_page, "configuration.md": configuration_page}
+PAGES = {"errors.md": errors_page, "configuration.md": configuration_page, "plan.schema.json": document.schema_text}
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
@@ -67,6 +68,7 @@ class Script(query_pb2_grpc.QueryServiceServicer):
     def __init__(self, who: permit.Permit) -> None:
         self.permit = who
         self.requests: list[request.Request] = []
+        self.explained: list[request.Request] = []
         self.unavailable = 0
         self.refuse: errors.ErrorInfo | None = None
         self.cut_watch_after: list[int] = []
@@ -83,8 +85,6 @@ class Script(query_pb2_grpc.QueryServiceServicer):
             context.abort_with_status(refusal(self.refuse.code.status, self.refuse))
 
     def Submit(self, message: query_pb2.SubmitRequest, context: grpc.ServicerContext) -> query_pb2.SubmitResponse:
-        import time
-
         asked, name = request.verify(message.request, self.permit, now=time.time())
         assert name == "alice"
         self.requests.append(asked)
@@ -93,6 +93,12 @@ class Script(query_pb2_grpc.QueryServiceServicer):
 
     def Explain(self, message: query_pb2.ExplainRequest, context: grpc.ServicerContext) -> query_pb2.ExplainResponse:
         self._maybe_fail(context)
+        if message.query_id:
+            return query_pb2.ExplainResponse(
+                text=f"what {message.query_id} took\nat every node", json='{"measured": []}'
+            )
+        asked, _ = request.verify(message.request, self.permit, now=time.time())
+        self.explained.append(asked)
         return query_pb2.ExplainResponse(text="the plan", json="{}")
 
     def Watch(
@@ -297,10 +303,69 @@ def test_the_status_of_a_query_comes_from_its_summary(connected: tuple[Script, a
     _, connection = connected
     assert connection.get_query("q1").status == "running"
     assert not connection.get_query("q1").done()
-    assert connection.get_query("q1").explain().text == "the plan"
+    assert connection.get_query("q1").explain().text == "what q1 took\nat every node"
     with pytest.raises(errors.ProgrammingError) as problem:
         connection.get_query("q2").status  # noqa: B018 - the property asks the coordinator
     assert problem.value.code == "QUERY_NOT_FOUND"
+
+
+def test_explain_before_the_sql_makes_the_plan_the_result_and_runs_nothing(
+    connected: tuple[Script, archipel.Connection],
+) -> None:
+    servicer, connection = connected
+    query = connection.query("EXPLAIN SELECT ? AS n", [1])
+    assert (query.status, query.done(), query.cancel(), list(query.watch())) == ("finished", True, "finished", [])
+    result = query.result()
+    assert result.to_arrow().to_pydict() == {"plan": ["the plan"]}
+    assert (repr(result), result.explanation) == ("the plan", query.explain())
+    assert result._repr_html_() == "<pre>the plan</pre>"
+    assert [batch.num_rows for batch in query.to_batches()] == [1]
+    assert servicer.requests == []
+    assert (servicer.explained[0].sql, servicer.explained[0].parameters) == ("        SELECT ? AS n", [1])
+    assert connection.query_and_wait("explain (format json) SELECT 1").to_arrow().to_pydict() == {"plan": ["{}"]}
+    assert str(connection.query("EXPLAIN (FORMAT json) SELECT 1", dry_run=True)) == "{}"
+    with pytest.raises(errors.ProgrammingError, match="no such option"):
+        connection.query("EXPLAIN (FORMAT x) SELECT 1")
+
+
+def test_explain_analyze_runs_the_query_and_gives_its_plan_and_its_notices(
+    connected: tuple[Script, archipel.Connection],
+) -> None:
+    servicer, connection = connected
+    servicer.events = ended(query_pb2.QUERY_STATE_FINISHED)
+    servicer.info = query_pb2.ResultInfo(complete=False, notices=[query_pb2.Notice(kind="plan", text="A note.")])
+    query = connection.query("EXPLAIN ANALYZE SELECT 1 AS n", max_rows=7)
+    assert query.query_id == "q1"
+    result = query.result()
+    assert result.to_arrow().to_pydict() == {"plan": ["what q1 took", "at every node"]}
+    assert (result.warnings, result.complete) == (("A note.",), False)
+    assert (servicer.requests[0].sql.strip(), servicer.requests[0].max_rows) == ("SELECT 1 AS n", 7)
+    assert [batch.num_rows for batch in query.to_batches()] == [2]
+
+
+@pytest.mark.parametrize("how", ["analyze", "sql"])
+def test_a_plan_is_analyzed_by_option_and_by_sql(connected: tuple[Script, archipel.Connection], how: str) -> None:
+    servicer, connection = connected
+    servicer.events = ended(query_pb2.QUERY_STATE_FINISHED)
+    if how == "analyze":
+        plan = connection.explain("SELECT $n AS n", {"n": 1}, analyze=True, format="json", timeout_s=9)
+    else:
+        plan = connection.explain("EXPLAIN (ANALYZE, FORMAT json) SELECT $n AS n", {"n": 1}, timeout_s=9)
+    assert (plan.query_id, plan.text, plan.to_dict()) == ("q1", "what q1 took\nat every node", {"measured": []})
+    assert str(plan) == '{\n "measured": []\n}'
+    assert (servicer.requests[0].parameters, servicer.requests[0].timeout_s) == ({"n": 1}, 9)
+    assert servicer.requests[0].sql.strip() == "SELECT $n AS n"
+
+
+def test_an_analyzed_query_that_fails_is_an_error(connected: tuple[Script, archipel.Connection]) -> None:
+    servicer, connection = connected
+    servicer.events = ended(query_pb2.QUERY_STATE_FAILED, errors.ErrorInfo(errors.NODE_BUSY, "Busy."))
+    for ask in (
+        lambda: connection.explain("SELECT 1", analyze=True),
+        lambda: connection.query_and_wait("EXPLAIN ANALYZE SELECT 1"),
+    ):
+        with pytest.raises(errors.OperationalError, match="Busy"):
+            ask()
 
 
 def test_a_coordinator_of_another_federation_is_not_trusted(
@@ -379,10 +444,30 @@ def test_the_command_shows_a_refusal_with_its_place(script: tuple[Script, str], 
 def test_plans_tables_and_queries_are_listed(command: Callable[..., Any]) -> None:
     assert command("explain", "SELECT 1").stdout == "the plan\n"
     assert json.loads(command("explain", "SELECT 1", "--json").stdout) == {}
+    assert command("query", "EXPLAIN SELECT 1").stdout == "the plan\n"
     assert command("tables").stdout.startswith("stays  [hospital_a]  nothing leaves")
     assert json.loads(command("tables", "--json").stdout)[0]["nodes"] == ["hospital_a"]
     assert command("queries").stdout.startswith("q1  running")
     assert command("cancel", "q1").stdout == "cancelled\n"
+
+
+def test_the_command_analyzes_and_finds_plans_of_the_past(
+    script: tuple[Script, str], command: Callable[..., Any], tmp_path: Path
+) -> None:
+    script[0].events = ended(query_pb2.QUERY_STATE_FINISHED)
+    took = "what q1 took\nat every node\n"
+    assert command("explain", "--analyze", "SELECT 1").stdout == took
+    assert command("explain", "EXPLAIN ANALYZE SELECT 1").stdout == took
+    assert command("query", "EXPLAIN ANALYZE SELECT 1").stdout == took
+    assert command("explain", "--query-id", "q1").stdout == took
+    written = command("explain", "--query-id", "q1", "--format", "json", "-o", str(tmp_path / "plan.json"))
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert json.loads((tmp_path / "plan.json").read_text()) == {"measured": []}
+    both = command("explain", "--query-id", "q1", "SELECT 1")
+    assert (both.exit_code, "--query-id alone" in both.stderr) == (2, True)
+    drawn = command("explain", "--format", "svg", "SELECT 1")
+    assert drawn.exit_code == 3, "what the scripted coordinator sends is no plan"
+    assert drawn.stderr.startswith("error BAD_REQUEST: This is no plan")
 
 
 # --- used wrongly ------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -157,6 +158,68 @@ def test_the_real_client_asks_and_gets_its_answer(keys: Keys, tmp_path: Path) ->
             result = asking.result()
             assert result.complete
             assert result.to_arrow().to_pylist() == [{"g": "a", "total": 3}]
+
+    run(scenario())
+
+
+def test_the_plan_of_a_past_query_is_told_with_what_was_measured_to_its_researcher_alone(
+    keys: Keys, tmp_path: Path
+) -> None:
+    clock = [time.time()]
+
+    async def scenario() -> None:
+        async with world(keys, tmp_path, results_keep_s=100.0, now=lambda: clock[0]) as w:
+
+            async def explained(query_id: str, who: Any = w.alice) -> Any:
+                return await told(who.stub.Explain(query_pb2.ExplainRequest(query_id=query_id), timeout=20))
+
+            asked = await w.alice.submit()
+            running = json.loads((await explained(asked)).json)
+            assert (running["query"]["state"], running["measured"]) == ("running", None)
+            untold = common_pb2.Withheld(threshold_applied=True, min_persons=11)
+            await w.alpha.deliver(await w.alpha.tasks.get(), partials(a=1, b=2), engine_ms=2.5)
+            await w.beta.deliver(await w.beta.tasks.get(), partials(a=1), withheld=untold)
+            await w.alice.ended(asked)
+            clock[0] += 101  # the rows have expired, the plan has not
+            answer = await explained(asked)
+            plan = json.loads(answer.json)
+            assert plan["query"]["result_rows"] == 2
+            nodes, merge, finish = plan["measured"]
+            assert [(s["node"], s["rows"], s["engine_ms"]) for s in nodes["sites"]] == [
+                ("alpha", 2, 2.5),
+                ("beta", None, 1.5),
+            ]
+            assert all(
+                s["bytes"] > 0 and s["total_ms"] == pytest.approx(s["engine_ms"] + s["waiting_ms"], abs=2)
+                for s in nodes["sites"]
+            )
+            assert (nodes["rows"], merge["rows"], finish["rows"]) == (None, None, 2)
+            assert merge["executor"] == "in-process"
+            assert "measured: rows not told (estimated 10)" in answer.text
+            with pytest.raises(errors.ProgrammingError) as problem:
+                await explained("no such query")
+            assert problem.value.code == "QUERY_NOT_FOUND"
+            async with researcher(w.server, keys, "bob") as bob:
+                with pytest.raises(errors.ProgrammingError) as problem:
+                    await explained(asked, bob)
+            assert problem.value.code == "QUERY_NOT_FOUND"
+
+    run(scenario())
+
+
+def test_the_notes_of_a_plan_come_with_the_result(keys: Keys, tmp_path: Path) -> None:
+    def planner(*asked: Any) -> Plan:
+        return replace(sum_plan(*asked), notes=("Sums are exact.",))
+
+    async def scenario() -> None:
+        async with world(keys, tmp_path, planner=planner) as w:
+            asked = await w.alice.submit()
+            await w.give(w.alpha, partials(a=1))
+            await w.give(w.beta, partials(a=2))
+            await w.alice.ended(asked)
+            info, _ = await w.alice.fetch(asked)
+            assert [(n.kind, n.text) for n in info.notices] == [("plan", "Sums are exact.")]
+            assert info.complete
 
     run(scenario())
 
