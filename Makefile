@@ -35,7 +35,7 @@ lint: $(READY) protos-check  ## Run the linters, the type checker and the import
 	$(BIN)/buf lint protos
 	$(BIN)/python scripts/generate_reference.py --check
 
-reference: $(READY)  ## Generate docs/errors.md and docs/configuration.md from the code
+reference: $(READY)  ## Generate the references in docs/ from the code
 	$(BIN)/python scripts/generate_reference.py
 
 protos: $(READY)  ## Generate archipel/v1 from protos/
