@@ -45,8 +45,10 @@ class State(Enum):
     """n, mean x, mean y, sxx, syy, sxy over the pairs without NULL; Chan, Golub and LeVeque 1983."""
     PRODUCT = "product"
     """Product as double, folded in the order of nodes."""
+    FIRST = "first"
+    """One value and whether there was a row; merged by the same function in the order of nodes."""
     WHOLE = "whole"
-    """No small exact partial: only where a group lies at one site."""
+    """No small exact partial: exact where a group lies at one site, or from all its values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,19 @@ REGISTRY: dict[str, Aggregate] = {
         *_rows(State.LOGICAL, Leak.VALUE, "bool_and", "bool_or"),
         *_rows(State.BITWISE, Leak.VALUE, "bit_and", "bit_or", "bit_xor"),
         *_rows(State.PRODUCT, Leak.VALUE, "product"),
-        *_rows(State.WHOLE, Leak.VALUE, "any_value", "first", "last", "median", "mode", "quantile_cont"),
-        *_rows(State.WHOLE, Leak.VALUE, "quantile_disc", "mad", "entropy", "kurtosis", "skewness"),
+        *_rows(State.FIRST, Leak.VALUE, "any_value", "first", "last"),
+        *_rows(
+            State.WHOLE,
+            Leak.VALUE,
+            "median",
+            "mode",
+            "quantile_cont",
+            "quantile_disc",
+            "mad",
+            "entropy",
+            "kurtosis",
+            "skewness",
+        ),
         *_rows(State.WHOLE, Leak.VALUE, "approx_count_distinct", "approx_quantile"),
         *_rows(State.WHOLE, Leak.ROWS, "array_agg", "list", "string_agg", "histogram"),
     )

@@ -39,6 +39,17 @@ def bare(call: exp.Expr) -> exp.Expr:
     return call
 
 
+def without_filter(call: exp.Expr) -> exp.Expr:
+    """Return a copy of the call without its FILTER; what else is around it stays."""
+    made = call.copy()
+    for node in list(made.find_all(exp.Filter)):
+        if node is made:
+            made = node.this.pop()
+        elif bare(node) is bare(made):
+            node.replace(node.this.pop())
+    return made
+
+
 def is_aggregate(node: exp.Expr) -> bool:
     """Whether the node itself calls an aggregate function (not counting what wraps it)."""
     if isinstance(node, _GROUPING):

@@ -15,10 +15,12 @@ from sqlglot import exp
 
 from archipel import errors
 from coordinator.plan import OutputColumn
-from coordinator.planner import aggregation, formula, rewrite, states
+from coordinator.planner import aggregation, distinct, formula, rewrite, states, values
 from coordinator.planner.assembly import Assembly, Source
+from coordinator.planner.carried import as_sent
 from coordinator.planner.placement import Placement, covers_key
 from coordinator.planner.positions import position_of
+from coordinator.planner.tables import is_protected
 
 GROUPING_COLUMN = "gid"
 """Which grouping set a row belongs to: keeps the NULL of a total apart from a NULL value."""
@@ -26,14 +28,30 @@ GROUPING_COLUMN = "gid"
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
+    """Group keys, calls and their cuts; ``sets`` are the grouping sets as indexes of keys."""
+
     keys: tuple[exp.Expr, ...]
     calls: tuple[exp.Expr, ...]
     cuts: tuple[formula.CutAggregate, ...]
-    several_sets: bool
+    sets: tuple[tuple[int, ...], ...]
+
+    @property
+    def several_sets(self) -> bool:
+        return len(self.sets) > 1
 
     def key_names(self) -> tuple[str, ...]:
         names = tuple(f"g{i}" for i in range(len(self.keys)))
         return (*names, GROUPING_COLUMN) if self.several_sets else names
+
+    def named_keys(self) -> values.Keys:
+        names = tuple(f"g{i}" for i in range(len(self.keys)))
+        return values.Keys(names, tuple(tuple(names[i] for i in found) for found in self.sets), GROUPING_COLUMN)
+
+    def merged_names(self) -> list[str]:
+        """The columns of the last merge step, group keys left out."""
+        return [
+            name for name, _ in _each_once(i for made in self.cuts for i in made.centred or made.means or made.folded)
+        ]
 
 
 def cut_aggregation(
@@ -49,16 +67,75 @@ def cut_aggregation(
     calls = tuple(_distinct_calls(aggregation.aggregates_in(select)))
     types = _types_of(select, keys, calls, inputs, assembly)
     local = len(sites) == 1 or (len(sets) == 1 and covers_key(list(keys), placed))
+    guarded = is_protected(select, assembly.catalog)
     prefixes = _prefixes(calls)
-    cuts = tuple(
-        _cut_call(call, f"p{i}", prefixes[i], len(sites), types[i][0], types[i][1], placed, local=local)
-        for i, call in enumerate(calls)
-    )
-    cut = _Cut(keys, calls, cuts, len(sets) > 1)
-    tree = _keys_first(_node_tree(select, cut), cut, f"{assembly.prefix}0")
-    delivered = assembly.node_stage(tree, sites, inputs)
-    merged = assembly.merge_stage(_merge_tree(cut, delivered.name), delivered, cut.key_names())
-    return _above(select, cut, merged.name)
+    cuts, wanted = [], []
+    for i, call in enumerate(calls):
+        try:
+            made = _cut_call(call, f"p{i}", prefixes[i], len(sites), types[i][0], types[i][1], placed, local=local)
+        except formula.NotSplittable:
+            needed = values.wanted(call) if not guarded else None
+            if needed is None:
+                raise _not_splittable(call) from None
+            made = values.cut(call, f"p{i}", types[i][1])
+            wanted.append((f"p{i}v", needed))
+        cuts.append(made)
+    cut = _Cut(keys, calls, tuple(cuts), tuple(tuple(keys.index(k) for k in found) for found in sets))
+    groups: exp.Expr | None = None
+    if cut.several_sets or len(wanted) < len(calls) or not wanted:
+        tree = _keys_first(_node_tree(select, cut), cut, f"{assembly.prefix}0")
+        delivered = assembly.node_stage(tree, sites, inputs)
+        merged = assembly.merge_stage(_merge_tree(cut, delivered.name), delivered, cut.key_names())
+        groups = rewrite.table(merged.name)
+    if wanted:
+        groups = _with_values(select, cut, groups, wanted, sites, inputs, assembly)
+    assert groups is not None
+    return _above(select, cut, groups)
+
+
+def _with_values(
+    select: exp.Select,
+    cut: _Cut,
+    groups: exp.Expr | None,
+    wanted: list[tuple[str, values.Wanted]],
+    sites: tuple[str, ...],
+    inputs: Mapping[str, Source],
+    assembly: Assembly,
+) -> exp.Expr:
+    """Return the groups with what is finished from values; ``groups`` are those with everything else, if there are."""
+    by_parts: dict[tuple[exp.Expr, ...], list[tuple[str, values.Wanted]]] = {}
+    for name, needed in wanted:
+        by_parts.setdefault(needed.parts, []).append((name, needed))
+    keys = cut.named_keys()
+    sides: list[tuple[exp.Expr, list[str]]] = []
+    for parts, calls in by_parts.items():
+        counted = any(needed.counted for _, needed in calls)
+        valued = _Cut((*cut.keys, *parts), (), (), ())
+        tree = _node_tree(select.copy(), valued)
+        if counted:
+            tree.select(rewrite.aliased(exp.Count(this=exp.Star(), big_int=True), values.COUNT_COLUMN), copy=False)
+        delivered = assembly.node_stage(_keys_first(tree, valued, f"{assembly.prefix}0"), sites, inputs)
+        names = list(valued.key_names())
+        merged = assembly.merge_stage(values.merge(delivered.name, names, counted=counted), delivered, tuple(names))
+        typed = as_sent(merged.name, merged.columns, assembly.describe)
+        of_values = names[len(cut.keys) :]
+        kinds = [column.type for column in delivered.columns[len(cut.keys) : len(names)]]
+        for repeated in (False, True):
+            alike = [(name, needed) for name, needed in calls if needed.repeated is repeated]
+            if not alike:
+                continue
+            alias = f"{merged.name}{'r' if repeated else 'v'}"
+            source = rewrite.table(merged.name) if typed is None else typed.copy().subquery(alias, copy=False)
+            side = values.per_group(source, keys, of_values, kinds, alike)
+            sides.append((side.subquery(exp.to_identifier(alias, quoted=True), copy=False), [n for n, _ in alike]))
+    if groups is None:
+        (groups, columns), *sides = sides
+    else:
+        columns = cut.merged_names()
+    if not sides:
+        return groups
+    together = exp.to_identifier(f"{groups.alias_or_name}w", quoted=True)
+    return values.joined(groups, columns, sides, keys).subquery(together, copy=False)
 
 
 def _grouping_sets(select: exp.Select) -> list[list[exp.Expr]]:
@@ -141,25 +218,20 @@ def _cut_call(
 ) -> formula.CutAggregate:
     if shards == 1:
         return states.whole(call, own_prefix, result_type, shards=shards)
-    distinct = formula.distinct_of(call)
-    if distinct is not None:
-        if aggregation.name_of(call) == "count" and _counts_key(distinct, placed):
+    found = formula.distinct_of(call)
+    name = aggregation.name_of(call)
+    if found is not None and name not in distinct.IDEMPOTENT:
+        if name == "count" and _counts_key(found, placed):
             return states.summed(call, own_prefix, result_type)
         if local:
             return states.whole(call, own_prefix, result_type, shards=shards)
-        raise _not_splittable(
-            call,
-            "its values may be at several nodes, and the same one must count once",
-            "Count rows, or group by a site key such as the node; persons at several nodes are counted at each.",
-        )
+        raise formula.NotSplittable
     try:
         return states.cut(call, state_prefix, shards, types, result_type)
     except formula.NotSplittable:
-        if local:
-            return states.whole(call, own_prefix, result_type, shards=shards)
-        raise _not_splittable(
-            call, "it has no small exact partial result", "Ask one node at a time (WHERE _node = '...')."
-        ) from None
+        if not local:
+            raise
+    return states.whole(call, own_prefix, result_type, shards=shards)
 
 
 def _counts_key(distinct: exp.Distinct, placed: Placement) -> bool:
@@ -169,12 +241,18 @@ def _counts_key(distinct: exp.Distinct, placed: Placement) -> bool:
     return covers_key(parts, replace(placed, nullable=frozenset()) if is_column else placed)
 
 
-def _not_splittable(call: exp.Expr, why: str, hint: str) -> errors.ArchipelError:
+def _not_splittable(call: exp.Expr) -> errors.ArchipelError:
     name = aggregation.name_of(call)
-    distinct = "DISTINCT " if formula.distinct_of(call) is not None else ""
+    if formula.distinct_of(call) is not None:
+        name += "(DISTINCT ...)"
+        why = "its values may be at several nodes, and the same one must count once"
+        hint = "Count rows, or group by a site key such as the node; persons at several nodes are counted at each."
+    else:
+        name += "(...)"
+        why, hint = "it has no small exact partial result", "Ask one node at a time (WHERE _node = '...')."
     return errors.error(
         errors.SQL_UNSUPPORTED,
-        f"{name}({distinct}...) cannot be split over several nodes yet: {why}.",
+        f"{name} cannot be split over several nodes yet: {why}.",
         hint=hint,
         position=position_of(call),
     )
@@ -254,8 +332,9 @@ def _merge_tree(cut: _Cut, source: str) -> exp.Select:
     return tree
 
 
-def _above(select: exp.Select, cut: _Cut, merged: str) -> exp.Select:
+def _above(select: exp.Select, cut: _Cut, groups: exp.Expr) -> exp.Select:
     """Return the block over the merged groups: HAVING has become WHERE."""
+    merged = groups.alias_or_name
     keys = {key: i for i, key in enumerate(cut.keys)}
     finals = {call: rewrite.in_source(made.final, merged) for call, made in zip(cut.calls, cut.cuts, strict=True)}
     above = select.copy()
@@ -284,7 +363,7 @@ def _above(select: exp.Select, cut: _Cut, merged: str) -> exp.Select:
     for key in ("joins", "laterals", "group", "having"):
         above.set(key, None)
     above.set("where", exp.Where(this=having.this) if having is not None else None)
-    above.set("from_", exp.From(this=rewrite.table(merged)))
+    above.set("from_", exp.From(this=groups))
     return above
 
 

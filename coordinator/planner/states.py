@@ -198,6 +198,26 @@ def _arg_extreme(formula: Formula) -> CutAggregate:
     )
 
 
+_FIRSTS = {"any_value": exp.AnyValue, "first": exp.First, "last": exp.Last}
+
+
+def _first(formula: Formula) -> CutAggregate:
+    """What the first node has, the engine meeting rows in the order of the nodes; one without a row has nothing."""
+    function = formula.function
+    name, rows = formula.name("v"), formula.name("c")
+    merged = _FIRSTS[function](this=column(name))
+    if function == "any_value":  # it skips NULL
+        return CutAggregate(((name, formula.call.copy()),), ((name, merged),), (), (), formula.result(column(name)))
+    some = exp.Where(this=exp.GT(this=column(rows), expression=number(0)))
+    return CutAggregate(
+        ((name, formula.call.copy()), (rows, formula.partial("count", exp.Star()))),
+        ((name, exp.Filter(this=merged, expression=some)),),
+        (),
+        (),
+        formula.result(column(name)),
+    )
+
+
 def _product(formula: Formula) -> CutAggregate:
     name, count, total = formula.name("v"), formula.name("c"), formula.name("t")
     return CutAggregate(
@@ -220,4 +240,5 @@ _BY_STATE: dict[State, Callable[[Formula], CutAggregate]] = {
     State.MOMENTS: moments,
     State.COMOMENTS: comoments,
     State.PRODUCT: _product,
+    State.FIRST: _first,
 }

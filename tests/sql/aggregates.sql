@@ -388,29 +388,57 @@ SELECT kind, count(DISTINCT _node) AS nodes FROM wards GROUP BY kind;
 --
 -- Result: kind VARCHAR, nodes BIGINT
 
--- # Distinct values that several nodes may hold: the rows of an open table go to the coordinator
+-- # Distinct values that several nodes may hold: each leaves an open table once
 SELECT count(DISTINCT kind) AS kinds, sum(DISTINCT beds) AS s FROM wards;
--- Plan with 2 stages at 3 nodes and the coordinator
+-- Plan with 5 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."kind" AS "c0", "wards"."beds" AS "c1" FROM "wards" AS "wards"
---     -> x1 for s2: crosses as rows, about 25 rows and 500 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."kind" AS "g0" FROM "wards" AS "wards" GROUP BY "wards"."kind"
+--     -> x1 for s2: crosses as rows, about 25 rows and 400 bytes; allowed by: tables that are not protected: rows may leave
 --
--- s2 finish at the coordinator, over x1
---     SELECT COUNT(DISTINCT "x1"."c0") AS "kinds", SUM(DISTINCT "x1"."c1") AS "s" FROM "x1" AS "x1"
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."beds" AS "g0" FROM "wards" AS "wards" GROUP BY "wards"."beds"
+--     -> x3 for s4: crosses as rows, about 25 rows and 100 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT CAST(COALESCE("x2vw"."p0v", 0) AS BIGINT) AS "kinds", CAST("x2vw"."p1v" AS INT128) AS "s" FROM (SELECT "x2v"."p0v" AS "p0v", "x4v"."p1v" AS "p1v" FROM (SELECT COUNT("g0") AS "p0v" FROM "x2" AS "x2") AS "x2v" LEFT JOIN (SELECT SUM("g0") AS "p1v" FROM "x4" AS "x4") AS "x4v" ON TRUE) AS "x2vw"
 --
 -- Result: kinds BIGINT, s HUGEINT
 
--- # An exact median has no small partial: the rows of an open table go to the coordinator
+-- # An exact median of an open table: its values leave with their counts
 SELECT kind, median(beds) AS m, quantile_cont(load, 0.25) AS q FROM wards WHERE NOT isnan(load) GROUP BY kind;
--- Plan with 2 stages at 3 nodes and the coordinator
+-- Plan with 5 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."kind" AS "c0", "wards"."beds" AS "c1", "wards"."load" AS "c2" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load")
+--     SELECT "wards"."kind" AS "g0", "wards"."beds" AS "g1", COUNT(*) AS "n" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."kind", "wards"."beds"
 --     -> x1 for s2: crosses as rows, about 7 rows and 196 bytes; allowed by: tables that are not protected: rows may leave
 --
--- s2 finish at the coordinator, over x1
---     SELECT "x1"."c0" AS "kind", MEDIAN("x1"."c1") AS "m", QUANTILE_CONT("x1"."c2", 0.25) AS "q" FROM "x1" AS "x1" GROUP BY "x1"."c0"
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", CAST(SUM("n") AS BIGINT) AS "n" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."load" AS "g1", COUNT(*) AS "n" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."kind", "wards"."load"
+--     -> x3 for s4: crosses as rows, about 7 rows and 224 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1", CAST(SUM("n") AS BIGINT) AS "n" FROM "x3" AS "x3" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT "x2rw"."g0" AS "kind", CAST("x2rw"."p0v" AS DOUBLE) AS "m", CAST("x2rw"."p1v" AS DOUBLE) AS "q" FROM (SELECT "x2r"."g0" AS "g0", "x2r"."p0v" AS "p0v", "x4r"."p1v" AS "p1v" FROM (SELECT "g0" AS "g0", MEDIAN("g1") AS "p0v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", UNNEST(RANGE(0, CASE WHEN "g1" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x2" AS "x2") AS r GROUP BY "g0") AS "x2r" LEFT JOIN (SELECT "g0" AS "g0", QUANTILE_CONT("g1", 0.25) AS "p1v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", UNNEST(RANGE(0, CASE WHEN "g1" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x4" AS "x4") AS r GROUP BY "g0") AS "x4r" ON "x2r"."g0" IS NOT DISTINCT FROM "x4r"."g0") AS "x2rw"
 --
 -- Result: kind VARCHAR, m DOUBLE, q DOUBLE
 
@@ -434,14 +462,18 @@ SELECT finess, median(beds) AS m, mode(kind) AS k, string_agg(ward, ',' ORDER BY
 
 -- # DISTINCT does not change an extreme
 SELECT max(DISTINCT beds) AS a, min(DISTINCT ward) AS b FROM wards;
--- Plan with 2 stages at 3 nodes and the coordinator
+-- Plan with 3 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."beds" AS "c0", "wards"."ward" AS "c1" FROM "wards" AS "wards"
---     -> x1 for s2: crosses as rows, about 25 rows and 500 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT MAX(DISTINCT "wards"."beds") AS "p0v", MIN(DISTINCT "wards"."ward") AS "p1v" FROM "wards" AS "wards"
+--     -> x1 for s2: crosses as rows, about 3 rows and 60 bytes; allowed by: tables that are not protected: rows may leave
 --
--- s2 finish at the coordinator, over x1
---     SELECT MAX(DISTINCT "x1"."c0") AS "a", MIN(DISTINCT "x1"."c1") AS "b" FROM "x1" AS "x1"
+-- s2 merge at the coordinator, over x1
+--     SELECT MAX("p0v") AS "p0v", MIN("p1v") AS "p1v" FROM "x1" AS "x1"
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT CAST("x2"."p0v" AS INT) AS "a", CAST("x2"."p1v" AS TEXT) AS "b" FROM "x2" AS "x2"
 --
 -- Result: a INTEGER, b VARCHAR
 

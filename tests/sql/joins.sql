@@ -151,14 +151,19 @@ FROM wards w FULL JOIN shifts s ON s.ward = w.ward AND s.finess = w.finess GROUP
 -- # Groups of the side that an outer join may leave out span nodes
 SELECT s.finess, median(w.beds) AS m FROM wards w LEFT JOIN shifts s ON s.ward = w.ward AND s.finess = w.finess
 GROUP BY s.finess;
--- Plan with 2 stages at 3 nodes and the coordinator
+-- Plan with 3 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "s"."finess" AS "c0", "w"."beds" AS "c1" FROM "wards" AS "w" LEFT JOIN "shifts" AS "s" ON "s"."ward" = "w"."ward" AND "s"."finess" = "w"."finess"
---     -> x1 for s2: crosses as rows, about 100 rows and 2,000 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "s"."finess" AS "g0", "w"."beds" AS "g1", COUNT(*) AS "n" FROM "wards" AS "w" LEFT JOIN "shifts" AS "s" ON "s"."ward" = "w"."ward" AND "s"."finess" = "w"."finess" GROUP BY "s"."finess", "w"."beds"
+--     -> x1 for s2: crosses as rows, about 100 rows and 2,800 bytes; allowed by: tables that are not protected: rows may leave
 --
--- s2 finish at the coordinator, over x1
---     SELECT "x1"."c0" AS "finess", MEDIAN("x1"."c1") AS "m" FROM "x1" AS "x1" GROUP BY "x1"."c0"
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", CAST(SUM("n") AS BIGINT) AS "n" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2r"."g0" AS "finess", CAST("x2r"."p0v" AS DOUBLE) AS "m" FROM (SELECT "g0" AS "g0", MEDIAN("g1") AS "p0v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", UNNEST(RANGE(0, CASE WHEN "g1" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x2" AS "x2") AS r GROUP BY "g0") AS "x2r"
 --
 -- Result: finess VARCHAR, m DOUBLE
 

@@ -158,6 +158,19 @@ def test_a_filter_on_one_node_alone_is_pushed_down_and_still_right(merge: Merge)
     assert (rows[1]["p"], rows[2]["p"]) == (10.0, 11.0)
 
 
+def test_doubles_in_lists_are_folded_in_the_order_of_the_nodes(merge: Merge) -> None:
+    rng = random.Random(3)
+    nodes = [[rng.uniform(-1, 1) * 10.0 ** rng.randint(-8, 16) for _ in range(500)] for _ in range(12)]
+    tables = [pa.table({"g": list(range(500)), "p": values}).take(rng.sample(range(500), 500)) for values in nodes]
+    listed = exp.func("list_sum", exp.ArrayAgg(this=cases.col("p")), dialect="duckdb")
+    rows = by(merge(cases.text(cases.grouped(["g"], {"p": listed})), cases.source(*tables), ("g",)))
+    for group in range(500):
+        total = 0.0
+        for values in nodes:
+            total += values[group]
+        assert rows[group]["p"] == total
+
+
 def test_moments_of_shards_give_the_variance_of_all_values_even_far_from_zero(merge: Merge) -> None:
     rng = random.Random(3)
     shards = [[1e6 + rng.gauss(i, 1) for _ in range(50 + i)] for i in range(5)]

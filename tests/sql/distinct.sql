@@ -1,0 +1,403 @@
+-- DISTINCT within aggregates over tables whose rows are at three hospitals: the nodes send each value of a group once.
+
+-- # Distinct values of a column that is no site key
+SELECT count(DISTINCT kind) FROM wards;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0" FROM "wards" AS "wards" GROUP BY "wards"."kind"
+--     -> x1 for s2: crosses as rows, about 25 rows and 400 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT CAST(COALESCE("x2v"."p0v", 0) AS BIGINT) AS "_col_0" FROM (SELECT COUNT("g0") AS "p0v" FROM "x2" AS "x2") AS "x2v"
+--
+-- Result: count(DISTINCT kind) BIGINT
+
+-- # Distinct values by group, beside aggregates with partials
+SELECT kind, count(*) AS n, count(DISTINCT beds) AS d, sum(beds) AS s, avg(load) AS a FROM wards GROUP BY kind ORDER BY kind;
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", COUNT(*) AS "p0v", SUM("wards"."beds") AS "p2s", FSUM(CAST("wards"."load" AS DOUBLE)) AS "p3s", SUM(CAST("wards"."load" AS DOUBLE)) AS "p3i", COUNT("wards"."load") AS "p3n" FROM "wards" AS "wards" GROUP BY "wards"."kind"
+--     -> x1 for s2: crosses as rows, about 25 rows and 1,600 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "p0v" AS "p0v", "p2s" AS "p2s", CASE WHEN ISFINITE("p3i") THEN CASE WHEN "p3c" = 0 THEN NULL ELSE (COALESCE("p3s_0", CAST(0 AS DOUBLE)) + COALESCE("p3s_1", CAST(0 AS DOUBLE)) + COALESCE("p3s_2", CAST(0 AS DOUBLE))) END ELSE "p3i" END AS "p3t", "p3n" AS "p3n" FROM (SELECT "g0" AS "g0", SUM("p0v") AS "p0v", SUM("p2s") AS "p2s", MAX("p3s") FILTER(WHERE "_shard" = 0) AS "p3s_0", MAX("p3s") FILTER(WHERE "_shard" = 1) AS "p3s_1", MAX("p3s") FILTER(WHERE "_shard" = 2) AS "p3s_2", SUM("p3i") AS "p3i", COUNT("p3s") AS "p3c", SUM("p3n") AS "p3n" FROM "x1" AS "x1" GROUP BY "g0") AS m
+--     may be cut by hash of: g0
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."beds" AS "g1" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."beds"
+--     -> x3 for s4: crosses as rows, about 25 rows and 500 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x3" AS "x3" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT "x2w"."g0" AS "kind", CAST(COALESCE("x2w"."p0v", 0) AS BIGINT) AS "n", CAST(COALESCE("x2w"."p1v", 0) AS BIGINT) AS "d", CAST("x2w"."p2s" AS INT128) AS "s", CAST(("x2w"."p3t" / CAST("x2w"."p3n" AS DOUBLE)) AS DOUBLE) AS "a" FROM (SELECT "x2"."g0" AS "g0", "x2"."p0v" AS "p0v", "x2"."p2s" AS "p2s", "x2"."p3t" AS "p3t", "x2"."p3n" AS "p3n", "x4v"."p1v" AS "p1v" FROM "x2" AS "x2" LEFT JOIN (SELECT "g0" AS "g0", COUNT("g1") AS "p1v" FROM "x4" AS "x4" GROUP BY "g0") AS "x4v" ON "x2"."g0" IS NOT DISTINCT FROM "x4v"."g0") AS "x2w" ORDER BY "kind"
+--
+-- Result: kind VARCHAR, n BIGINT, d BIGINT, s HUGEINT, a DOUBLE
+
+-- # Distinct values of several columns, with HAVING and an expression over them
+SELECT active, count(DISTINCT kind) AS k, count(DISTINCT ward) AS w, count(DISTINCT beds) / count(beds) AS share
+FROM wards GROUP BY active HAVING count(DISTINCT ward) > 1;
+-- Plan with 9 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."active" AS "g0", COUNT("wards"."beds") AS "p3v" FROM "wards" AS "wards" GROUP BY "wards"."active"
+--     -> x1 for s2: crosses as rows, about 25 rows and 225 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", SUM("p3v") AS "p3v" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s9: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."active" AS "g0", "wards"."kind" AS "g1" FROM "wards" AS "wards" GROUP BY "wards"."active", "wards"."kind"
+--     -> x3 for s4: crosses as rows, about 25 rows and 425 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x3" AS "x3" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x4 for s9: stays at the coordinator
+--
+-- s5 node at lille, lyon, nantes
+--     SELECT "wards"."active" AS "g0", "wards"."ward" AS "g1" FROM "wards" AS "wards" GROUP BY "wards"."active", "wards"."ward"
+--     -> x5 for s6: crosses as rows, about 25 rows and 425 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s6 merge at the coordinator, over x5
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x5" AS "x5" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x6 for s9: stays at the coordinator
+--
+-- s7 node at lille, lyon, nantes
+--     SELECT "wards"."active" AS "g0", "wards"."beds" AS "g1" FROM "wards" AS "wards" GROUP BY "wards"."active", "wards"."beds"
+--     -> x7 for s8: crosses as rows, about 25 rows and 125 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s8 merge at the coordinator, over x7
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x7" AS "x7" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x8 for s9: stays at the coordinator
+--
+-- s9 finish at the coordinator, over x2, x4, x6, x8
+--     SELECT "x2w"."g0" AS "active", CAST(COALESCE("x2w"."p0v", 0) AS BIGINT) AS "k", CAST(COALESCE("x2w"."p1v", 0) AS BIGINT) AS "w", CAST(COALESCE("x2w"."p2v", 0) AS BIGINT) / CAST(COALESCE("x2w"."p3v", 0) AS BIGINT) AS "share" FROM (SELECT "x2"."g0" AS "g0", "x2"."p3v" AS "p3v", "x4v"."p0v" AS "p0v", "x6v"."p1v" AS "p1v", "x8v"."p2v" AS "p2v" FROM "x2" AS "x2" LEFT JOIN (SELECT "g0" AS "g0", COUNT("g1") AS "p0v" FROM "x4" AS "x4" GROUP BY "g0") AS "x4v" ON "x2"."g0" IS NOT DISTINCT FROM "x4v"."g0" LEFT JOIN (SELECT "g0" AS "g0", COUNT("g1") AS "p1v" FROM "x6" AS "x6" GROUP BY "g0") AS "x6v" ON "x2"."g0" IS NOT DISTINCT FROM "x6v"."g0" LEFT JOIN (SELECT "g0" AS "g0", COUNT("g1") AS "p2v" FROM "x8" AS "x8" GROUP BY "g0") AS "x8v" ON "x2"."g0" IS NOT DISTINCT FROM "x8v"."g0") AS "x2w" WHERE CAST(COALESCE("x2w"."p1v", 0) AS BIGINT) > 1
+--
+-- Result: active BOOLEAN, k BIGINT, w BIGINT, share DOUBLE
+
+-- # Distinct doubles: NaN is one value, NULL is none
+SELECT count(DISTINCT load) AS l, count(DISTINCT -load * 0) AS z, count(DISTINCT ratio) AS r FROM wards;
+-- Plan with 7 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."load" AS "g0" FROM "wards" AS "wards" GROUP BY "wards"."load"
+--     -> x1 for s2: crosses as rows, about 25 rows and 200 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s7: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT -"wards"."load" * 0 AS "g0" FROM "wards" AS "wards" GROUP BY -"wards"."load" * 0
+--     -> x3 for s4: crosses as rows, about 25 rows and 200 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s7: stays at the coordinator
+--
+-- s5 node at lille, lyon, nantes
+--     SELECT "wards"."ratio" AS "g0" FROM "wards" AS "wards" GROUP BY "wards"."ratio"
+--     -> x5 for s6: crosses as rows, about 25 rows and 100 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s6 merge at the coordinator, over x5
+--     SELECT "g0" AS "g0" FROM "x5" AS "x5" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x6 for s7: stays at the coordinator
+--
+-- s7 finish at the coordinator, over x2, x4, x6
+--     SELECT CAST(COALESCE("x2vw"."p0v", 0) AS BIGINT) AS "l", CAST(COALESCE("x2vw"."p1v", 0) AS BIGINT) AS "z", CAST(COALESCE("x2vw"."p2v", 0) AS BIGINT) AS "r" FROM (SELECT "x2v"."p0v" AS "p0v", "x4v"."p1v" AS "p1v", "x6v"."p2v" AS "p2v" FROM (SELECT COUNT("g0" ORDER BY "g0") AS "p0v" FROM "x2" AS "x2") AS "x2v" LEFT JOIN (SELECT COUNT("g0" ORDER BY "g0") AS "p1v" FROM "x4" AS "x4") AS "x4v" ON TRUE LEFT JOIN (SELECT COUNT("g0" ORDER BY "g0") AS "p2v" FROM "x6" AS "x6") AS "x6v" ON TRUE) AS "x2vw"
+--
+-- Result: l BIGINT, z BIGINT, r BIGINT
+
+-- # Sums and means of distinct values
+SELECT kind, sum(DISTINCT beds) AS s, avg(DISTINCT flags) AS a, sum(DISTINCT load) AS l, sum(DISTINCT budget) AS b, sum(DISTINCT big) AS h
+FROM wards WHERE NOT isnan(load) GROUP BY kind;
+-- Plan with 11 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."beds" AS "g1" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."kind", "wards"."beds"
+--     -> x1 for s2: crosses as rows, about 7 rows and 140 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s11: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."flags" AS "g1" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."kind", "wards"."flags"
+--     -> x3 for s4: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x3" AS "x3" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x4 for s11: stays at the coordinator
+--
+-- s5 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."load" AS "g1" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."kind", "wards"."load"
+--     -> x5 for s6: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s6 merge at the coordinator, over x5
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x5" AS "x5" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x6 for s11: stays at the coordinator
+--
+-- s7 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."budget" AS "g1" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."kind", "wards"."budget"
+--     -> x7 for s8: crosses as rows, about 7 rows and 224 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s8 merge at the coordinator, over x7
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x7" AS "x7" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x8 for s11: stays at the coordinator
+--
+-- s9 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."big" AS "g1" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."kind", "wards"."big"
+--     -> x9 for s10: crosses as rows, about 7 rows and 224 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s10 merge at the coordinator, over x9
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x9" AS "x9" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x10 for s11: stays at the coordinator
+--
+-- s11 finish at the coordinator, over x2, x4, x6, x8, x10
+--     SELECT "x2vw"."g0" AS "kind", CAST("x2vw"."p0v" AS INT128) AS "s", CAST("x2vw"."p1v" AS DOUBLE) AS "a", CAST("x2vw"."p2v" AS DOUBLE) AS "l", CAST("x2vw"."p3v" AS DECIMAL(38, 2)) AS "b", CAST("x2vw"."p4v" AS INT128) AS "h" FROM (SELECT "x2v"."g0" AS "g0", "x2v"."p0v" AS "p0v", "x4v"."p1v" AS "p1v", "x6v"."p2v" AS "p2v", "x8v"."p3v" AS "p3v", "x10v"."p4v" AS "p4v" FROM (SELECT "g0" AS "g0", SUM("g1") AS "p0v" FROM "x2" AS "x2" GROUP BY "g0") AS "x2v" LEFT JOIN (SELECT "g0" AS "g0", AVG("g1") AS "p1v" FROM "x4" AS "x4" GROUP BY "g0") AS "x4v" ON "x2v"."g0" IS NOT DISTINCT FROM "x4v"."g0" LEFT JOIN (SELECT "g0" AS "g0", SUM("g1" ORDER BY "g1") AS "p2v" FROM "x6" AS "x6" GROUP BY "g0") AS "x6v" ON "x2v"."g0" IS NOT DISTINCT FROM "x6v"."g0" LEFT JOIN (SELECT "g0" AS "g0", SUM("g1") AS "p3v" FROM "x8" AS "x8" GROUP BY "g0") AS "x8v" ON "x2v"."g0" IS NOT DISTINCT FROM "x8v"."g0" LEFT JOIN (SELECT "g0" AS "g0", SUM("g1") AS "p4v" FROM "x10" AS "x10" GROUP BY "g0") AS "x10v" ON "x2v"."g0" IS NOT DISTINCT FROM "x10v"."g0") AS "x2vw"
+--
+-- Result: kind VARCHAR, s HUGEINT, a DOUBLE, l DOUBLE, b DECIMAL(38,2), h HUGEINT
+
+-- # Distinct with FILTER
+SELECT kind, count(DISTINCT ward) FILTER (WHERE beds > 15) AS large, count(DISTINCT ward) AS w FROM wards GROUP BY kind;
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", CASE WHEN "wards"."beds" > 15 THEN "wards"."ward" END AS "g1" FROM "wards" AS "wards" GROUP BY "wards"."kind", CASE WHEN "wards"."beds" > 15 THEN "wards"."ward" END
+--     -> x1 for s2: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."ward" AS "g1" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."ward"
+--     -> x3 for s4: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x3" AS "x3" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT "x2vw"."g0" AS "kind", CAST(COALESCE("x2vw"."p0v", 0) AS BIGINT) AS "large", CAST(COALESCE("x2vw"."p1v", 0) AS BIGINT) AS "w" FROM (SELECT "x2v"."g0" AS "g0", "x2v"."p0v" AS "p0v", "x4v"."p1v" AS "p1v" FROM (SELECT "g0" AS "g0", COUNT("g1") AS "p0v" FROM "x2" AS "x2" GROUP BY "g0") AS "x2v" LEFT JOIN (SELECT "g0" AS "g0", COUNT("g1") AS "p1v" FROM "x4" AS "x4" GROUP BY "g0") AS "x4v" ON "x2v"."g0" IS NOT DISTINCT FROM "x4v"."g0") AS "x2vw"
+--
+-- Result: kind VARCHAR, large BIGINT, w BIGINT
+
+-- # Distinct pairs
+SELECT count(DISTINCT (kind, active)) AS pairs FROM wards;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."active" AS "g1" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."active"
+--     -> x1 for s2: crosses as rows, about 25 rows and 425 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT CAST(COALESCE("x2v"."p0v", 0) AS BIGINT) AS "pairs" FROM (SELECT COUNT(DISTINCT ("g0", "g1")) AS "p0v" FROM "x2" AS "x2") AS "x2v"
+--
+-- Result: pairs BIGINT
+
+-- # The least of distinct values is the least
+SELECT min(DISTINCT beds) AS a, max(DISTINCT beds) AS b FROM wards;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT MIN(DISTINCT "wards"."beds") AS "p0v", MAX(DISTINCT "wards"."beds") AS "p1v" FROM "wards" AS "wards"
+--     -> x1 for s2: crosses as rows, about 3 rows and 24 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT MIN("p0v") AS "p0v", MAX("p1v") AS "p1v" FROM "x1" AS "x1"
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT CAST("x2"."p0v" AS INT) AS "a", CAST("x2"."p1v" AS INT) AS "b" FROM "x2" AS "x2"
+--
+-- Result: a INTEGER, b INTEGER
+
+-- # Distinct values in grouping sets
+SELECT kind, active, count(DISTINCT beds) AS d, count(*) AS n, grouping(kind, active) AS g FROM wards GROUP BY ROLLUP (kind, active);
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."active" AS "g1", GROUPING("wards"."kind", "wards"."active") AS "gid", COUNT(*) AS "p1v" FROM "wards" AS "wards" GROUP BY ROLLUP ("wards"."kind", "wards"."active")
+--     -> x1 for s2: crosses as rows, about 25 rows and 825 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", "gid" AS "gid", SUM("p1v") AS "p1v" FROM "x1" AS "x1" GROUP BY "g0", "g1", "gid"
+--     may be cut by hash of: g0, g1, gid
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."active" AS "g1", "wards"."beds" AS "g2" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."active", "wards"."beds"
+--     -> x3 for s4: crosses as rows, about 25 rows and 525 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1", "g2" AS "g2" FROM "x3" AS "x3" GROUP BY "g0", "g1", "g2"
+--     may be cut by hash of: g0, g1, g2
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT "x2w"."g0" AS "kind", "x2w"."g1" AS "active", CAST(COALESCE("x2w"."p0v", 0) AS BIGINT) AS "d", CAST(COALESCE("x2w"."p1v", 0) AS BIGINT) AS "n", CAST(((("x2w"."gid" >> 1) & 1) * 2 + (("x2w"."gid" >> 0) & 1) * 1) AS BIGINT) AS "g" FROM (SELECT "x2"."g0" AS "g0", "x2"."g1" AS "g1", "x2"."gid" AS "gid", "x2"."p1v" AS "p1v", "x4v"."p0v" AS "p0v" FROM "x2" AS "x2" LEFT JOIN (SELECT "g0" AS "g0", "g1" AS "g1", "gid" AS "gid", COUNT("g2") AS "p0v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", "g2" AS "g2", GROUPING("g0", "g1") AS "gid" FROM "x4" AS "x4" GROUP BY GROUPING SETS (("g0", "g1", "g2"), ("g0", "g2"), ("g2"))) AS s GROUP BY "g0", "g1", "gid") AS "x4v" ON "x2"."g0" IS NOT DISTINCT FROM "x4v"."g0" AND "x2"."g1" IS NOT DISTINCT FROM "x4v"."g1" AND "x2"."gid" IS NOT DISTINCT FROM "x4v"."gid") AS "x2w"
+--
+-- Result: kind VARCHAR, active BOOLEAN, d BIGINT, n BIGINT, g BIGINT
+
+-- # Distinct values in grouping sets over nothing: the total has a row
+SELECT kind, count(DISTINCT beds) AS d FROM wards WHERE beds < 0 GROUP BY CUBE (kind);
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", GROUPING("wards"."kind") AS "gid" FROM "wards" AS "wards" WHERE "wards"."beds" < 0 GROUP BY CUBE ("wards"."kind")
+--     -> x1 for s2: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "gid" AS "gid" FROM "x1" AS "x1" GROUP BY "g0", "gid"
+--     may be cut by hash of: g0, gid
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."beds" AS "g1" FROM "wards" AS "wards" WHERE "wards"."beds" < 0 GROUP BY "wards"."kind", "wards"."beds"
+--     -> x3 for s4: crosses as rows, about 7 rows and 140 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x3" AS "x3" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT "x2w"."g0" AS "kind", CAST(COALESCE("x2w"."p0v", 0) AS BIGINT) AS "d" FROM (SELECT "x2"."g0" AS "g0", "x2"."gid" AS "gid", "x4v"."p0v" AS "p0v" FROM "x2" AS "x2" LEFT JOIN (SELECT "g0" AS "g0", "gid" AS "gid", COUNT("g1") AS "p0v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", GROUPING("g0") AS "gid" FROM "x4" AS "x4" GROUP BY GROUPING SETS (("g0", "g1"), ("g1"))) AS s GROUP BY "g0", "gid") AS "x4v" ON "x2"."g0" IS NOT DISTINCT FROM "x4v"."g0" AND "x2"."gid" IS NOT DISTINCT FROM "x4v"."gid") AS "x2w"
+--
+-- Result: kind VARCHAR, d BIGINT
+
+-- # Distinct values over nothing
+SELECT count(DISTINCT beds) AS d, sum(DISTINCT beds) AS s FROM wards WHERE beds < 0;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."beds" AS "g0" FROM "wards" AS "wards" WHERE "wards"."beds" < 0 GROUP BY "wards"."beds"
+--     -> x1 for s2: crosses as rows, about 7 rows and 28 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT CAST(COALESCE("x2v"."p0v", 0) AS BIGINT) AS "d", CAST("x2v"."p1v" AS INT128) AS "s" FROM (SELECT COUNT("g0") AS "p0v", SUM("g0") AS "p1v" FROM "x2" AS "x2") AS "x2v"
+--
+-- Result: d BIGINT, s HUGEINT
+
+-- # Distinct values by an expression, over a join with a reference table, in a window and in ORDER BY
+SELECT substr(h.region, 1, 1) AS r, count(DISTINCT w.ward) AS d, rank() OVER (ORDER BY count(DISTINCT w.ward) DESC, substr(h.region, 1, 1)) AS k
+FROM wards w JOIN hospitals h USING (finess) GROUP BY substr(h.region, 1, 1) ORDER BY count(DISTINCT w.beds), r;
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT SUBSTRING("h"."region", 1, 1) AS "g0", "w"."ward" AS "g1" FROM "wards" AS "w" JOIN "hospitals" AS "h" ON "w"."finess" = "h"."finess" GROUP BY SUBSTRING("h"."region", 1, 1), "w"."ward"
+--     -> x1 for s2: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT SUBSTRING("h"."region", 1, 1) AS "g0", "w"."beds" AS "g1" FROM "wards" AS "w" JOIN "hospitals" AS "h" ON "w"."finess" = "h"."finess" GROUP BY SUBSTRING("h"."region", 1, 1), "w"."beds"
+--     -> x3 for s4: crosses as rows, about 25 rows and 500 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x3" AS "x3" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT "x2vw"."g0" AS "r", CAST(COALESCE("x2vw"."p0v", 0) AS BIGINT) AS "d", RANK() OVER (ORDER BY CAST(COALESCE("x2vw"."p0v", 0) AS BIGINT) DESC, "x2vw"."g0") AS "k" FROM (SELECT "x2v"."g0" AS "g0", "x2v"."p0v" AS "p0v", "x4v"."p1v" AS "p1v" FROM (SELECT "g0" AS "g0", COUNT("g1") AS "p0v" FROM "x2" AS "x2" GROUP BY "g0") AS "x2v" LEFT JOIN (SELECT "g0" AS "g0", COUNT("g1") AS "p1v" FROM "x4" AS "x4" GROUP BY "g0") AS "x4v" ON "x2v"."g0" IS NOT DISTINCT FROM "x4v"."g0") AS "x2vw" ORDER BY CAST(COALESCE("x2vw"."p1v", 0) AS BIGINT), "r"
+--
+-- Result: r VARCHAR, d BIGINT, k BIGINT
+
+-- # Distinct values counted in a derived table and joined
+SELECT a.kind, a.d, b.d AS days FROM (SELECT kind, count(DISTINCT ward) AS d FROM wards GROUP BY kind) a
+JOIN (SELECT count(DISTINCT day) AS d FROM shifts) b ON b.d > a.d;
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."ward" AS "g1" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."ward"
+--     -> x1 for s2: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "shifts"."day" AS "g0" FROM "shifts" AS "shifts" GROUP BY "shifts"."day"
+--     -> x3 for s4: crosses as rows, about 60 rows and 240 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT "a"."kind" AS "kind", "a"."d" AS "d", "b"."d" AS "days" FROM (SELECT "x2v"."g0" AS "kind", CAST(COALESCE("x2v"."p0v", 0) AS BIGINT) AS "d" FROM (SELECT "g0" AS "g0", COUNT("g1") AS "p0v" FROM "x2" AS "x2" GROUP BY "g0") AS "x2v") AS "a" JOIN (SELECT CAST(COALESCE("x4v"."p0v", 0) AS BIGINT) AS "d" FROM (SELECT COUNT("g0") AS "p0v" FROM "x4" AS "x4") AS "x4v") AS "b" ON "b"."d" > "a"."d"
+--
+-- Result: kind VARCHAR, d BIGINT, days BIGINT
+
+-- # Distinct values that a subquery chooses
+SELECT count(DISTINCT ward) AS d FROM wards WHERE beds > (SELECT avg(beds) FROM wards);
+-- Plan with 6 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT SUM("wards"."beds") AS "p0s", COUNT("wards"."beds") AS "p0n" FROM "wards" AS "wards"
+--     -> x1 for s2: crosses as rows, about 3 rows and 72 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT SUM("p0s") AS "p0s", SUM("p0n") AS "p0n" FROM "x1" AS "x1"
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT CAST((CAST("x2"."p0s" AS DOUBLE) / CAST("x2"."p0n" AS DOUBLE)) AS DOUBLE) AS "_col_0" FROM "x2" AS "x2"
+--     -> x3 for s4: stays at the coordinator
+--
+-- s4 node at lille, lyon, nantes, over x3
+--     SELECT "wards"."ward" AS "g0" FROM "wards" AS "wards" WHERE "wards"."beds" > (SELECT "x3"."_col_0" AS "_col_0" FROM "x3" AS "x3") GROUP BY "wards"."ward"
+--     -> x4 for s5: crosses as rows, about 7 rows and 112 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s5 merge at the coordinator, over x4
+--     SELECT "g0" AS "g0" FROM "x4" AS "x4" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x5 for s6: stays at the coordinator
+--
+-- s6 finish at the coordinator, over x5
+--     SELECT CAST(COALESCE("x5v"."p0v", 0) AS BIGINT) AS "d" FROM (SELECT COUNT("g0") AS "p0v" FROM "x5" AS "x5") AS "x5v"
+--
+-- Result: d BIGINT

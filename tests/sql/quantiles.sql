@@ -1,0 +1,341 @@
+-- Medians, quantiles, modes over tables whose rows are at three hospitals: values with their counts, finished exactly.
+
+-- # A median by group, beside a mean
+SELECT kind, median(beds) AS m, avg(beds) AS a FROM wards GROUP BY kind;
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", SUM("wards"."beds") AS "p1s", COUNT("wards"."beds") AS "p1n" FROM "wards" AS "wards" GROUP BY "wards"."kind"
+--     -> x1 for s2: crosses as rows, about 25 rows and 1,000 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", SUM("p1s") AS "p1s", SUM("p1n") AS "p1n" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."beds" AS "g1", COUNT(*) AS "n" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."beds"
+--     -> x3 for s4: crosses as rows, about 25 rows and 700 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1", CAST(SUM("n") AS BIGINT) AS "n" FROM "x3" AS "x3" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT "x2w"."g0" AS "kind", CAST("x2w"."p0v" AS DOUBLE) AS "m", CAST((CAST("x2w"."p1s" AS DOUBLE) / CAST("x2w"."p1n" AS DOUBLE)) AS DOUBLE) AS "a" FROM (SELECT "x2"."g0" AS "g0", "x2"."p1s" AS "p1s", "x2"."p1n" AS "p1n", "x4r"."p0v" AS "p0v" FROM "x2" AS "x2" LEFT JOIN (SELECT "g0" AS "g0", MEDIAN("g1") AS "p0v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", UNNEST(RANGE(0, CASE WHEN "g1" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x4" AS "x4") AS r GROUP BY "g0") AS "x4r" ON "x2"."g0" IS NOT DISTINCT FROM "x4r"."g0") AS "x2w"
+--
+-- Result: kind VARCHAR, m DOUBLE, a DOUBLE
+
+-- # Quantiles of integers, decimals, doubles, dates and timestamps
+SELECT quantile_cont(beds, 0.3) AS a, quantile_cont(budget, 0.9) AS b, quantile_cont(load, 0.25) AS c, quantile_disc(opened, 0.5) AS d,
+       quantile_cont(opened, 0.5) AS e, quantile_cont(noted, 0.75) AS f, median(big) AS g, quantile_disc(ward, 0.5) AS h
+FROM wards WHERE NOT isnan(load);
+-- Plan with 15 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."beds" AS "g0", COUNT(*) AS "n" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."beds"
+--     -> x1 for s2: crosses as rows, about 7 rows and 84 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s15: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."budget" AS "g0", COUNT(*) AS "n" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."budget"
+--     -> x3 for s4: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s15: stays at the coordinator
+--
+-- s5 node at lille, lyon, nantes
+--     SELECT "wards"."load" AS "g0", COUNT(*) AS "n" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."load"
+--     -> x5 for s6: crosses as rows, about 7 rows and 112 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s6 merge at the coordinator, over x5
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x5" AS "x5" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x6 for s15: stays at the coordinator
+--
+-- s7 node at lille, lyon, nantes
+--     SELECT "wards"."opened" AS "g0", COUNT(*) AS "n" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."opened"
+--     -> x7 for s8: crosses as rows, about 7 rows and 84 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s8 merge at the coordinator, over x7
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x7" AS "x7" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x8 for s15: stays at the coordinator
+--
+-- s9 node at lille, lyon, nantes
+--     SELECT "wards"."noted" AS "g0", COUNT(*) AS "n" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."noted"
+--     -> x9 for s10: crosses as rows, about 7 rows and 112 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s10 merge at the coordinator, over x9
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x9" AS "x9" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x10 for s15: stays at the coordinator
+--
+-- s11 node at lille, lyon, nantes
+--     SELECT "wards"."big" AS "g0", COUNT(*) AS "n" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."big"
+--     -> x11 for s12: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s12 merge at the coordinator, over x11
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x11" AS "x11" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x12 for s15: stays at the coordinator
+--
+-- s13 node at lille, lyon, nantes
+--     SELECT "wards"."ward" AS "g0", COUNT(*) AS "n" FROM "wards" AS "wards" WHERE NOT ISNAN("wards"."load") GROUP BY "wards"."ward"
+--     -> x13 for s14: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s14 merge at the coordinator, over x13
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x13" AS "x13" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x14 for s15: stays at the coordinator
+--
+-- s15 finish at the coordinator, over x2, x4, x6, x8, x10, x12, x14
+--     SELECT CAST("x2rw"."p0v" AS DOUBLE) AS "a", CAST("x2rw"."p1v" AS DECIMAL(18, 2)) AS "b", CAST("x2rw"."p2v" AS DOUBLE) AS "c", CAST("x2rw"."p3v" AS DATE) AS "d", CAST("x2rw"."p4v" AS TIMESTAMP) AS "e", CAST("x2rw"."p5v" AS TIMESTAMP) AS "f", CAST("x2rw"."p6v" AS DOUBLE) AS "g", CAST("x2rw"."p7v" AS TEXT) AS "h" FROM (SELECT "x2r"."p0v" AS "p0v", "x4r"."p1v" AS "p1v", "x6r"."p2v" AS "p2v", "x8r"."p3v" AS "p3v", "x8r"."p4v" AS "p4v", "x10r"."p5v" AS "p5v", "x12r"."p6v" AS "p6v", "x14r"."p7v" AS "p7v" FROM (SELECT QUANTILE_CONT("g0", 0.3) AS "p0v" FROM (SELECT "g0" AS "g0", UNNEST(RANGE(0, CASE WHEN "g0" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x2" AS "x2") AS r) AS "x2r" LEFT JOIN (SELECT QUANTILE_CONT("g0", 0.9) AS "p1v" FROM (SELECT "g0" AS "g0", UNNEST(RANGE(0, CASE WHEN "g0" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x4" AS "x4") AS r) AS "x4r" ON TRUE LEFT JOIN (SELECT QUANTILE_CONT("g0", 0.25) AS "p2v" FROM (SELECT "g0" AS "g0", UNNEST(RANGE(0, CASE WHEN "g0" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x6" AS "x6") AS r) AS "x6r" ON TRUE LEFT JOIN (SELECT QUANTILE_DISC("g0", 0.5) AS "p3v", QUANTILE_CONT("g0", 0.5) AS "p4v" FROM (SELECT "g0" AS "g0", UNNEST(RANGE(0, CASE WHEN "g0" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x8" AS "x8") AS r) AS "x8r" ON TRUE LEFT JOIN (SELECT QUANTILE_CONT("g0", 0.75) AS "p5v" FROM (SELECT "g0" AS "g0", UNNEST(RANGE(0, CASE WHEN "g0" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x10" AS "x10") AS r) AS "x10r" ON TRUE LEFT JOIN (SELECT MEDIAN("g0") AS "p6v" FROM (SELECT "g0" AS "g0", UNNEST(RANGE(0, CASE WHEN "g0" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x12" AS "x12") AS r) AS "x12r" ON TRUE LEFT JOIN (SELECT QUANTILE_DISC("g0", 0.5) AS "p7v" FROM (SELECT "g0" AS "g0", UNNEST(RANGE(0, CASE WHEN "g0" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x14" AS "x14") AS r) AS "x14r" ON TRUE) AS "x2rw"
+--
+-- Result: a DOUBLE, b DECIMAL(18,2), c DOUBLE, d DATE, e TIMESTAMP, f TIMESTAMP, g DOUBLE, h VARCHAR
+
+-- # Several quantiles in one call
+SELECT kind, quantile_cont(beds, [0.1, 0.5, 0.9]) AS q FROM wards GROUP BY kind ORDER BY kind;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."beds" AS "g1", COUNT(*) AS "n" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."beds"
+--     -> x1 for s2: crosses as rows, about 25 rows and 700 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", CAST(SUM("n") AS BIGINT) AS "n" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2r"."g0" AS "kind", CAST("x2r"."p0v" AS DOUBLE[]) AS "q" FROM (SELECT "g0" AS "g0", QUANTILE_CONT("g1", [0.1, 0.5, 0.9]) AS "p0v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", UNNEST(RANGE(0, CASE WHEN "g1" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x2" AS "x2") AS r GROUP BY "g0") AS "x2r" ORDER BY "kind"
+--
+-- Result: kind VARCHAR, q DOUBLE[]
+
+-- # Ordered-set functions
+SELECT kind, percentile_cont(0.5) WITHIN GROUP (ORDER BY beds) AS a, percentile_disc(0.25) WITHIN GROUP (ORDER BY beds DESC) AS b,
+       mode() WITHIN GROUP (ORDER BY active) AS c
+FROM wards GROUP BY kind;
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."beds" AS "g1", COUNT(*) AS "n" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."beds"
+--     -> x1 for s2: crosses as rows, about 25 rows and 700 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", CAST(SUM("n") AS BIGINT) AS "n" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."active" AS "g1", COUNT(*) AS "n" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."active"
+--     -> x3 for s4: crosses as rows, about 25 rows and 625 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1", CAST(SUM("n") AS BIGINT) AS "n" FROM "x3" AS "x3" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT "x2rw"."g0" AS "kind", CAST("x2rw"."p0v" AS DOUBLE) AS "a", CAST("x2rw"."p1v" AS INT) AS "b", CAST("x2rw"."p2v" AS BOOLEAN) AS "c" FROM (SELECT "x2r"."g0" AS "g0", "x2r"."p0v" AS "p0v", "x2r"."p1v" AS "p1v", "x4v"."p2v" AS "p2v" FROM (SELECT "g0" AS "g0", QUANTILE_CONT("g1", 0.5 ORDER BY "g1") AS "p0v", QUANTILE_DISC("g1", 0.25 ORDER BY "g1" DESC) AS "p1v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", UNNEST(RANGE(0, CASE WHEN "g1" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x2" AS "x2") AS r GROUP BY "g0") AS "x2r" LEFT JOIN (SELECT "g0" AS "g0", ARG_MAX("g1", "n" ORDER BY "g1") FILTER(WHERE NOT "g1" IS NULL) AS "p2v" FROM "x4" AS "x4" GROUP BY "g0") AS "x4v" ON "x2r"."g0" IS NOT DISTINCT FROM "x4v"."g0") AS "x2rw"
+--
+-- Result: kind VARCHAR, a DOUBLE, b INTEGER, c BOOLEAN
+
+-- # The most frequent value, the mean absolute deviation, skewness, kurtosis and entropy
+SELECT mode(kind) AS a, mad(beds) AS b, skewness(beds) AS c, kurtosis(beds) AS d, entropy(kind) AS e FROM wards;
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", COUNT(*) AS "n" FROM "wards" AS "wards" GROUP BY "wards"."kind"
+--     -> x1 for s2: crosses as rows, about 25 rows and 600 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."beds" AS "g0", COUNT(*) AS "n" FROM "wards" AS "wards" GROUP BY "wards"."beds"
+--     -> x3 for s4: crosses as rows, about 25 rows and 300 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT CAST("x2vw"."p0v" AS TEXT) AS "a", CAST("x2vw"."p1v" AS DOUBLE) AS "b", CAST("x2vw"."p2v" AS DOUBLE) AS "c", CAST("x2vw"."p3v" AS DOUBLE) AS "d", CAST("x2vw"."p4v" AS DOUBLE) AS "e" FROM (SELECT "x2v"."p0v" AS "p0v", "x2r"."p4v" AS "p4v", "x4r"."p1v" AS "p1v", "x4r"."p2v" AS "p2v", "x4r"."p3v" AS "p3v" FROM (SELECT ARG_MAX("g0", "n" ORDER BY "g0") FILTER(WHERE NOT "g0" IS NULL) AS "p0v" FROM "x2" AS "x2") AS "x2v" LEFT JOIN (SELECT ENTROPY("g0" ORDER BY "g0") AS "p4v" FROM (SELECT "g0" AS "g0", UNNEST(RANGE(0, CASE WHEN "g0" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x2" AS "x2") AS r) AS "x2r" ON TRUE LEFT JOIN (SELECT MAD("g0") AS "p1v", SKEWNESS("g0" ORDER BY "g0") AS "p2v", KURTOSIS("g0" ORDER BY "g0") AS "p3v" FROM (SELECT "g0" AS "g0", UNNEST(RANGE(0, CASE WHEN "g0" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x4" AS "x4") AS r) AS "x4r" ON TRUE) AS "x2vw"
+--
+-- Result: a VARCHAR, b DOUBLE, c DOUBLE, d DOUBLE, e DOUBLE
+
+-- # How often each value is there
+SELECT active, histogram(kind) AS h FROM wards GROUP BY active;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."active" AS "g0", "wards"."kind" AS "g1", COUNT(*) AS "n" FROM "wards" AS "wards" GROUP BY "wards"."active", "wards"."kind"
+--     -> x1 for s2: crosses as rows, about 25 rows and 625 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", CAST(SUM("n") AS BIGINT) AS "n" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2r"."g0" AS "active", CAST("x2r"."p0v" AS MAP(TEXT, UBIGINT)) AS "h" FROM (SELECT "g0" AS "g0", HISTOGRAM("g1") AS "p0v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", UNNEST(RANGE(0, CASE WHEN "g1" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x2" AS "x2") AS r GROUP BY "g0") AS "x2r"
+--
+-- Result: active BOOLEAN, h MAP(VARCHAR, UBIGINT)
+
+-- # A median with FILTER, and of distinct values
+SELECT kind, median(beds) FILTER (WHERE active) AS m, median(DISTINCT beds) AS d, median(beds) AS a FROM wards GROUP BY kind;
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", CASE WHEN "wards"."active" THEN "wards"."beds" END AS "g1", COUNT(*) AS "n" FROM "wards" AS "wards" GROUP BY "wards"."kind", CASE WHEN "wards"."active" THEN "wards"."beds" END
+--     -> x1 for s2: crosses as rows, about 25 rows and 700 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", CAST(SUM("n") AS BIGINT) AS "n" FROM "x1" AS "x1" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."beds" AS "g1", COUNT(*) AS "n" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."beds"
+--     -> x3 for s4: crosses as rows, about 25 rows and 700 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1", CAST(SUM("n") AS BIGINT) AS "n" FROM "x3" AS "x3" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT "x2rw"."g0" AS "kind", CAST("x2rw"."p0v" AS DOUBLE) AS "m", CAST("x2rw"."p1v" AS DOUBLE) AS "d", CAST("x2rw"."p2v" AS DOUBLE) AS "a" FROM (SELECT "x2r"."g0" AS "g0", "x2r"."p0v" AS "p0v", "x4v"."p1v" AS "p1v", "x4r"."p2v" AS "p2v" FROM (SELECT "g0" AS "g0", MEDIAN("g1") AS "p0v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", UNNEST(RANGE(0, CASE WHEN "g1" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x2" AS "x2") AS r GROUP BY "g0") AS "x2r" LEFT JOIN (SELECT "g0" AS "g0", MEDIAN("g1") AS "p1v" FROM "x4" AS "x4" GROUP BY "g0") AS "x4v" ON "x2r"."g0" IS NOT DISTINCT FROM "x4v"."g0" LEFT JOIN (SELECT "g0" AS "g0", MEDIAN("g1") AS "p2v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", UNNEST(RANGE(0, CASE WHEN "g1" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x4" AS "x4") AS r GROUP BY "g0") AS "x4r" ON "x2r"."g0" IS NOT DISTINCT FROM "x4r"."g0") AS "x2rw"
+--
+-- Result: kind VARCHAR, m DOUBLE, d DOUBLE, a DOUBLE
+
+-- # A median in grouping sets
+SELECT kind, active, median(beds) AS m, count(*) AS n FROM wards GROUP BY GROUPING SETS ((kind, active), (active), ());
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."active" AS "g1", GROUPING("wards"."kind", "wards"."active") AS "gid", COUNT(*) AS "p1v" FROM "wards" AS "wards" GROUP BY GROUPING SETS (("wards"."kind", "wards"."active"), ("wards"."active"), ())
+--     -> x1 for s2: crosses as rows, about 25 rows and 825 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", "g1" AS "g1", "gid" AS "gid", SUM("p1v") AS "p1v" FROM "x1" AS "x1" GROUP BY "g0", "g1", "gid"
+--     may be cut by hash of: g0, g1, gid
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", "wards"."active" AS "g1", "wards"."beds" AS "g2", COUNT(*) AS "n" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."active", "wards"."beds"
+--     -> x3 for s4: crosses as rows, about 25 rows and 725 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", "g1" AS "g1", "g2" AS "g2", CAST(SUM("n") AS BIGINT) AS "n" FROM "x3" AS "x3" GROUP BY "g0", "g1", "g2"
+--     may be cut by hash of: g0, g1, g2
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT "x2w"."g0" AS "kind", "x2w"."g1" AS "active", CAST("x2w"."p0v" AS DOUBLE) AS "m", CAST(COALESCE("x2w"."p1v", 0) AS BIGINT) AS "n" FROM (SELECT "x2"."g0" AS "g0", "x2"."g1" AS "g1", "x2"."gid" AS "gid", "x2"."p1v" AS "p1v", "x4r"."p0v" AS "p0v" FROM "x2" AS "x2" LEFT JOIN (SELECT "g0" AS "g0", "g1" AS "g1", "gid" AS "gid", MEDIAN("g2") AS "p0v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", "gid" AS "gid", "g2" AS "g2", UNNEST(RANGE(0, CASE WHEN "g2" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM (SELECT "g0" AS "g0", "g1" AS "g1", "g2" AS "g2", GROUPING("g0", "g1") AS "gid", CAST(SUM("n") AS BIGINT) AS "n" FROM "x4" AS "x4" GROUP BY GROUPING SETS (("g0", "g1", "g2"), ("g1", "g2"), ("g2"))) AS s) AS r GROUP BY "g0", "g1", "gid") AS "x4r" ON "x2"."g0" IS NOT DISTINCT FROM "x4r"."g0" AND "x2"."g1" IS NOT DISTINCT FROM "x4r"."g1" AND "x2"."gid" IS NOT DISTINCT FROM "x4r"."gid") AS "x2w"
+--
+-- Result: kind VARCHAR, active BOOLEAN, m DOUBLE, n BIGINT
+
+-- # A median of nothing is NULL
+SELECT median(beds) AS m, mode(kind) AS k FROM wards WHERE beds < 0;
+-- Plan with 5 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."beds" AS "g0", COUNT(*) AS "n" FROM "wards" AS "wards" WHERE "wards"."beds" < 0 GROUP BY "wards"."beds"
+--     -> x1 for s2: crosses as rows, about 7 rows and 84 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s5: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", COUNT(*) AS "n" FROM "wards" AS "wards" WHERE "wards"."beds" < 0 GROUP BY "wards"."kind"
+--     -> x3 for s4: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x2, x4
+--     SELECT CAST("x2rw"."p0v" AS DOUBLE) AS "m", CAST("x2rw"."p1v" AS TEXT) AS "k" FROM (SELECT "x2r"."p0v" AS "p0v", "x4v"."p1v" AS "p1v" FROM (SELECT MEDIAN("g0") AS "p0v" FROM (SELECT "g0" AS "g0", UNNEST(RANGE(0, CASE WHEN "g0" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x2" AS "x2") AS r) AS "x2r" LEFT JOIN (SELECT ARG_MAX("g0", "n" ORDER BY "g0") FILTER(WHERE NOT "g0" IS NULL) AS "p1v" FROM "x4" AS "x4") AS "x4v" ON TRUE) AS "x2rw"
+--
+-- Result: m DOUBLE, k VARCHAR
+
+-- # A median of what every node computed of its own groups
+SELECT median(n) AS m FROM (SELECT finess, ward, sum(nurses) AS n FROM shifts GROUP BY finess, ward) t;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "t"."n" AS "g0", COUNT(*) AS "n" FROM (SELECT "shifts"."finess" AS "finess", "shifts"."ward" AS "ward", SUM("shifts"."nurses") AS "n" FROM "shifts" AS "shifts" GROUP BY "shifts"."finess", "shifts"."ward") AS "t" GROUP BY "t"."n"
+--     -> x1 for s2: crosses as rows, about 60 rows and 1,440 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", CAST(SUM("n") AS BIGINT) AS "n" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT CAST("x2r"."p0v" AS DOUBLE) AS "m" FROM (SELECT MEDIAN("g0") AS "p0v" FROM (SELECT "g0" AS "g0", UNNEST(RANGE(0, CASE WHEN "g0" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x2" AS "x2") AS r) AS "x2r"
+--
+-- Result: m DOUBLE
+
+-- # First, last and any value: the nodes' in their order
+SELECT kind, any_value(beds) AS a, first(ward) AS f, last(ward) AS l, any_value(ward) FILTER (WHERE NOT active) AS n FROM wards GROUP BY kind;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "g0", ANY_VALUE("wards"."beds") AS "p0v", FIRST("wards"."ward") AS "p1v", COUNT(*) AS "p1c", LAST("wards"."ward") AS "p2v", COUNT(*) AS "p2c", ANY_VALUE("wards"."ward") FILTER(WHERE NOT "wards"."active") AS "p3v" FROM "wards" AS "wards" GROUP BY "wards"."kind"
+--     -> x1 for s2: crosses as rows, about 25 rows and 2,100 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT "g0" AS "g0", ANY_VALUE("p0v") AS "p0v", FIRST("p1v") FILTER(WHERE "p1c" > 0) AS "p1v", LAST("p2v") FILTER(WHERE "p2c" > 0) AS "p2v", ANY_VALUE("p3v") AS "p3v" FROM "x1" AS "x1" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2"."g0" AS "kind", CAST("x2"."p0v" AS INT) AS "a", CAST("x2"."p1v" AS TEXT) AS "f", CAST("x2"."p2v" AS TEXT) AS "l", CAST("x2"."p3v" AS TEXT) AS "n" FROM "x2" AS "x2"
+--
+-- Result: kind VARCHAR, a INTEGER, f VARCHAR, l VARCHAR, n VARCHAR
+
+-- # First and any value of nothing
+SELECT any_value(beds) AS a, first(ward) AS f FROM wards WHERE beds < 0;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT ANY_VALUE("wards"."beds") AS "p0v", FIRST("wards"."ward") AS "p1v", COUNT(*) AS "p1c" FROM "wards" AS "wards" WHERE "wards"."beds" < 0
+--     -> x1 for s2: crosses as rows, about 3 rows and 84 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 merge at the coordinator, over x1
+--     SELECT ANY_VALUE("p0v") AS "p0v", FIRST("p1v") FILTER(WHERE "p1c" > 0) AS "p1v" FROM "x1" AS "x1"
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT CAST("x2"."p0v" AS INT) AS "a", CAST("x2"."p1v" AS TEXT) AS "f" FROM "x2" AS "x2"
+--
+-- Result: a INTEGER, f VARCHAR
+
+-- # Lists and texts in an order that is asked for are put together from rows
+SELECT kind, string_agg(ward, ',' ORDER BY finess, ward) AS w, array_agg(beds ORDER BY finess, ward) AS b FROM wards GROUP BY kind;
+-- Plan with 2 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "c0", "wards"."ward" AS "c1", "wards"."finess" AS "c2", "wards"."beds" AS "c3" FROM "wards" AS "wards"
+--     -> x1 for s2: crosses as rows, about 25 rows and 1,300 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     SELECT "x1"."c0" AS "kind", LISTAGG("x1"."c1", ',' ORDER BY "x1"."c2", "x1"."c1") AS "w", ARRAY_AGG("x1"."c3" ORDER BY "x1"."c2", "x1"."c1") AS "b" FROM "x1" AS "x1" GROUP BY "x1"."c0"
+--
+-- Result: kind VARCHAR, w VARCHAR, b INTEGER[]
