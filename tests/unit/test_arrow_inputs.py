@@ -53,3 +53,27 @@ def test_a_join_may_hand_its_bloom_filter_to_a_union_of_an_own_table_and_an_arro
         rows = "(SELECT k FROM own UNION ALL SELECT k FROM sent) AS b"
         counted = database.execute(f"SELECT count(*) FROM {rows}, few WHERE b.k = few.k AND few.g < 3")  # noqa: S608
         assert counted.fetchall() == [(93,)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT a.n, b.n FROM a JOIN b ON a.x = b.x",
+        "SELECT a.n, b.n FROM a JOIN b ON a.x > b.x WHERE b.n IN (4, 6, 8)",
+        "SELECT a.n FROM a SEMI JOIN b ON a.x = b.x",
+        "SELECT a.n FROM a WHERE a.x IN (SELECT b.x FROM b WHERE b.n IN (3, 4, 6))",
+    ],
+)
+def test_joins_on_doubles_find_the_rows_that_they_find_in_own_tables(query: str) -> None:
+    nan, inf = float("nan"), float("inf")
+    table = pa.table({"n": list(range(9)), "x": [1e16, -0.0, None, 0.0, nan, nan, inf, -inf, 1.5]})
+    found = []
+    for own in (False, True):
+        with duckdb.connect() as database:
+            for name in ("a", "b"):
+                arrow_inputs.register(database, name if not own else f"given_{name}", table)
+                if own:
+                    database.execute(f"CREATE TABLE {name} AS FROM given_{name}")
+            found.append(sorted(database.execute(query).fetchall()))
+    assert found[0] == found[1]
+    assert len(found[1]) > 4
