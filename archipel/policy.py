@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from archipel import configuration, errors, schema
 
@@ -17,6 +18,8 @@ _FORMS = {
     "keys": schema.Form.KEYS,
     "rows": schema.Form.ROWS,
 }
+
+_NODE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")  # as in the federation's manifest
 
 RoleName = Literal["public", "group", "measure", "hidden"]
 
@@ -39,6 +42,16 @@ class TableRules(configuration.Section):
     """Role of single columns."""
     other_columns: RoleName = "hidden"
     """Role of every column that is not named above; for a table that is not protected, absent means public."""
+
+    @field_validator("peers")
+    @classmethod
+    def _named_as_nodes_are(cls, peers: Mapping[str, str]) -> Mapping[str, str]:
+        for name in peers:
+            if name != schema.EVERY_PEER and not _NODE_NAME.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} is no node's name; nodes are named as in the manifest, in lower-case letters"
+                )
+        return peers
 
     @model_validator(mode="after")
     def _consistent(self) -> TableRules:
