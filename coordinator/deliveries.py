@@ -60,6 +60,12 @@ class Delivery:
     sealed: Mapping[Route, SealedDelivery] = field(default_factory=dict)
 
 
+def crossed_bytes(node: str, delivery: Delivery) -> int:
+    """Return how many bytes of a delivery left their node: what it sealed for itself did not."""
+    at_home = sum(stream.wire_bytes for (_, receiver), stream in delivery.sealed.items() if receiver == node)
+    return delivery.wire_bytes - at_home
+
+
 @dataclass(eq=False, slots=True)
 class Expected:
     """A task that was sent, and what is done with its end.

@@ -30,9 +30,19 @@ def explained_query(record: QueryRecord, state: State, head: ResultHead | None) 
         "elapsed_ms": _ms(info.elapsed_ms) if info is not None else None,
         "result_rows": head.rows if head is not None else None,
     }
-    measured = [_stage(stage) for stage in info.stages] if info is not None else None
-    text = json.dumps(json.loads(record.plan) | {"query": query, "measured": measured})
+    plan = json.loads(record.plan)
+    measured = None
+    if info is not None:
+        measured = [_stage(stage) for stage in info.stages]
+        plan["exchanges"] = [e | {"measured_bytes": _crossed(e["exchange_id"], info)} for e in plan["exchanges"]]
+    text = json.dumps(plan | {"query": query, "measured": measured})
     return explain.plan_text(explain.read(text)), text
+
+
+def _crossed(exchange_id: str, info: query_pb2.ResultInfo) -> int | None:
+    """Return the bytes of an exchange that left nodes; None where they are not told or none left."""
+    found = [c for c in info.crossings if c.exchange_id == exchange_id and c.receiver != c.sender]
+    return sum(c.bytes for c in found) if found and all(c.HasField("bytes") for c in found) else None
 
 
 def _stage(message: query_pb2.StageMeasure) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from archipel import errors, telemetry
 from archipel.v1 import query_pb2
 from coordinator import events, lifecycle
 from coordinator.asked import Asked, RequestKey, Shared
-from coordinator.deliveries import Delivery
+from coordinator.deliveries import Delivery, crossed_bytes
 from coordinator.dispatch import Dispatch, Inputs, form_of
 from coordinator.events import State, TaskRef
 from coordinator.measures import Measures
@@ -228,11 +228,12 @@ class QueryRun:
     def _delivered(self, task: TaskRef, delivery: Delivery) -> None:
         self._dispatch.ended(task)
         form = form_of(self._planned.plan, task.stage_id).name.lower()
-        telemetry.record_exchange(delivery.wire_bytes, form=form, node=task.node)
+        left = crossed_bytes(task.node, delivery)
+        telemetry.record_exchange(left, form=form, node=task.node, sealed=bool(delivery.sealed))
         self._deliveries[task.stage_id, task.node] = delivery
         self._measures.delivered(
             task,
-            wire_bytes=delivery.wire_bytes,
+            wire_bytes=left,
             engine_ms=delivery.engine_ms,
             rows=None if delivery.table is None else delivery.table.num_rows,
             withheld=delivery.withheld,

@@ -66,6 +66,9 @@ class ExchangeDocument(_Part):
     rule: str = Field(description="The policy rule that allows it, in words.")
     estimated_rows: int
     estimated_bytes: int
+    measured_bytes: int | None = Field(
+        default=None, description="Bytes that left nodes; null where they are not told, none left or nothing ran."
+    )
     part_column: str = Field(
         default="", description="Column of the source that says to which of the target's sites a row goes; empty: all."
     )

@@ -124,9 +124,8 @@ class _Picture:
         ]
         measure = self.plan.measure(source.stage_id)
         if measure is not None and source.kind == "node":
-            alone = sum(e.source == source.stage_id for e in self.plan.exchanges) == 1
-            label.append(f"{'measured' if alone else 'sent in all'}: {_sent(measure)}")
-        size = exchange.estimated_bytes if measure is None or measure.bytes is None else measure.bytes
+            label.append(f"measured: {_sent(measure, exchange)}")
+        size = exchange.measured_bytes or exchange.estimated_bytes
         return self._arrow(
             self._lanes_of(source),
             self._lanes_of(self.plan.stage(exchange.target)),
@@ -197,10 +196,11 @@ def _took(measure: StageMeasureDocument | None, sites: tuple[str, ...]) -> str:
     return milliseconds(at[0]) if len(at) == 1 else f"{milliseconds(at[0])} to {milliseconds(at[-1])}"
 
 
-def _sent(measure: StageMeasureDocument) -> str:
-    if measure.rows is None and measure.bytes is None:
+def _sent(measure: StageMeasureDocument, exchange: ExchangeDocument) -> str:
+    """Return what was measured of an exchange. Its rows are those of its stage: sealed ones are not counted."""
+    if measure.rows is None and exchange.measured_bytes is None:
         return "not told"
-    return f"{_rows(measure.rows)}, {_bytes(measure.bytes)}"
+    return f"{_rows(measure.rows)}, {_bytes(exchange.measured_bytes)}"
 
 
 def _details(stage: StageDocument, sites: tuple[str, ...], measure: StageMeasureDocument | None) -> str:

@@ -88,6 +88,8 @@ def _measured(measure: StageMeasureDocument, sent: list[ExchangeDocument]) -> It
     if measure.executor:
         parts.append(measure.executor)
     yield f"    measured: {', '.join(parts)}"
+    if len(sent) > 1:
+        yield from (f"        {e.exchange_id}: {_told(e.measured_bytes, 'byte')}" for e in sent)
     if measure.sites:
         yield from (f"        {line}" for line in _table(measure))
 

@@ -15,11 +15,16 @@ def record_query(state: str, duration_s: float) -> None:
         runtime.durations[Metric.QUERY_DURATION].record(duration_s, attributes)
 
 
-def record_exchange(n_bytes: int, *, form: str, node: str) -> None:
+def record_exchange(n_bytes: int, *, form: str, node: str, sealed: bool = False) -> None:
     """Count the bytes on the wire of one delivery. Of a whole stage, never of a group."""
     runtime = active()
     if runtime is not None:
-        runtime.exchange_bytes.add(n_bytes, {Attribute.EXCHANGE_FORM.value: form, Attribute.NODE.value: node})
+        attributes: dict[str, str | bool] = {
+            Attribute.EXCHANGE_FORM.value: form,
+            Attribute.EXCHANGE_SEALED.value: sealed,
+            Attribute.NODE.value: node,
+        }
+        runtime.exchange_bytes.add(n_bytes, attributes)
 
 
 def record_statement(duration_s: float, *, system: str = "duckdb", operation: str = "SELECT", error: str = "") -> None:

@@ -105,7 +105,14 @@ def run_of(plan: Plan, stages: list[query_pb2.StageMeasure]) -> tuple[str, str]:
     record = QueryRecord(
         "q1", "r", "d", "p", "study", "alice", plan.sql, "duckdb", 1, json.dumps(plan_document(plan)), State.RUNNING
     )
-    info = query_pb2.ResultInfo(complete=True, elapsed_ms=30.0, stages=stages)
+    crossings = [
+        query_pb2.Crossing(exchange_id="x2", sender="cnam", form="aggregate", bytes=1_040),
+        *(query_pb2.Crossing(exchange_id="x1", sender=n, receiver="cnam", form="rows") for n in SENDERS),
+    ]
+    if plan.exchanges[0].certificate == certificate(0, "cnam"):
+        for crossing in crossings[1:]:
+            crossing.bytes = 5_000
+    info = query_pb2.ResultInfo(complete=True, elapsed_ms=30.0, stages=stages, crossings=crossings)
     return explained_query(record, State.FINISHED, ResultHead(18, info.SerializeToString(), 1, 99))
 
 
@@ -241,6 +248,19 @@ def test_neither_rows_nor_bytes_are_told_of_persons_that_go_sealed_from_node_to_
     assert "measured: rows not told (estimated 1,000), bytes not told (estimated 40,000), 11.0 ms" in text
     assert "how many persons were linked" in text.splitlines()[-1]
     assert "5000" not in document
+
+
+def test_bytes_of_each_exchange_are_told_where_they_may_be() -> None:
+    for plan, told in ((linked(0), 10_000), (linked(11), None)):
+        exchanges = json.loads(run_of(plan, measured(plan))[1])["exchanges"]
+        assert [e["measured_bytes"] for e in exchanges] == [told, 1_040, None]
+
+
+def test_what_one_stage_sent_to_several_others_is_told_apart() -> None:
+    plan = linked(0)
+    again = replace(plan.exchanges[0], exchange_id="x0")
+    text, _ = run_of(replace(plan, exchanges=(again, *plan.exchanges)), measured(plan))
+    assert "10,000 bytes (estimated 80,000), 11.0 ms\n        x0: bytes not told\n        x1: 10,000 bytes\n" in text
 
 
 def test_bytes_of_sealed_exchanges_without_persons_are_told() -> None:

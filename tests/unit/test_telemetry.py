@@ -232,6 +232,7 @@ def test_the_metrics_of_the_contract_arrive(receiver: Receiver, on: telemetry.Te
     telemetry.record_query("done", 2.0)
     telemetry.record_query("failed", 1200.0)
     telemetry.record_exchange(512, form="aggregate", node="lille")
+    telemetry.record_exchange(4096, form="rows", node="lille", sealed=True)
     telemetry.record_statement(0.2, error="TIMEOUT")
     on.shutdown()
     metrics = receiver.metrics()
@@ -239,7 +240,9 @@ def test_the_metrics_of_the_contract_arrive(receiver: Receiver, on: telemetry.Te
         "done": 1,
         "failed": 1,
     }
-    assert metrics["archipel.exchange.bytes"].sum.data_points[0].as_int == 512
+    exchanged = metrics["archipel.exchange.bytes"].sum.data_points
+    by = {(attributes(p)["archipel.exchange.form"], attributes(p)["archipel.exchange.sealed"]): p for p in exchanged}
+    assert {key: p.as_int for key, p in by.items()} == {("aggregate", False): 512, ("rows", True): 4096}
     failed = next(
         p
         for p in metrics["archipel.query.duration"].histogram.data_points
