@@ -88,7 +88,7 @@ def issue(
     Raises:
         Rejected: the statement cannot be read.
     """
-    seen = read(sql, set().union(*sites.values()), inputs)
+    seen = read(sql, {name: table for tables in sites.values() for name, table in tables.items()}, inputs)
     used = [table for tables in sites.values() for name, table in tables.items() if name in seen.tables]
     form = min((table.policy.form_to(d) for table in used for d in destinations), default=Form.ROWS)
     protected = [table for table in used if table.policy.protected]
@@ -134,7 +134,7 @@ def check(
         raise Rejected("the certificate is for another statement")
     if not certificate.destinations:
         raise Rejected("the certificate names no destination")
-    seen = read(sql, set(tables), inputs)
+    seen = read(sql, tables, inputs)
     if certificate.columns != tuple(sorted(f"{t}.{c}" for t, c in seen.columns)):
         raise Rejected("the statement reads other columns than its certificate says")
     if certificate.functions != tuple(sorted(seen.functions)):
@@ -203,8 +203,10 @@ def _check_protected(certificate: Certificate, seen: Reading, tables: Mapping[st
 # Reading a statement
 
 
-def read(sql: str, names: set[str], inputs: frozenset[str] = frozenset()) -> Reading:
-    """Return what a statement reads of the tables ``names``, lower case, and what it gives; ``inputs`` do not count.
+def read(sql: str, known: Mapping[str, Table], inputs: frozenset[str] = frozenset()) -> Reading:
+    """Return what a statement reads of the ``known`` tables, by lower-case name, and what it gives.
+
+    ``inputs`` are names that do not count.
 
     Raises:
         Rejected: it is not one query, or names a table that is not among them.
@@ -216,7 +218,7 @@ def read(sql: str, names: set[str], inputs: frozenset[str] = frozenset()) -> Rea
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise Rejected("the statement is not one query")
     tree = statements[0]
-    reader = _Reader(names, inputs)
+    reader = _Reader(known, inputs)
     columns = frozenset(c for node in _all_columns(tree) for c in reader.bases(node))
     starred = frozenset(
         (base, "*")
@@ -318,8 +320,8 @@ def _name_of(node: exp.Expr) -> str:
 class _Reader:
     """Follows columns of one statement to the tables that they come from."""
 
-    def __init__(self, names: set[str], inputs: frozenset[str]) -> None:
-        self._names = names
+    def __init__(self, known: Mapping[str, Table], inputs: frozenset[str]) -> None:
+        self._tables = known
         self._inputs = inputs
         self._known: dict[int, frozenset[tuple[str, str]]] = {}
 
@@ -332,7 +334,7 @@ class _Reader:
             name = table.name.lower()
             if name in self._inputs:
                 continue
-            if name not in self._names:
+            if name not in self._tables:
                 raise Rejected(f"the statement names '{table.name}', which is not there")
             found.add(name)
         return frozenset(found)
@@ -366,7 +368,7 @@ class _Reader:
         while select is not None:
             sources = list(_sources(select)) if isinstance(select, exp.Select) else []
             named = [s for s in sources if not column.table or s.alias_or_name.lower() == column.table.lower()]
-            found = [bases for s in named if (bases := self._in_source(s, name)) is not None]
+            found = [bases for s in named if (bases := self._in_source(s, name, bool(column.table))) is not None]
             if found:
                 return frozenset().union(*found)
             if isinstance(select, exp.Select) and not column.table:
@@ -376,17 +378,24 @@ class _Reader:
             select = select.find_ancestor(exp.Select, exp.SetOperation)
         return frozenset()
 
-    def _in_source(self, source: exp.Expr, name: str) -> frozenset[tuple[str, str]] | None:
+    def _in_source(self, source: exp.Expr, name: str, qualified: bool) -> frozenset[tuple[str, str]] | None:
         """Return what a column of a source is made of; None where the source has no such column."""
         if isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier):
             common = self._common(source)
             if common is not None:
                 return self._in_query(common, name)
-            return frozenset() if source.name.lower() in self._inputs else frozenset({(source.name.lower(), name)})
+            table = source.name.lower()
+            if table in self._inputs:
+                return frozenset() if qualified else None
+            return frozenset({(table, name)}) if qualified or self._has(table, name) else None
         if isinstance(source, exp.Subquery | exp.Lateral) and isinstance(source.this, exp.Query | exp.Subquery):
             return self._in_query(source, name)
         # Values, UNNEST and the like: whatever they are computed from.
         return self.values_of(source)
+
+    def _has(self, table: str, column: str) -> bool:
+        found = self._tables.get(table)
+        return found is not None and (column == NODE_COLUMN or found.column(column) is not None)
 
     def _in_query(self, holder: exp.Expr, name: str) -> frozenset[tuple[str, str]] | None:
         renamed = [c.name.lower() for c in holder.args["alias"].columns] if holder.args.get("alias") else []

@@ -37,7 +37,7 @@ def certified(plan: Plan, catalog: Catalog, permit: Permit) -> Plan:
             given = certificate.issue(stage.sql, sites, destinations, permit, checker.inputs_of(stage))
             exchange = replace(exchange, certificate=given)
             checker.note(
-                exchange, {s: certificate.read(stage.sql, set(t), checker.inputs_of(stage)) for s, t in sites.items()}
+                exchange, {s: certificate.read(stage.sql, t, checker.inputs_of(stage)) for s, t in sites.items()}
             )
         exchanges.append(exchange)
     return replace(plan, exchanges=tuple(exchanges))

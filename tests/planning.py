@@ -26,6 +26,7 @@ from coordinator.catalog import Catalog, build
 from coordinator.merge.merger import Merger
 from coordinator.merge.settings import MergeSettings, RayMode, RaySettings
 from coordinator.plan import Plan, Stage, StageKind
+from coordinator.plan_check import check_plan
 from coordinator.planner import plan as make_plan
 from coordinator.planning import Planned
 from coordinator.shadow import Shadow
@@ -109,8 +110,10 @@ class LocalFederation:
         raise NotImplementedError
 
     def plan(self, asked: Request) -> Plan:
-        """Return the plan of a request."""
-        return make_plan(asked, self.catalog, self.permit, self.shadow.describe)
+        """Return the plan of a request, which the independent check of plans accepts."""
+        made = make_plan(asked, self.catalog, self.permit, self.shadow.describe)
+        check_plan(made, self.catalog, self.permit)
+        return made
 
     def ask(self, asked: Request, *, arrival: Order = list) -> Answer:
         """Plan and run a request. ``arrival`` orders the nodes of a stage as if they answered in that order."""

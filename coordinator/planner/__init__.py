@@ -11,10 +11,12 @@ from typing import Any
 from sqlglot import exp
 
 from archipel import errors
+from archipel.certificate import Rejected
 from archipel.permit import Permit
 from archipel.request import Request
 from coordinator.catalog import Catalog
 from coordinator.plan import OutputColumn, Plan
+from coordinator.plan_check import certified
 from coordinator.planner.assembly import Assembly
 from coordinator.planner.bind import Bound, Describe, bind
 from coordinator.planner.explain import explain_text
@@ -53,7 +55,7 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
     bound = bind(tree, as_written, catalog, permit, describe)
     assembly = Assembly(catalog, permit, _of_stages(describe), _prefix(bound))
     result_stage, columns = _finished(bound, describe, assembly)
-    return Plan(
+    made = Plan(
         sql=request.sql,
         stages=tuple(assembly.stages),
         exchanges=tuple(assembly.exchanges),
@@ -61,6 +63,10 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
         columns=tuple(OutputColumn(w.name, c.type) for w, c in zip(bound.columns, columns, strict=True)),
         notes=tuple(assembly.notes),
     )
+    try:
+        return certified(made, catalog, permit)
+    except Rejected as cause:
+        raise errors.error(errors.INTERNAL, f"The plan cannot be certified: {cause}.") from None
 
 
 def _finished(bound: Bound, describe: Describe, assembly: Assembly) -> tuple[str, tuple[OutputColumn, ...]]:

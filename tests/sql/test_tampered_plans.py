@@ -6,6 +6,7 @@ leave the certificate as it was; others write one anew for the changed statement
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -119,6 +120,14 @@ def without_group(sql: str) -> str:
     return sql.partition(" GROUP BY ")[0]
 
 
+def one_more_condition(sql: str) -> str:
+    """Filter by a column that the statement does not read so far."""
+    found = re.search(r'FROM "\w+" AS ("\w+")', sql)
+    if found is None or " WHERE " in sql or " GROUP BY " not in sql:
+        return sql
+    return sql.replace(" GROUP BY ", f' WHERE {found[1]}."weight" = 1 GROUP BY ')
+
+
 def other_certificate(plan: Plan) -> Plan | None:
     others = [e.certificate for e in plan.exchanges if e.certificate not in (None, sent(plan).certificate)]
     return with_exchange(plan, replace(sent(plan), certificate=others[0])) if others else None
@@ -171,10 +180,7 @@ CHANGES: dict[str, Callable[[Plan], Plan | None]] = {
     "all values in place of a sum": of_sql(
         lambda sql: sql.replace("SUM(", "LIST(").replace("COUNT(*)", "LIST(1)"), says_so=True
     ),
-    "one more condition": of_sql(
-        lambda sql: sql.replace(" GROUP BY ", ' WHERE "weight" = 1 GROUP BY ') if " WHERE " not in sql else sql,
-        says_so=True,
-    ),
+    "one more condition": of_sql(one_more_condition, says_so=True),
     "one more column": of_sql(lambda sql: sql.replace("SELECT ", 'SELECT "_node", ', 1), says_so=True),
     "one more function": of_sql(lambda sql: sql.replace("SELECT ", "SELECT PI(), ", 1), says_so=True),
     "every column": of_sql(lambda sql: sql.replace("SELECT ", "SELECT *, ", 1), says_so=True),
