@@ -1,0 +1,107 @@
+"""Plans through every process: what EXPLAIN says before a query runs, and what EXPLAIN ANALYZE measured when it has."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from archipel import errors
+from archipel.demo.oracle import Oracle
+from archipel.demo.processes import LocalFederation
+
+pytestmark = pytest.mark.federation
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "plan.schema.json").read_text())
+SQL = (
+    "SELECT COD_SEX, count(*) AS n, avg(SEJ_NBJ) AS days FROM T_MCOaaB GROUP BY COD_SEX HAVING count(*) > 1 ORDER BY 1"
+)
+
+
+def test_a_plan_says_what_will_cross_and_nothing_runs(federation: LocalFederation) -> None:
+    with federation.connect() as connection:
+        before = len(connection.queries())
+        plan = connection.explain(SQL)
+        asked = connection.query_and_wait("EXPLAIN " + SQL)
+        assert len(connection.queries()) == before
+    jsonschema.validate(plan.to_dict(), SCHEMA)
+    assert "crosses as aggregate" in plan.text
+    assert "measured" not in plan.text
+    assert asked.to_arrow().to_pydict() == {"plan": plan.text.split("\n")}
+    assert ET.fromstring(plan.svg).tag.endswith("svg")
+
+
+def test_analyze_measures_every_stage_at_every_node_and_agrees_with_the_answer(
+    federation: LocalFederation, oracle: Oracle
+) -> None:
+    with federation.connect() as connection:
+        plan = connection.explain(SQL, analyze=True)
+        result = connection.get_query(plan.query_id).result()
+    document = plan.to_dict()
+    jsonschema.validate(document, SCHEMA)
+    assert result.to_arrow().num_rows == document["query"]["result_rows"] == oracle.query(SQL).num_rows
+    stages = {stage["stage_id"]: stage for stage in document["stages"]}
+    measured = {measure["stage_id"]: measure for measure in document["measured"]}
+    assert measured.keys() == stages.keys()
+    by_node = {node.node: node for node in result.nodes}
+    for stage_id, stage in stages.items():
+        sites = measured[stage_id]["sites"]
+        if stage["kind"] != "node":
+            assert (sites, measured[stage_id]["total_ms"] > 0) == ([], True)
+            continue
+        assert tuple(site["node"] for site in sites) == tuple(stage["sites"])
+        for site in sites:
+            assert site["rows"] == 2, "both sexes are at every hospital, and these nodes tell what they withhold"
+            assert site["bytes"] == by_node[site["node"]].bytes_crossed
+            assert site["engine_ms"] == pytest.approx(by_node[site["node"]].engine_ms, abs=0.001)
+            assert 0 < site["engine_ms"] < site["total_ms"] <= document["query"]["elapsed_ms"]
+            assert site["attempts"] == 1
+    crossed = [e["measured_bytes"] for e in document["exchanges"] if stages[e["source"]]["kind"] == "node"]
+    assert sum(crossed) == result.bytes_crossed
+    assert all(f"\n        {node} " in plan.text for node in by_node)
+    assert f"Query {plan.query_id} finished after " in plan.text
+
+
+def test_the_picture_of_a_query_that_ran_names_its_nodes_and_bytes(federation: LocalFederation) -> None:
+    with federation.connect() as connection:
+        result = connection.query_and_wait("EXPLAIN (ANALYZE, FORMAT svg) " + SQL)
+    (picture,) = result.to_arrow().column("plan").to_pylist()
+    lines = ["".join(element.itertext()) for element in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
+    assert "3 nodes" in lines, "hospitals that do the same share a lane"
+    assert any(line.startswith("measured: 6 rows, ") for line in lines)
+    assert lines[-1].startswith("result: ")
+    assert result.nodes
+    assert result._repr_html_().count("<svg") == 1
+
+
+def test_the_plan_of_a_query_is_found_again_later_by_its_researcher(federation: LocalFederation) -> None:
+    with federation.connect() as connection:
+        query = connection.query(SQL)
+        query.result()
+    with federation.connect() as connection:
+        later = connection.explain_query(query.query_id)
+        assert later.to_dict()["query"]["state"] == "finished"
+        assert "measured: " in later.text
+        with pytest.raises(errors.ProgrammingError) as problem:
+            connection.explain_query("0" * 36)
+        assert problem.value.code == "QUERY_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "EXPLAIN SELECT NIR_ANO_17 FROM T_MCOaaB",
+        "EXPLAIN ANALYZE SELECT NIR_ANO_17 FROM T_MCOaaB",
+        "EXPLAIN (FORMAT json)\nSELECT NIR_ANO_17 FROM T_MCOaaB",
+    ],
+)
+def test_a_refusal_under_explain_points_into_the_text_as_it_was_written(sql: str, federation: LocalFederation) -> None:
+    with federation.connect() as connection, pytest.raises(errors.NotAllowedError) as refusal:
+        connection.query_and_wait(sql)
+    assert (refusal.value.code, refusal.value.rule) == ("BORDER_REFUSED", "person-output")
+    assert refusal.value.position is not None
+    line = sql.splitlines()[refusal.value.position.line - 1]
+    assert line[refusal.value.position.column - 1 :].startswith("NIR_ANO_17")
