@@ -78,17 +78,13 @@ def issue(
     sites: Mapping[str, Mapping[str, Table]],
     destinations: tuple[str, ...],
     permit: Permit,
-    inputs: frozenset[str] = frozenset(),
+    seen: Reading,
 ) -> Certificate:
     """Return the certificate of a statement that runs at ``sites``: by site, the tables that it may name there.
 
-    ``inputs`` are tables from the coordinator, to which no policy applies. The form is the strongest that all policies
-    allow, as releases are called.
-
-    Raises:
-        Rejected: the statement cannot be read.
+    ``seen`` is what ``read`` returns for the statement. The form is the strongest that all policies allow, as releases
+    are called.
     """
-    seen = read(sql, {name: table for tables in sites.values() for name, table in tables.items()}, inputs)
     used = [table for tables in sites.values() for name, table in tables.items() if name in seen.tables]
     form = min((table.policy.form_to(d) for table in used for d in destinations), default=Form.ROWS)
     protected = [table for table in used if table.policy.protected]

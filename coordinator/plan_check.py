@@ -33,12 +33,11 @@ def certified(plan: Plan, catalog: Catalog, permit: Permit) -> Plan:
         stage = plan.stage(exchange.source)
         if stage.kind is StageKind.NODE:
             sites = {site: checker.tables_at(site, stage) for site in stage.sites}
-            destinations = checker.destinations(exchange)
-            given = certificate.issue(stage.sql, sites, destinations, permit, checker.inputs_of(stage))
+            everywhere = {name: table for tables in sites.values() for name, table in tables.items()}
+            seen = certificate.read(stage.sql, everywhere, checker.inputs_of(stage))
+            given = certificate.issue(stage.sql, sites, checker.destinations(exchange), permit, seen)
             exchange = replace(exchange, certificate=given)
-            checker.note(
-                exchange, {s: certificate.read(stage.sql, t, checker.inputs_of(stage)) for s, t in sites.items()}
-            )
+            checker.note(exchange, dict.fromkeys(stage.sites, seen))
         exchanges.append(exchange)
     return replace(plan, exchanges=tuple(exchanges))
 
