@@ -7,6 +7,8 @@ A file of ``cases/refused`` and ``cases/failures`` has one statement a block, af
     -- inputs suspects, fill      tables that the hostile coordinator hands in
     SELECT ...
 
+Those of ``cases/peer`` and ``cases/received`` have the same form.
+
 In ``cases/small`` and ``cases/masked`` the statement may run; after ``-- oracle`` stands what is asked of all rows.
 Its first columns are the released groups' keys (``-- keys 1``), the others numbers of persons: the first must reach
 the threshold (``-- persons 20``, by default 11), every other one reach it or be 0. ``-- permit 35`` is the permit's
@@ -26,6 +28,16 @@ FOLDER = Path(__file__).parent / "cases"
 def refused() -> tuple[Case, ...]:
     """Return the statements that must be refused."""
     return (*(_case(*block) for block in _blocks("refused")), *_syntax())
+
+
+def to_peers() -> tuple[Case, ...]:
+    """Return the statements whose rows must not go to another node."""
+    return tuple(_case(*block) for block in _blocks("peer"))
+
+
+def over_received() -> tuple[Case, ...]:
+    """Return the statements over a table from another node (``x1``) that must not answer the coordinator."""
+    return tuple(_case(*block) for block in _blocks("received"))
 
 
 def failures() -> tuple[Case, ...]:
