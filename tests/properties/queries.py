@@ -37,6 +37,9 @@ EXACT = (
     ),
     *("count(DISTINCT f.x)", "sum(DISTINCT f.j)", "max(length(f.k))", "string_agg(f.k, '|' ORDER BY f.u)"),
     *("regr_count(f.y, f.i)", "count(DISTINCT f.j) FILTER (WHERE f.b)", "list(f.j ORDER BY f.u)"),
+    *("count(DISTINCT (f.i, f.k))", "count(DISTINCT f.h)", "min(DISTINCT f.d)", "quantile_disc(f.i, 0.3)"),
+    *("quantile_disc(f.k, 0.5)", "median(f.h)", "quantile_disc(f.x, [0.1, 0.9])", "median(DISTINCT f.i)"),
+    *("median(f.m) FILTER (WHERE f.b)", "quantile_disc(f.d, 0.75)"),
 )
 ROUNDED = (
     *(
@@ -63,6 +66,7 @@ ROUNDED = (
         "regr_sxy(f.y, f.j)",
     ),
     *("median(f.y)", "quantile_cont(f.y, 0.25)", "avg(f.h)", "max(f.x)", "min(f.x)", "fsum(f.y)", "product(f.j)"),
+    *("sum(DISTINCT f.y)", "avg(DISTINCT f.x)", "mad(f.y)", "kurtosis(f.j)", "entropy(f.k)", "var_pop(DISTINCT f.y)"),
 )
 CONDITIONS = (
     *("f.i > 1", "f.k IS NULL", "f.k = 'a'", "f.b", "NOT f.b", "f.i IN (1, 2, NULL)", "f.k LIKE 'a%'", "f.x > 1"),

@@ -1,7 +1,7 @@
 """Federated answers are the pooled answers: generated data, placements and queries against one database with all rows.
 
-ARCHIPEL_PROPERTY_EXAMPLES raises the number of worlds; each is asked several queries. ARCHIPEL_PROPERTY_SHRINK=1 looks
-for a small example of a failure, which takes minutes.
+ARCHIPEL_PROPERTY_EXAMPLES raises the number of worlds; each is asked about sixty queries.
+ARCHIPEL_PROPERTY_SHRINK=1 looks for a small example of a failure, which takes minutes.
 """
 
 # ruff: noqa: S608  (queries are text here, as a researcher writes them)
@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from planning import Federation, request
 
-WORLDS = int(os.environ.get("ARCHIPEL_PROPERTY_EXAMPLES", "8"))
+QUERIES_OF_ALL_SOURCES = 60
+WORLDS = max(8, int(os.environ.get("ARCHIPEL_PROPERTY_EXAMPLES", "200")) // QUERIES_OF_ALL_SOURCES)
 SHRINK = bool(os.environ.get("ARCHIPEL_PROPERTY_SHRINK"))
 QUERIES_A_WORLD = 5
 
