@@ -37,6 +37,9 @@ SILENT_INTERVALS = 3
 """A node that has not been heard of for so many heartbeat intervals is lost."""
 
 MAX_ERROR_CHARS = 1_000
+BREAK_OFF_S = 0.05
+"""gRPC tells of a call that broke off as if its messages had ended; that it was cancelled follows at once."""
+
 MAX_SEALED_BYTES = max(sealing.MAX_FRAME_BYTES, sealing.MAX_OPENING_BYTES)
 """Most bytes of one frame of a sealed stream."""
 
@@ -291,6 +294,7 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
 async def _messages(context: Any) -> AsyncIterator[gateway_pb2.DeliverRequest]:
     while (message := await context.read()) is not EOF:
         yield message
+    await asyncio.sleep(BREAK_OFF_S)
 
 
 def _told_by(node: str, detail: common_pb2.ErrorDetail) -> errors.ErrorInfo:

@@ -46,6 +46,10 @@ class Server:
         self._server: grpc.aio.Server | None = None
         self._expiry: asyncio.Task[None] | None = None
         self._threads: tuple[Callable[[], None], ...] = ()
+        self.relay = Relay(
+            RelaySettings(parts.config.relay.memory_bytes, parts.config.relay.max_bytes, parts.config.relay.directory)
+        )
+        """What nodes sealed for each other and nobody has collected yet."""
         self.port = 0
         """The port that is listened on."""
 
@@ -65,14 +69,13 @@ class Server:
         registry = Registry(parts.store, (node.name for node in parts.manifest.nodes), self._now)
         planning = Planning(registry, parts.planner, parts.shadow, timeout_s=config.limits.plan_timeout_s)
         deliveries = Deliveries()
-        relay = Relay(RelaySettings(config.relay.memory_bytes, config.relay.max_bytes, config.relay.directory))
         pool = ThreadPoolExecutor(max(4, config.limits.max_concurrent_queries), thread_name_prefix="stage")
         execution = Execution(
             Shared(
                 registry=registry,
                 planning=planning,
                 deliveries=deliveries,
-                relay=relay,
+                relay=self.relay,
                 store=parts.store,
                 merger=parts.merger,
                 pool=pool,
@@ -87,7 +90,7 @@ class Server:
             registry,
             deliveries,
             planning,
-            relay,
+            self.relay,
             heartbeat_interval_s=config.limits.heartbeat_interval_s,
             now=self._now,
         )

@@ -305,3 +305,81 @@ def test_queries_run_in_turn_and_no_more_are_taken_than_can_wait() -> None:
     assert turn == ("3",)
     admission, turn = admission.release("3")
     assert (turn, admission.running, admission.queued) == ((), frozenset(), ())
+
+
+# From nodes to nodes
+
+SEALED = plan_of(
+    "f1",
+    (
+        node_stage("n1", "a", "b"),
+        node_stage("n2", "b", "c", inputs=("x1",)),
+        own_stage("f1", StageKind.FINISH, "e2"),
+    ),
+    exchange("x1", "n1", "n2"),
+    exchange("e2", "n2", "f1"),
+)
+B2, C2 = TaskRef("n2", "b", 1), TaskRef("n2", "c", 1)
+
+
+def sealed_life(on_missing: Literal["fail", "partial"] = "fail") -> Life:
+    """Return a query whose first stage is under way at a and b, and whose second is to follow at b and c."""
+    life = Life(SEALED, on_missing)
+    life.tell(e.Started(frozenset({"a", "b", "c"})))
+    return life
+
+
+def test_receivers_are_told_the_one_attempt_of_every_sender_and_only_when_all_have_sent() -> None:
+    life = sealed_life()
+    assert not [said for said in life.tell(e.Delivered(A1)) if isinstance(said, e.SendTask)]
+    sent = [said for said in life.tell(e.Delivered(B1)) if isinstance(said, e.SendTask)]
+    assert sent == [e.SendTask(B2, (A1, B1)), e.SendTask(C2, (A1, B1))]
+
+
+def test_a_sender_that_tried_again_is_told_by_its_second_attempt_and_its_first_is_not_wanted() -> None:
+    life = sealed_life()
+    busy = errors.ErrorInfo(errors.NODE_BUSY, "No.")
+    again = TaskRef("n1", "a", 2)
+    life.tell(e.Refused(A1, busy), e.BackoffOver(again))
+    assert not lifecycle.wants(life.query, A1)
+    sent = [s for s in life.tell(e.Delivered(again), e.Delivered(B1)) if isinstance(s, e.SendTask)]
+    assert {said.senders for said in sent} == {(again, B1)}
+    with pytest.raises(lifecycle.LifecycleError):
+        life.tell(e.Delivered(again))
+
+
+def test_a_receiver_that_tries_again_gets_the_same_attempts() -> None:
+    life = sealed_life()
+    life.tell(e.Delivered(A1), e.Delivered(B1))
+    again = TaskRef("n2", "c", 2)
+    said = life.tell(e.Refused(C2, errors.ErrorInfo(errors.NODE_CHANGED, "No.")), e.BackoffOver(again))
+    assert e.SendTask(again, (A1, B1)) in said
+
+
+def test_a_cancel_withdraws_senders_that_send_and_receivers_that_compute() -> None:
+    sending = sealed_life()
+    assert e.Withdraw(B1) in sending.tell(e.Delivered(A1), e.CancelAsked())
+    computing = sealed_life()
+    computing.tell(e.Delivered(A1), e.Delivered(B1))
+    said = computing.tell(e.DeadlinePassed(1.0))
+    assert {e.Withdraw(B2), e.Withdraw(C2)} <= set(said)
+
+
+def test_a_sender_may_go_when_it_has_sent_and_a_receiver_may_not() -> None:
+    life = sealed_life()
+    life.tell(e.Delivered(A1), e.Delivered(B1))
+    assert life.tell(e.NodeLost("a")) == []
+    assert life.query.state is State.RUNNING
+    life.tell(e.NodeLost("c"))
+    assert life.query.state is State.FAILED
+
+
+def test_after_a_new_plan_no_attempt_of_the_first_round_is_told() -> None:
+    life = sealed_life("partial")
+    life.tell(e.Delivered(A1), e.Delivered(B1))
+    life.tell(e.NodeLost("c"))
+    smaller = replace(SEALED, stages=(SEALED.stages[0], node_stage("n2", "b", inputs=("x1",)), SEALED.stages[2]))
+    life.tell(e.Replanned(smaller, frozenset({"a", "b"})))
+    later = [TaskRef("n1", node, 3) for node in ("a", "b")]
+    said = life.tell(*(e.Delivered(task) for task in later))
+    assert e.SendTask(TaskRef("n2", "b", 3), tuple(later)) in said
