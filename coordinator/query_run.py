@@ -23,6 +23,7 @@ from coordinator.deliveries import Delivery, crossed_bytes
 from coordinator.dispatch import Dispatch, Inputs, form_of
 from coordinator.events import State, TaskRef
 from coordinator.measures import Measures
+from coordinator.merge.stop import Stop
 from coordinator.outcome import Coverage, result_info
 from coordinator.plan import Stage, StageKind
 from coordinator.planning import Planned
@@ -78,6 +79,7 @@ class QueryRun:
         self._deliveries: dict[tuple[str, str], Delivery] = {}
         self._merged_by = ""
         self._measures = Measures(self._loop.time)
+        self._stop = Stop()
         self._result: ResultRecord | None = None
         self._new_plan: str | None = None
         self._changed = asyncio.Event()
@@ -282,10 +284,10 @@ class QueryRun:
         self._measures.began(stage.stage_id)
         try:
             if stage.kind is StageKind.MERGE:
-                table, executor = await self._in_thread(stage.stage_id, self._merge, stage)
+                table, executor = await self._in_thread(stage.stage_id, self._merge, stage, self._stop)
                 self._merged_by = max(self._merged_by, executor)  # "ray" when any of several merges was on Ray
             else:
-                table = await self._in_thread(stage.stage_id, self._finish, stage)
+                table = await self._in_thread(stage.stage_id, self._finish, stage, self._stop)
         except errors.ArchipelError as problem:
             self.handle(events.ComputeFailed(stage.stage_id, problem.info))
             return
@@ -293,11 +295,11 @@ class QueryRun:
         self._measures.computed(stage.stage_id, table.num_rows, executor)
         self.handle(events.Computed(stage.stage_id))
 
-    def _merge(self, stage: Stage) -> tuple[pa.Table, str]:
+    def _merge(self, stage: Stage, stop: Stop) -> tuple[pa.Table, str]:
         source = merge_input(self._planned, stage, self._outputs)
-        return self._shared.merger.merge(stage.sql, source, stage.keys, timeout_s=self._left_s())
+        return self._shared.merger.merge(stage.sql, source, stage.keys, timeout_s=self._left_s(), stop=stop)
 
-    def _finish(self, stage: Stage) -> pa.Table:
+    def _finish(self, stage: Stage, stop: Stop) -> pa.Table:
         inputs = {e: input_table(self._planned, e, self._outputs, with_shard=True) for e in stage.inputs}
         last = stage.stage_id == self._planned.plan.result_stage
         return self._shared.merger.finish(
@@ -306,6 +308,7 @@ class QueryRun:
             timeout_s=self._left_s(),
             max_rows=self._max_rows() if last else self._shared.limits.max_result_rows,
             max_bytes=self._shared.limits.max_result_bytes,
+            stop=stop,
         )
 
     async def _conclude(self) -> None:
@@ -384,7 +387,9 @@ class QueryRun:
         self.handle(events.Broken())
 
     def _stop_work(self) -> None:
-        """Stop waiting for what runs; a merge that a thread has begun runs on, and nobody takes its output."""
+        """Stop what runs, in the merger's engines too; nobody takes its output any more."""
+        self._stop.make()
+        self._stop = Stop()  # for the work of another plan
         for task in self._working - {asyncio.current_task()}:
             task.cancel()
 

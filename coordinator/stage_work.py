@@ -13,6 +13,7 @@ import pyarrow as pa
 from archipel import errors, frames
 from coordinator.merge.executor import MergeInput
 from coordinator.merge.partials import prepared
+from coordinator.merge.stop import Stop
 from coordinator.plan import SHARD_COLUMN, Exchange, Plan, Stage, StageKind
 from coordinator.planning import Planned
 
@@ -21,11 +22,18 @@ class MergerLike(Protocol):
     """What is needed of ``coordinator.merge.merger.Merger``; any number of threads may call it at once."""
 
     def merge(
-        self, sql: str, source: MergeInput, keys: tuple[str, ...], *, timeout_s: float
+        self, sql: str, source: MergeInput, keys: tuple[str, ...], *, timeout_s: float, stop: Stop | None = None
     ) -> tuple[pa.Table, str]: ...
 
     def finish(
-        self, sql: str, inputs: Mapping[str, pa.Table], *, timeout_s: float, max_rows: int, max_bytes: int
+        self,
+        sql: str,
+        inputs: Mapping[str, pa.Table],
+        *,
+        timeout_s: float,
+        max_rows: int,
+        max_bytes: int,
+        stop: Stop | None = None,
     ) -> pa.Table: ...
 
     def close(self) -> None: ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 import duckdb
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from archipel import arrow_inputs, errors
 from archipel.frames import BATCH_ROWS
+from coordinator.merge.stop import Stop, cancelled
 
 _INTERRUPT_AGAIN_S = 0.05
 """An interrupt that comes just before a statement begins is lost, so it is repeated until the statement has ended."""
@@ -48,29 +49,45 @@ class Engine:
         self._running: set[duckdb.DuckDBPyConnection] = set()
         self._closed = False
 
-    def run(self, sql: str, name: str, tables: Sequence[pa.Table], *, timeout_s: float | None = None) -> pa.Table:
+    def run(
+        self,
+        sql: str,
+        name: str,
+        tables: Sequence[pa.Table],
+        *,
+        timeout_s: float | None = None,
+        stop: Stop | None = None,
+    ) -> pa.Table:
         """Return what the merge ``sql`` gives over the rows of ``tables``, together the table ``name``.
 
         Raises:
-            ArchipelError: TIMEOUT, INTERRUPTED, MERGE_FAILED, or SQL_EXECUTION where a number overflowed.
+            ArchipelError: TIMEOUT, CANCELLED, INTERRUPTED, MERGE_FAILED, or SQL_EXECUTION where a number overflowed.
         """
-        with self._statement({name: pa.concat_tables(tables)}, timeout_s, _merge_error) as cursor:
+        with self._statement({name: pa.concat_tables(tables)}, timeout_s, _merge_error, stop) as cursor:
             merged = cursor.execute(sql).to_arrow_table()
             _check_decimals(merged)
         return merged
 
     def answer(
-        self, sql: str, inputs: Mapping[str, pa.Table], *, timeout_s: float, max_rows: int, max_bytes: int
+        self,
+        sql: str,
+        inputs: Mapping[str, pa.Table],
+        *,
+        timeout_s: float,
+        max_rows: int,
+        max_bytes: int,
+        stop: Stop | None = None,
     ) -> pa.Table:
         """Return what the final ``sql`` gives over ``inputs``, in its order; stops as soon as it is too large.
 
         Raises:
-            ArchipelError: TIMEOUT, INTERRUPTED, RESULT_TOO_LARGE, SQL_EXECUTION where the values do not fit the
-                query's expressions, MERGE_FAILED where memory ran out, INTERNAL where the engine refused the SQL.
+            ArchipelError: TIMEOUT, CANCELLED, INTERRUPTED, RESULT_TOO_LARGE, SQL_EXECUTION where the values do not
+                fit the query's expressions, MERGE_FAILED where memory ran out, INTERNAL where the engine refused the
+                SQL.
         """
         batches: list[pa.RecordBatch] = []
         rows = n_bytes = 0
-        with self._statement(inputs, timeout_s, _answer_error) as cursor:
+        with self._statement(inputs, timeout_s, _answer_error, stop) as cursor:
             reader = cursor.execute(sql).to_arrow_reader(BATCH_ROWS)
             try:
                 for batch in reader:
@@ -109,20 +126,25 @@ class Engine:
         inputs: Mapping[str, pa.Table],
         timeout_s: float | None,
         mapped: Callable[[type[BaseException]], errors.ArchipelError],
+        stop: Stop | None = None,
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a cursor that sees ``inputs``; turns the engine's errors into the catalogue's."""
+        if stop is not None:
+            stop.check()
         cursor = self._opened()
-        deadline = _Deadline(cursor, timeout_s)
+        watch = _Watch(cursor, timeout_s, stop)
         try:
             for name, table in inputs.items():
                 arrow_inputs.register(cursor, name, table)
-            with deadline:
+            with watch:
                 yield cursor
         except (duckdb.Error, pa.ArrowException, OSError) as cause:
             # "from None": the engine's message can quote values, and tracebacks are logged.
             if self._closed:
                 raise errors.error(errors.INTERRUPTED, "The coordinator was stopped.") from None
-            if deadline.passed:
+            if stop is not None and stop.made:
+                raise cancelled() from None
+            if watch.late:
                 raise errors.error(errors.TIMEOUT, "Merging the partial results took too long.") from None
             raise mapped(_kind(cause)) from None
         finally:
@@ -140,38 +162,53 @@ class Engine:
             return cursor
 
 
-class _Deadline:
-    """Interrupts what runs on a cursor when time is up; never afterwards."""
+class _Watch:
+    """Interrupts what runs on a cursor when time is up or it is no longer wanted; never afterwards."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, timeout_s: float | None) -> None:
-        self.passed = False
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, timeout_s: float | None, stop: Stop | None) -> None:
+        self.late = False
         self._cursor = cursor
-        self._over = threading.Event()
-        self._switch = threading.Lock()
         self._timeout_s = timeout_s
-        self._watch = threading.Thread(target=self._wait, name="merge-deadline", daemon=True)
+        self._stop = stop
+        self._over = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._wait, name="merge-watch", daemon=True)
+        self._hearing = ExitStack()
+
+    @property
+    def _wanted(self) -> bool:
+        return self._timeout_s is not None or self._stop is not None
 
     def _wait(self) -> None:
-        wait_s = max(self._timeout_s or 0.0, 0.0)
-        while not self._over.wait(wait_s):
-            with self._switch:
-                if self._over.is_set():
-                    return
-                self.passed = True
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or self._unwanted(), self._timeout_s)
+            while not self._over:
+                self.late = not self._unwanted()
                 self._cursor.interrupt()
-            wait_s = _INTERRUPT_AGAIN_S
+                self._changed.wait(_INTERRUPT_AGAIN_S)
+
+    def _unwanted(self) -> bool:
+        return self._stop is not None and self._stop.made
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def __enter__(self) -> None:
-        if self._timeout_s is not None:
-            self._watch.start()
+        if self._wanted:
+            self._thread.start()
+        if self._stop is not None:
+            self._hearing.enter_context(self._stop.heard_by(self._wake))
 
     def __exit__(
         self, kind: type[BaseException] | None, cause: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._switch:
-            self._over.set()
-        if self._timeout_s is not None:
-            self._watch.join()
+        self._hearing.close()
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+        if self._wanted:
+            self._thread.join()
 
 
 def _check_decimals(table: pa.Table) -> None:

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from coordinator.merge.stop import Stop
+
 
 @dataclass(frozen=True, slots=True)
 class MergeInput:
@@ -35,13 +37,17 @@ class MergeExecutor(Protocol):
     name: str
     """As it is shown in results: "in-process" or "ray"."""
 
-    def merge(self, sql: str, source: MergeInput, keys: tuple[str, ...], *, timeout_s: float) -> pa.Table:
+    def merge(
+        self, sql: str, source: MergeInput, keys: tuple[str, ...], *, timeout_s: float, stop: Stop | None = None
+    ) -> pa.Table:
         """Return what ``sql`` gives over the partials; rows in no particular order.
 
-        ``keys`` are the grouping columns by whose hash the work may be cut; empty means it must not be cut.
+        ``keys`` are the grouping columns by whose hash the work may be cut; empty means it must not be cut. With
+        ``stop`` the caller can end the work.
 
         Raises:
-            ArchipelError: MERGE_FAILED, TIMEOUT, RAY_UNAVAILABLE, or SQL_EXECUTION with a message free of values.
+            ArchipelError: MERGE_FAILED, TIMEOUT, CANCELLED, RAY_UNAVAILABLE, or SQL_EXECUTION with a message free of
+                values.
         """
         ...
 

@@ -8,6 +8,7 @@ from archipel import telemetry
 from coordinator.merge.engine import Engine
 from coordinator.merge.executor import MergeInput
 from coordinator.merge.partials import prepared
+from coordinator.merge.stop import Stop
 
 
 class InProcessExecutor:
@@ -18,7 +19,9 @@ class InProcessExecutor:
     def __init__(self, *, engine: Engine) -> None:
         self._engine = engine
 
-    def merge(self, sql: str, source: MergeInput, keys: tuple[str, ...], *, timeout_s: float) -> pa.Table:
+    def merge(
+        self, sql: str, source: MergeInput, keys: tuple[str, ...], *, timeout_s: float, stop: Stop | None = None
+    ) -> pa.Table:
         """Return what ``sql`` gives over the partials; see ``MergeExecutor``."""
         attributes: dict[telemetry.Attribute, str | int | float | bool] = {
             telemetry.Attribute.EXCHANGE_ID: source.exchange_id,
@@ -26,7 +29,7 @@ class InProcessExecutor:
             telemetry.Attribute.MERGE_PARTITIONS: 1,
         }
         with telemetry.span("merge", attributes=attributes):
-            return self._engine.run(sql, source.exchange_id, prepared(source, keys), timeout_s=timeout_s)
+            return self._engine.run(sql, source.exchange_id, prepared(source, keys), timeout_s=timeout_s, stop=stop)
 
     def close(self) -> None:
         """Close the engine; idempotent."""

@@ -19,6 +19,7 @@ from coordinator.merge.executor import MergeExecutor, MergeInput
 from coordinator.merge.in_process import InProcessExecutor
 from coordinator.merge.ray_executor import RayExecutor
 from coordinator.merge.settings import MergeSettings, RayMode
+from coordinator.merge.stop import Stop
 
 log = logging.getLogger(__name__)
 
@@ -37,36 +38,49 @@ class Merger:
         self._ray = RayExecutor(settings.ray) if settings.ray.mode is not RayMode.OFF else None
         self._warned = threading.Event()
 
-    def merge(self, sql: str, source: MergeInput, keys: tuple[str, ...], *, timeout_s: float) -> tuple[pa.Table, str]:
+    def merge(
+        self, sql: str, source: MergeInput, keys: tuple[str, ...], *, timeout_s: float, stop: Stop | None = None
+    ) -> tuple[pa.Table, str]:
         """Return what ``sql`` gives over the partials, rows in no particular order, and the name of the executor.
 
         Where a local Ray cannot start and the partials are small enough for the memory of the coordinator's process,
-        they are merged there, with a warning in the log. A configured cluster that cannot be reached is an error.
+        they are merged there, with a warning in the log. A configured cluster that cannot be reached is an error. With
+        ``stop`` another thread can end the work.
 
         Raises:
-            ArchipelError: MERGE_FAILED, TIMEOUT, INTERRUPTED, RAY_UNAVAILABLE, or SQL_EXECUTION without any value.
+            ArchipelError: MERGE_FAILED, TIMEOUT, CANCELLED, INTERRUPTED, RAY_UNAVAILABLE, or SQL_EXECUTION without
+                any value.
         """
         if self._ray is None or not keys or source.bytes < self._settings.threshold_bytes:
-            return self._merged(self._in_process, sql, source, keys, timeout_s)
+            return self._merged(self._in_process, sql, source, keys, timeout_s, stop)
         try:
-            return self._merged(self._ray, sql, source, keys, timeout_s)
+            return self._merged(self._ray, sql, source, keys, timeout_s, stop)
         except ArchipelError as cause:
             if cause.info.code is not errors.RAY_UNAVAILABLE or not self._may_fall_back(source):
                 raise
             log.warning("merging in the coordinator's process, since Ray is not available: %s", cause.info.message)
-        return self._merged(self._in_process, sql, source, keys, timeout_s)
+        return self._merged(self._in_process, sql, source, keys, timeout_s, stop)
 
     def finish(
-        self, sql: str, inputs: Mapping[str, pa.Table], *, timeout_s: float, max_rows: int, max_bytes: int
+        self,
+        sql: str,
+        inputs: Mapping[str, pa.Table],
+        *,
+        timeout_s: float,
+        max_rows: int,
+        max_bytes: int,
+        stop: Stop | None = None,
     ) -> pa.Table:
         """Return what the final statement gives over ``inputs`` (exchange identifiers), in the order it asks for.
 
         Raises:
-            ArchipelError: TIMEOUT, INTERRUPTED, RESULT_TOO_LARGE, SQL_EXECUTION without any value, MERGE_FAILED
-                where memory ran out, INTERNAL where the engine refused the statement.
+            ArchipelError: TIMEOUT, CANCELLED, INTERRUPTED, RESULT_TOO_LARGE, SQL_EXECUTION without any value,
+                MERGE_FAILED where memory ran out, INTERNAL where the engine refused the statement.
         """
         with telemetry.span("finish"):
-            return self._engine.answer(sql, inputs, timeout_s=timeout_s, max_rows=max_rows, max_bytes=max_bytes)
+            return self._engine.answer(
+                sql, inputs, timeout_s=timeout_s, max_rows=max_rows, max_bytes=max_bytes, stop=stop
+            )
 
     def close(self) -> None:
         """Stop what runs (it ends with INTERRUPTED), and Ray where this started it; idempotent."""
@@ -75,9 +89,15 @@ class Merger:
         self._engine.close()
 
     def _merged(
-        self, executor: MergeExecutor, sql: str, source: MergeInput, keys: tuple[str, ...], timeout_s: float
+        self,
+        executor: MergeExecutor,
+        sql: str,
+        source: MergeInput,
+        keys: tuple[str, ...],
+        timeout_s: float,
+        stop: Stop | None,
     ) -> tuple[pa.Table, str]:
-        return executor.merge(sql, source, keys, timeout_s=timeout_s), executor.name
+        return executor.merge(sql, source, keys, timeout_s=timeout_s, stop=stop), executor.name
 
     def _may_fall_back(self, source: MergeInput) -> bool:
         local = self._settings.ray.mode is RayMode.LOCAL

@@ -5,8 +5,10 @@ A merge is a pure function of its partials: when the driver is lost it is done a
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
+import socket
 import threading
 import time
 from typing import Any
@@ -21,6 +23,7 @@ from coordinator.merge.executor import MergeInput
 from coordinator.merge.partials import prepared
 from coordinator.merge.ray_process import RayDriver
 from coordinator.merge.settings import MIB, RaySettings
+from coordinator.merge.stop import Stop
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,8 @@ CHUNK_BYTES = 64 * MIB
 """A node's table is cut into pieces of about this size, so that one large node is split by several workers."""
 _START_AGAIN_S = 60.0
 """After a start that failed the next merges are refused at once for so long; each would wait for the same failure."""
+_LOOK_S = 0.1
+"""How often a merge that waits for Ray's start looks whether it is still wanted."""
 _GRACE_S = 2.0
 """The driver notices a deadline itself; only when it does not, the connection's own timeout does."""
 
@@ -44,7 +49,9 @@ class RayExecutor:
         self._failed: tuple[float, ArchipelError] | None = None
         self._closed = False
 
-    def merge(self, sql: str, source: MergeInput, keys: tuple[str, ...], *, timeout_s: float) -> pa.Table:
+    def merge(
+        self, sql: str, source: MergeInput, keys: tuple[str, ...], *, timeout_s: float, stop: Stop | None = None
+    ) -> pa.Table:
         """Return what ``sql`` gives over the partials; see ``MergeExecutor``."""
         if not keys:
             raise errors.error(errors.INTERNAL, "A merge without keys cannot be cut.")
@@ -56,7 +63,7 @@ class RayExecutor:
         with telemetry.span("merge", attributes=attributes) as span:
             tables = [chunk for table in prepared(source, keys) for chunk in _chunks(table)]
             request = {"sql": sql, "name": source.exchange_id, "keys": list(keys)}
-            answer, streams = self._asked(request, tables, deadline)
+            answer, streams = self._asked(request, tables, deadline, stop or Stop())
             span.set(Attribute.MERGE_PARTITIONS, len(streams))
             _record_parts(answer["times"])
             return pa.concat_tables([channel.unpack(stream) for stream in streams])
@@ -76,11 +83,12 @@ class RayExecutor:
         return None if driver is None else driver.pid
 
     def _asked(
-        self, request: dict[str, Any], tables: list[pa.Table], deadline: float
+        self, request: dict[str, Any], tables: list[pa.Table], deadline: float, stop: Stop
     ) -> tuple[dict[str, Any], list[pa.Buffer]]:
         for _ in range(2):
-            driver = self._ready_driver(deadline)
-            answer = self._answered(driver, request, tables, deadline)
+            driver = self._ready_driver(deadline, stop)
+            answer = self._answered(driver, request, tables, deadline, stop)
+            stop.check()
             if answer is not None and channel.CLUSTER_LOST not in answer[0]:
                 if "error" in answer[0]:
                     header = answer[0]
@@ -91,11 +99,11 @@ class RayExecutor:
         raise errors.error(errors.RAY_UNAVAILABLE, "Ray was lost twice while it merged the partial results.")
 
     def _answered(
-        self, driver: RayDriver, request: dict[str, Any], tables: list[pa.Table], deadline: float
+        self, driver: RayDriver, request: dict[str, Any], tables: list[pa.Table], deadline: float, stop: Stop
     ) -> tuple[dict[str, Any], list[pa.Buffer]] | None:
-        """Return the driver's answer; None when it is lost."""
+        """Return the driver's answer; None when it is lost, or no longer wanted: the driver sees that we hung up."""
         try:
-            with driver.open() as connection:
+            with driver.open() as connection, stop.heard_by(lambda: _hang_up(connection)):
                 remaining_s = max(0.0, deadline - time.monotonic())
                 connection.settimeout(remaining_s + _GRACE_S)
                 channel.send(connection, request | {"timeout_s": remaining_s}, tables)
@@ -108,10 +116,11 @@ class RayExecutor:
             log.warning("partials could not be handed to the Ray driver: %s", type(cause).__name__)
             raise errors.error(errors.MERGE_FAILED, "The partial results could not be handed to Ray.") from None
 
-    def _ready_driver(self, deadline: float) -> RayDriver:
+    def _ready_driver(self, deadline: float, stop: Stop) -> RayDriver:
+        stop.check()
         driver = self._current_driver()
         try:
-            driver.wait_ready(max(0.0, deadline - time.monotonic()))
+            _wait_ready(driver, deadline, stop)
         except ArchipelError as cause:
             with self._switch:
                 self._failed = (time.monotonic() + _START_AGAIN_S, cause)
@@ -119,6 +128,7 @@ class RayExecutor:
             self._check_open()
             raise errors.raised(cause.info) from None
         except TimeoutError:
+            stop.check()
             raise errors.error(errors.TIMEOUT, "Ray was not ready to merge the partial results in time.") from None
         return driver
 
@@ -156,6 +166,24 @@ class RayExecutor:
     def _check_open(self) -> None:
         if self._closed:
             raise errors.error(errors.INTERRUPTED, "The coordinator was stopped.")
+
+
+def _wait_ready(driver: RayDriver, deadline: float, stop: Stop) -> None:
+    """Wait until merges can be sent. Ray's start goes on when this query no longer waits: others will need it."""
+    while True:
+        left_s = deadline - time.monotonic()
+        try:
+            driver.wait_ready(max(0.0, min(left_s, _LOOK_S)))
+        except TimeoutError:
+            if stop.made or left_s <= _LOOK_S:
+                raise
+        else:
+            return
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _chunks(table: pa.Table) -> list[pa.Table]:

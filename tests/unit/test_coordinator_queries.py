@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import queue
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -38,6 +39,7 @@ import archipel
 from archipel import errors, frames
 from archipel.schema import Form
 from archipel.v1 import common_pb2, gateway_pb2, query_pb2
+from coordinator.merge.merger import Merger
 from coordinator.plan import Exchange, Plan, Stage, StageKind
 from coordinator.server import Server
 
@@ -417,6 +419,47 @@ def test_cancelling_reaches_the_nodes_and_nothing_is_taken_afterwards(keys: Keys
             with pytest.raises(errors.OperationalError, match="cancelled"):
                 await w.alice.fetch(query_id)
 
+    run(scenario())
+
+
+ENDLESS = {
+    "merge": 'SELECT "g", sum("p") + max(r) AS "total" FROM "e1", range(10000000000000) AS t(r) GROUP BY "g"',
+    "finish": 'SELECT "g", max("total" + r) AS "total" FROM "e2", range(10000000000000) AS t(r) GROUP BY "g"',
+}
+
+
+@pytest.mark.parametrize("slow", ["merge", "finish"])
+def test_cancelling_interrupts_a_merge_or_finish_in_progress(
+    slow: str, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: queue.Queue[str] = queue.Queue()
+    ended: queue.Queue[str] = queue.Queue()
+    real = getattr(Merger, slow)
+
+    def witnessed(*arguments: Any, **options: Any) -> Any:
+        began.put(slow)
+        try:
+            return real(*arguments, **options)
+        except errors.ArchipelError as cause:
+            ended.put(cause.code)
+            raise
+
+    def planner(*asked: Any) -> Plan:
+        plan = sum_plan(*asked)
+        stages = (replace(s, sql=ENDLESS[slow]) if s.kind.value == slow else s for s in plan.stages)
+        return replace(plan, stages=tuple(stages))
+
+    async def scenario() -> None:
+        async with world(keys, tmp_path, planner=planner) as w:
+            asked = await w.alice.submit(timeout_s=600.0)
+            await w.give(w.alpha, partials(a=1))
+            await w.give(w.beta, partials(a=2))
+            assert await asyncio.to_thread(began.get, timeout=20) == slow
+            await told(w.alice.stub.Cancel(query_pb2.CancelRequest(query_id=asked), timeout=20))
+            assert await asyncio.to_thread(ended.get, timeout=20) == "CANCELLED"
+            assert (await w.alice.ended(asked)).kind == "cancelled"
+
+    monkeypatch.setattr(Merger, slow, witnessed)
     run(scenario())
 
 

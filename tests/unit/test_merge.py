@@ -8,6 +8,7 @@ import random
 import statistics
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +29,7 @@ from coordinator.merge.in_process import InProcessExecutor
 from coordinator.merge.partials import prepared
 from coordinator.merge.ray_executor import RayExecutor
 from coordinator.merge.settings import MIB, RaySettings
+from coordinator.merge.stop import Stop
 
 TIMEOUT_S = 60.0
 RAY = RaySettings(cpus=3, object_store_bytes=100 * MIB, task_memory_bytes=256 * MIB)
@@ -424,6 +426,26 @@ def test_a_merge_that_takes_too_long_ends_with_a_timeout(executor: MergeExecutor
         executor.merge(cases.slow_sql(10**12), cases.source(table), ("g",), timeout_s=0.5)
     assert caught.value.code == "TIMEOUT"
     merged = executor.merge(sql, cases.source(table, table), ("g",), timeout_s=TIMEOUT_S)
+    assert sorted(int(n) for n in merged["n"].to_pylist()) == [2, 4]
+
+
+def test_a_merge_that_is_no_longer_wanted_ends_and_the_next_one_does_not(executor: MergeExecutor) -> None:
+    table = pa.table({"g": ["a", "b"], "n": [1, 2]})
+    stop, began = Stop(), threading.Event()
+
+    def slow() -> str:
+        began.set()
+        with pytest.raises(ArchipelError) as caught:
+            executor.merge(cases.slow_sql(10**12), cases.source(table), ("g",), timeout_s=TIMEOUT_S, stop=stop)
+        return caught.value.code
+
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(slow)
+        began.wait()
+        stop.make()
+        assert ending.result(20) == "CANCELLED"
+    sql = cases.text(cases.grouped(["g"], cases.summed("n")))
+    merged = executor.merge(sql, cases.source(table, table), ("g",), timeout_s=TIMEOUT_S, stop=Stop())
     assert sorted(int(n) for n in merged["n"].to_pylist()) == [2, 4]
 
 

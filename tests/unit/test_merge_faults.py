@@ -21,6 +21,7 @@ import pytest
 from archipel.errors import ArchipelError
 from coordinator.merge.ray_executor import RayExecutor
 from coordinator.merge.settings import MIB, RaySettings
+from coordinator.merge.stop import Stop
 
 pytestmark = pytest.mark.ray
 
@@ -44,8 +45,8 @@ def quick_sql() -> str:
     return cases.text(cases.grouped(["g"], cases.summed("n")))
 
 
-def merged(executor: RayExecutor, sql: str) -> dict[str, int]:
-    table = executor.merge(sql, cases.source(TABLE, TABLE, TABLE), ("g",), timeout_s=TIMEOUT_S)
+def merged(executor: RayExecutor, sql: str, *, stop: Stop | None = None) -> dict[str, int]:
+    table = executor.merge(sql, cases.source(TABLE, TABLE, TABLE), ("g",), timeout_s=TIMEOUT_S, stop=stop)
     return dict(zip(table["g"].to_pylist(), map(int, table["n"].to_pylist()), strict=True))
 
 
@@ -171,6 +172,25 @@ def test_a_driver_that_is_lost_between_two_merges_is_replaced(running: RayExecut
     assert merged(running, quick_sql()) == EXPECTED
     assert driver_of(running) != driver
     assert session(driver) == []
+
+
+def test_a_merge_that_is_no_longer_wanted_ends_in_the_workers_too_and_ray_goes_on(
+    running: RayExecutor, background: ThreadPoolExecutor
+) -> None:
+    stop = Stop()
+    result = background.submit(merged, running, cases.slow_sql(FOR_EVER), stop=stop)
+    driver = driver_of(running)
+    until(lambda: at_work(driver))
+    stop.make()
+    with pytest.raises(ArchipelError) as caught:
+        result.result(WAIT_S)
+    assert caught.value.code == "CANCELLED"
+    pause, deadline = threading.Event(), time.monotonic() + WAIT_S
+    while at_work(driver):
+        assert time.monotonic() < deadline, "the workers go on"
+        pause.wait(0.02)
+    assert merged(running, quick_sql()) == EXPECTED
+    assert driver_of(running) == driver
 
 
 def test_closing_ends_a_merge_under_way_and_leaves_nothing(background: ThreadPoolExecutor) -> None:

@@ -16,6 +16,7 @@ import pytest
 from archipel.errors import ArchipelError
 from coordinator.merge.merger import Merger
 from coordinator.merge.settings import MIB, THRESHOLD_BYTES, MergeSettings, RayMode, RaySettings
+from coordinator.merge.stop import Stop
 
 SECRET = "Jeanne Martin 1954"
 SETTINGS = MergeSettings(memory_limit_bytes=256 * MIB, ray=RaySettings(mode=RayMode.OFF))
@@ -179,6 +180,41 @@ def test_closing_interrupts_what_runs_and_refuses_what_comes() -> None:
     merger.close()
     assert ended == ["INTERRUPTED"]
     assert refused(merger, "SELECT 1").code == "INTERRUPTED"
+
+
+@pytest.mark.parametrize("when", ["before", "while it runs"])
+def test_a_final_statement_that_is_no_longer_wanted_ends_at_once_and_no_other_does(merger: Merger, when: str) -> None:
+    stop, other = Stop(), Stop()
+    if when == "before":
+        stop.make()
+    with ThreadPoolExecutor(2) as pool:
+        ending = pool.submit(refused, merger, ENDLESS, timeout_s=600.0, stop=stop)
+        going_on = pool.submit(refused, merger, ENDLESS, timeout_s=600.0, stop=other)
+        stop.make()
+        assert ending.result(20).code == "CANCELLED"
+        assert not going_on.done()
+        other.make()
+        other.make()
+        assert going_on.result(20).code == "CANCELLED"
+    assert finish(merger, "SELECT 1 AS one").to_pylist() == [{"one": 1}]
+
+
+def test_a_wish_to_stop_that_comes_at_any_moment_leaves_the_engine_usable(merger: Merger) -> None:
+    limits: dict[str, Any] = {"timeout_s": 30.0, "max_rows": 10, "max_bytes": MIB}
+
+    def summed(stop: Stop) -> str:
+        try:
+            answer = merger.finish("SELECT sum(r) AS s FROM range(100000) AS t(r)", {}, stop=stop, **limits)
+        except ArchipelError as cause:
+            return cause.code
+        return str(answer["s"][0])
+
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(50):
+            stop = Stop()
+            pool.submit(stop.make)
+            assert summed(stop) in {"CANCELLED", "4999950000"}
+            assert finish(merger, "SELECT 1 AS one").to_pylist() == [{"one": 1}]
 
 
 # Which executor
