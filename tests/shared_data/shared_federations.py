@@ -21,6 +21,7 @@ from archipel.demo.oracle import Oracle
 from archipel.demo.processes import LocalFederation
 
 OPEN: Mapping[str, Any] = {"protected": False, "coordinator": "rows"}
+OPEN_TO_ALL: Mapping[str, Any] = {**OPEN, "peers": {"*": "rows"}}
 PROTECTED: Mapping[str, Any] = {
     "protected": True,
     "coordinator": "aggregate",
