@@ -101,7 +101,7 @@ class _Picture:
             some = f"{len(sites)} of {len(lane.sites)} nodes" if len(sites) < len(lane.sites) else ""
             took = _took(measure, sites)
             reads = f"over {', '.join(stage.inputs)}" if stage.inputs else ""
-            facts = ", ".join(part for part in (some, took, reads) if part)
+            facts = ", ".join(part for part in (some, took, reads) if part) or f"{len(stage.columns)} columns"
             x = self._x(index) - BOX_WIDTH // 2
             yield drawing.group(
                 drawing.box(x, y, BOX_WIDTH, BOX_HEIGHT, Paint.NODE if stage.kind == "node" else Paint.OWN, Paint.INK),
