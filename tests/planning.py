@@ -14,9 +14,10 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
-from archipel import arrow_inputs, border, policy
+from archipel import arrow_inputs, border, linkage, obligations, policy
 from archipel.border.decision import BorderContext
 from archipel.permit import Permit, Researcher, TableGrant
 from archipel.request import Request
@@ -25,7 +26,7 @@ from coordinator import stage_work
 from coordinator.catalog import Catalog, build
 from coordinator.merge.merger import Merger
 from coordinator.merge.settings import MergeSettings, RayMode, RaySettings
-from coordinator.plan import Plan, Stage, StageKind
+from coordinator.plan import COORDINATOR, Exchange, Plan, Stage, StageKind
 from coordinator.plan_check import check_plan
 from coordinator.planner import plan as make_plan
 from coordinator.planning import Planned
@@ -38,6 +39,9 @@ BARE = "bare"
 """Schema of the oracle whose tables lack the node pseudo-column: what ``*`` stands for in a query that names it not."""
 
 MAX_ROWS, MAX_BYTES, TIMEOUT_S = 1_000_000, 1_000_000_000, 60.0
+
+LINKAGE = linkage.Linkage(b"a secret that all holders share!", 1)
+"""What the nodes of a local federation share to make pseudonyms."""
 
 Order = Callable[[list[str]], list[str]]
 
@@ -57,6 +61,8 @@ class Answer:
     plan: Plan
     table: pa.Table
     withheld: int
+    sealed: Mapping[str, pa.Table]
+    """By exchange, what nodes sent to nodes."""
 
 
 def request(sql: str, *, dialect: str = "duckdb", parameters: Any = ()) -> Request:
@@ -70,6 +76,7 @@ def permit_for(catalog: Catalog, grants: Mapping[str, tuple[str, ...]] | None = 
     nodes = sorted({node for entry in catalog.tables.values() for node in entry.nodes})
     narrowed = {name.lower(): columns for name, columns in (grants or {}).items()}
     tables = tuple(TableGrant(table=name, columns=narrowed.get(name, ("*",))) for name in sorted(catalog.tables))
+    linked = any(entry.table.policy.protected and entry.table.policy.peer_forms for entry in catalog.tables.values())
     return Permit(
         permit_id="permit-1",
         federation="test",
@@ -80,6 +87,7 @@ def permit_for(catalog: Catalog, grants: Mapping[str, tuple[str, ...]] | None = 
         nodes=tuple(nodes),
         not_before=0,
         expires=1,
+        linkage=linked,
     )
 
 
@@ -125,33 +133,88 @@ class LocalFederation:
         planned = Planned(
             plan, schemas, self.shadow.arrow_schema(plan.columns), json.dumps(plan.to_dict()), (0, frozenset())
         )
-        outputs: dict[str, pa.Table | dict[str, pa.Table]] = {}
-        withheld = 0
+        run = _Run(planned)
         for stage in plan.stages:
             if stage.kind is StageKind.NODE:
-                given = {i: stage_work.input_table(planned, i, outputs, with_shard=False) for i in stage.inputs}
-                delivered = {}
-                for site in arrival(list(stage.sites)):
-                    delivered[site], kept = self._at_node(stage, site, given)
-                    withheld += kept
-                outputs[stage.stage_id] = delivered
+                self._at_nodes(stage, run, arrival(list(stage.sites)))
             elif stage.kind is StageKind.MERGE:
-                merging = stage_work.merge_input(planned, stage, outputs)
-                outputs[stage.stage_id], _ = self._merger.merge(stage.sql, merging, stage.keys, timeout_s=TIMEOUT_S)
+                merging = stage_work.merge_input(planned, stage, run.outputs)
+                run.outputs[stage.stage_id], _ = self._merger.merge(stage.sql, merging, stage.keys, timeout_s=TIMEOUT_S)
             else:
-                given = {i: stage_work.input_table(planned, i, outputs, with_shard=True) for i in stage.inputs}
-                outputs[stage.stage_id] = self._merger.finish(
+                given = {i: stage_work.input_table(planned, i, run.outputs, with_shard=True) for i in stage.inputs}
+                run.outputs[stage.stage_id] = self._merger.finish(
                     stage.sql, given, timeout_s=TIMEOUT_S, max_rows=MAX_ROWS, max_bytes=MAX_BYTES
                 )
-        table = stage_work.result_table(planned, outputs, max_rows=MAX_ROWS, max_bytes=MAX_BYTES)
-        return Answer(plan, table, withheld)
+        table = stage_work.result_table(planned, run.outputs, max_rows=MAX_ROWS, max_bytes=MAX_BYTES)
+        return Answer(plan, table, run.withheld, run.sealed)
 
-    def _at_node(self, stage: Stage, site: str, given: Mapping[str, pa.Table]) -> tuple[pa.Table, int]:
+    def _at_nodes(self, stage: Stage, run: _Run, sites: list[str]) -> None:
+        sealed = {
+            e.exchange_id: e for e in run.plan.exchanges if e.exchange_id in stage.inputs and run.plan.is_sealed(e)
+        }
+        handed = [i for i in stage.inputs if i not in sealed]
+        given = {i: stage_work.input_table(run.planned, i, run.outputs, with_shard=False) for i in handed}
+        delivered: dict[str, pa.Table] = {}
+        for site in sites:
+            received = {i: run.received(exchange, stage.sites.index(site)) for i, exchange in sealed.items()}
+            delivered[site], withheld = self._at_node(stage, site, run, given, received)
+            run.withheld += withheld
+        run.outputs[stage.stage_id] = delivered
+
+    def _at_node(
+        self,
+        stage: Stage,
+        site: str,
+        run: _Run,
+        given: Mapping[str, pa.Table],
+        received: Mapping[str, tuple[Table, pa.Table]],
+    ) -> tuple[pa.Table, int]:
         tables = {name: entry.shards[site] for name, entry in self.catalog.tables.items() if site in entry.shards}
         inputs = {name: _columns(table) for name, table in given.items()}
-        release = border.check(stage.sql, BorderContext(site, tables, inputs, self.permit))
-        output, withheld, _ = _strip(self.run_at(site, release.sql, given), release)
+        bound = {name: table for name, (table, _) in received.items()}
+        decided = {}
+        for destination in run.destinations(stage):
+            context = BorderContext(site, tables, inputs, self.permit, bound, destination)
+            decided[destination] = border.check(stage.sql, context)
+        release = next(iter(decided.values()))
+        assert all(other.sql == release.sql for other in decided.values())
+        data = {**given, **{name: rows for name, (_, rows) in received.items()}}
+        if release.pseudonymised:
+            data[linkage.PADS_TABLE] = LINKAGE.pads(self.permit.permit_id)
+        output, withheld, _ = _strip(self.run_at(site, release.sql, data), release)
+        if release.obliges is not None:
+            columns = tuple(Column(c.name, c.type) for c in stage.columns)
+            run.obliges[(stage.stage_id, site)] = replace(release.obliges, columns=columns)
         return output, withheld
+
+
+class _Run:
+    """What the stages of one plan have given so far."""
+
+    def __init__(self, planned: Planned) -> None:
+        self.planned = planned
+        self.plan = planned.plan
+        self.outputs: dict[str, pa.Table | dict[str, pa.Table]] = {}
+        self.obliges: dict[tuple[str, str], Table] = {}
+        self.sealed: dict[str, pa.Table] = {}
+        self.withheld = 0
+
+    def destinations(self, stage: Stage) -> list[str]:
+        """Return to whom a node stage sends: nodes in their order, or the coordinator."""
+        targets = [self.plan.stage(e.target) for e in self.plan.exchanges if e.source == stage.stage_id]
+        to_nodes = [site for target in targets if target.kind is StageKind.NODE for site in target.sites]
+        return list(dict.fromkeys(to_nodes)) if to_nodes else [COORDINATOR]
+
+    def received(self, exchange: Exchange, index: int) -> tuple[Table, pa.Table]:
+        """Return what the node at ``index`` of the target's sites gets: what binds it, and the rows."""
+        senders = self.plan.stage(exchange.source).sites
+        parts = [self.obliges[(exchange.source, sender)] for sender in senders]
+        rows = stage_work.input_table(self.planned, exchange.exchange_id, self.outputs, with_shard=False)
+        self.sealed[exchange.exchange_id] = rows
+        if exchange.part_column:
+            rows = rows.filter(pc.equal(rows.column(exchange.part_column), index)).drop_columns([exchange.part_column])
+            parts = [obligations.without_column(part, exchange.part_column) for part in parts]
+        return obligations.combined(exchange.exchange_id, parts), rows
 
 
 class Federation(LocalFederation):

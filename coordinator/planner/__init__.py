@@ -62,6 +62,8 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
         result_stage=result_stage,
         columns=tuple(OutputColumn(w.name, c.type) for w, c in zip(bound.columns, columns, strict=True)),
         notes=tuple(assembly.notes),
+        alternatives=tuple(assembly.alternatives),
+        not_pushed=tuple(assembly.not_pushed),
     )
     try:
         return certified(made, catalog, permit)

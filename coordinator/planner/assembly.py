@@ -5,18 +5,18 @@ Stages of a way that turned out to be closed are taken back: a plan holds only w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from archipel import errors
-from archipel.border import check, parsing, vocabulary
+from archipel import errors, obligations
+from archipel.border import check, linking, parsing, vocabulary
 from archipel.border.decision import BorderContext, Release
 from archipel.permit import Permit
 from archipel.schema import Column, Form, Table
 from coordinator.catalog import Catalog
-from coordinator.plan import COORDINATOR, SHARD_COLUMN, Exchange, OutputColumn, Stage, StageKind
+from coordinator.plan import COORDINATOR, SHARD_COLUMN, Alternative, Exchange, OutputColumn, Stage, StageKind
 from coordinator.planner.bind import Describe
 from coordinator.planner.carried import as_sent, check_carried
 from coordinator.planner.estimate import estimate
@@ -27,7 +27,7 @@ STAYS = "stays at the coordinator"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table that a stage of the coordinator reads: an exchange's name and its columns."""
+    """A table that a later stage reads: an exchange's name and its columns."""
 
     name: str
     columns: tuple[OutputColumn, ...]
@@ -44,6 +44,44 @@ class _Open:
     size: int
     columns: tuple[OutputColumn, ...]
     kind: StageKind
+    part_column: str = ""
+    obliges: Table | None = None
+    """For rows that nodes send to nodes: what the receivers must treat them as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a plan in the making held at some point."""
+
+    stages: tuple[Stage, ...]
+    exchanges: tuple[Exchange, ...]
+    notes: tuple[str, ...]
+    alternatives: tuple[Alternative, ...]
+    not_pushed: tuple[str, ...]
+    opened: Mapping[str, _Open]
+    known: Mapping[tuple[object, ...], Source]
+    names: int
+
+
+@dataclass(slots=True)
+class _Decided:
+    """What the border check said of one statement at all its sites, and which tables it reads under pseudonyms."""
+
+    releases: list[Release] = field(default_factory=list)
+    linked: Mapping[str, Table] = field(default_factory=dict)
+
+    @property
+    def release(self) -> Release:
+        return self.releases[-1]
+
+    def obliges(self, columns: tuple[OutputColumn, ...], part_column: str) -> Table | None:
+        """Return what receivers that are nodes must treat the output as."""
+        found = [r.obliges for r in self.releases if r.obliges is not None]
+        if not found:
+            return None
+        sent = [obligations.without_column(table, part_column) if part_column else table for table in found]
+        table = obligations.combined("released", sent)
+        return replace(table, columns=tuple(Column(c.name, c.type) for c in columns))
 
 
 @dataclass(slots=True)
@@ -52,52 +90,108 @@ class Assembly:
 
     catalog: Catalog
     permit: Permit
-    describe: Describe
+    ask_engine: Describe
     prefix: str
     stages: list[Stage] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    alternatives: list[Alternative] = field(default_factory=list)
+    not_pushed: list[str] = field(default_factory=list)
     _open: dict[str, _Open] = field(default_factory=dict)
     _known: dict[tuple[object, ...], Source] = field(default_factory=dict)
     _names: int = 0
+    _alike: dict[tuple[str, str], object] = field(default_factory=dict)
+    _decided: dict[tuple[object, ...], Release | errors.ArchipelError] = field(default_factory=dict)
+    """What the border check said: ways that are tried one after the other ask the same again."""
 
-    def mark(self) -> tuple[object, ...]:
-        """Return a point to which ``back`` can return."""
-        return (
-            list(self.stages),
-            list(self.exchanges),
+    def mark(self) -> Mark:
+        """Return a point to which ``back`` can return, also after another way was tried from it."""
+        return Mark(
+            tuple(self.stages),
+            tuple(self.exchanges),
+            tuple(self.notes),
+            tuple(self.alternatives),
+            tuple(self.not_pushed),
             dict(self._open),
             dict(self._known),
-            list(self.notes),
             self._names,
         )
 
-    def back(self, mark: tuple[object, ...]) -> None:
+    def back(self, mark: Mark) -> None:
         """Take back everything since ``mark``."""
-        self.stages, self.exchanges, self._open, self._known, self.notes, self._names = mark  # type: ignore[assignment]
+        self.stages, self.exchanges, self.notes = list(mark.stages), list(mark.exchanges), list(mark.notes)
+        self.alternatives, self.not_pushed = list(mark.alternatives), list(mark.not_pushed)
+        self._open, self._known, self._names = dict(mark.opened), dict(mark.known), mark.names
 
-    def node_stage(self, tree: exp.Query, sites: tuple[str, ...], inputs: Mapping[str, Source]) -> Source:
+    def node_stage(
+        self,
+        tree: exp.Query,
+        sites: tuple[str, ...],
+        inputs: Mapping[str, Source],
+        *,
+        to: tuple[str, ...] = (COORDINATOR,),
+        part_column: str = "",
+        estimated: tuple[int, int] | None = None,
+    ) -> Source:
         """Add a statement that runs at ``sites``, unless the same one is there already; return what it delivers.
+
+        ``to`` are the receivers: the coordinator, or nodes, to whom the output goes sealed; with ``part_column`` each
+        of them gets only the rows that name its index in that column. ``estimated`` are rows and bytes, if known.
 
         Raises:
             ArchipelError: the border check of one of the sites refuses it.
         """
         tree = self._typed(tree, tuple(inputs))
         sql = tree.sql("duckdb")
-        key = ("node", sql, sites)
+        key = ("node", sql, sites, to, part_column)
         if key in self._known:
-            return self._known[key]
-        release = self._check(tree, sites, inputs)
-        columns = self.describe(sql, {name: source.columns for name, source in inputs.items()})
+            known = self._known[key]
+            return known if to == (COORDINATOR,) else self._again(known)
+        decided = self._check(tree, sites, inputs, to)
+        columns = self._described(tree, inputs, decided.linked)
         check_carried(tree, columns)
         stage_id = f"s{len(self.stages) + 1}"
         names = tuple(sorted(inputs))
         self.stages.append(Stage(stage_id, StageKind.NODE, sites, sql, columns, names))
+        known_rows = {name: self._open[name].rows for name in names}
         self._close(names, stage_id)
-        rows, size = estimate(tree, self.catalog, sites, columns)
-        source = self._exchange(stage_id, release.form, release.rule, rows, size, columns, StageKind.NODE)
+        rows, size = estimated or estimate(tree, self.catalog, sites, columns, known_rows)
+        sent = tuple(c for c in columns if c.name != part_column)
+        release = decided.release
+        obliges = decided.obliges(sent, part_column)
+        opened = _Open(stage_id, release.form, release.rule, rows, size, sent, StageKind.NODE, part_column, obliges)
+        source = self._exchange(opened)
         self._known[key] = source
         return source
+
+    def _again(self, source: Source) -> Source:
+        """Return another exchange of a stage that sends to nodes already: each exchange has one target."""
+        opened = self._open[source.name]
+        if all(exchange.exchange_id != source.name for exchange in self.exchanges):
+            return source
+        return self._exchange(opened)
+
+    def _described(
+        self, tree: exp.Query, inputs: Mapping[str, Source], linked: Mapping[str, Table]
+    ) -> tuple[OutputColumn, ...]:
+        """Return the columns of a node stage; persons of ``linked`` tables are pseudonyms in it."""
+        seen = linking.as_linked(tree, linked) if linked else tree
+        return self.ask_engine(seen.sql("duckdb"), {name: source.columns for name, source in inputs.items()})
+
+    def describe(
+        self, sql: str, inputs: Mapping[str, tuple[OutputColumn, ...]] | None = None
+    ) -> tuple[OutputColumn, ...]:
+        """Return the columns of a statement over the catalogue's tables and ``inputs``.
+
+        Where it reads rows of persons that came from other nodes, the nodes' own persons are pseudonyms, too.
+        """
+        received = {n: replace(o, name=n) for n in inputs or () if n in self._open and (o := self._open[n].obliges)}
+        if any(table.policy.protected for table in received.values()):
+            tree = parsing.parse(sql)
+            tables = {name: entry.table for name, entry in self.catalog.tables.items()}
+            linked = linking.linked_tables(tree, BorderContext("", tables, {}, self.permit, received))
+            sql = linking.as_linked(tree, linked).sql("duckdb")
+        return self.ask_engine(sql, inputs)
 
     def merge_stage(self, tree: exp.Query, source: Source, keys: tuple[str, ...]) -> Source:
         """Add the merge of what nodes delivered as ``source``; return its output."""
@@ -110,7 +204,7 @@ class Assembly:
         self.stages.append(Stage(stage_id, StageKind.MERGE, (COORDINATOR,), sql, columns, (source.name,), keys))
         opened = self._open[source.name]
         self._close((source.name,), stage_id)
-        merged = self._exchange(stage_id, opened.form, STAYS, opened.rows, opened.size, columns, StageKind.MERGE)
+        merged = self._exchange(replace(opened, source=stage_id, rule=STAYS, columns=columns, kind=StageKind.MERGE))
         self._known[key] = merged
         return merged
 
@@ -138,8 +232,11 @@ class Assembly:
         """Add a finish stage whose output goes to nodes, unless it is there already; return that output."""
         key = ("finish", tree.sql("duckdb"))
         if key not in self._known:
+            read = self.read_by(tree)
+            rows, size = (max((self.estimated(name)[i] for name in read), default=0) for i in (0, 1))
             stage_id, columns = self.finish_stage(tree)
-            self._known[key] = self._exchange(stage_id, Form.AGGREGATE, STAYS, 0, 0, columns, StageKind.FINISH)
+            opened = _Open(stage_id, Form.AGGREGATE, STAYS, rows, size, columns, StageKind.FINISH)
+            self._known[key] = self._exchange(opened)
         return self._known[key]
 
     def estimated(self, name: str) -> tuple[int, int]:
@@ -160,25 +257,29 @@ class Assembly:
             return (*source.columns, OutputColumn(SHARD_COLUMN, "INTEGER"))
         return source.columns
 
-    def _exchange(
-        self,
-        stage_id: str,
-        form: Form,
-        rule: str,
-        rows: int,
-        size: int,
-        columns: tuple[OutputColumn, ...],
-        kind: StageKind,
-    ) -> Source:
+    def bytes_over_borders(self) -> int:
+        """Return the estimated bytes of all exchanges so far that leave a node or go to one."""
+        kinds = {stage.stage_id: stage for stage in self.stages}
+        closed = {exchange.exchange_id for exchange in self.exchanges}
+        total = 0
+        for exchange in self.exchanges:
+            source, target = kinds[exchange.source], kinds[exchange.target]
+            if StageKind.NODE in {source.kind, target.kind}:
+                several = target.kind is StageKind.NODE and not exchange.part_column
+                total += exchange.estimated_bytes * (len(target.sites) if several else 1)
+        waiting = [o for name, o in self._open.items() if name not in closed and o.kind is StageKind.NODE]
+        return total + sum(o.size for o in waiting)
+
+    def _exchange(self, opened: _Open) -> Source:
         self._names += 1
         name = f"{self.prefix}{self._names}"
-        self._open[name] = _Open(stage_id, form, rule, rows, size, columns, kind)
-        return Source(name, columns)
+        self._open[name] = opened
+        return Source(name, opened.columns)
 
     def _close(self, names: tuple[str, ...], target: str) -> None:
         for name in names:
             o = self._open[name]
-            self.exchanges.append(Exchange(name, o.source, target, o.form, o.rule, o.rows, o.size))
+            self.exchanges.append(Exchange(name, o.source, target, o.form, o.rule, o.rows, o.size, o.part_column))
 
     def _typed(self, tree: exp.Query, names: tuple[str, ...]) -> exp.Query:
         """Return the tree over exchanges whose columns have the types that they had where they were sent.
@@ -211,25 +312,55 @@ class Assembly:
                     position=position_of(table),
                 )
 
-    def _check(self, tree: exp.Query, sites: tuple[str, ...], inputs: Mapping[str, Source]) -> Release:
-        """Run the border check as each site would; sites whose tables and policies are alike are asked once."""
-        released: Release | None = None
-        asked: list[dict[str, Table]] = []
-        columns = {name: tuple(Column(c.name, c.type) for c in source.columns) for name, source in inputs.items()}
+    def _check(
+        self, tree: exp.Query, sites: tuple[str, ...], inputs: Mapping[str, Source], to: tuple[str, ...]
+    ) -> _Decided:
+        """Run the border check as each site would, for each receiver; where tables and policies are alike, once."""
+        made = _Decided()
+        asked: set[object] = set()
+        received = {n: replace(o, name=n) for n in inputs if (o := self._open[n].obliges) is not None}
+        columns = {n: tuple(Column(c.name, c.type) for c in s.columns) for n, s in inputs.items() if n not in received}
         named = {t.name for t in tree.find_all(exp.Table)}
-        for site in sites:
-            tables = {
-                name: entry.shards[site]
-                for name, entry in self.catalog.tables.items()
-                if name in named and site in entry.shards
-            }
-            if tables in asked:
+        spelled = tree.sql("duckdb")
+        for site, tables, destination in self._crossings(named, sites, to):
+            alike = self._alike_policies(tables, site, destination)
+            if alike in asked:
                 continue
-            asked.append(tables)
-            context = BorderContext(node=site, tables=tables, inputs=columns, permit=self.permit)
+            asked.add(alike)
+            context = BorderContext(site, tables, columns, self.permit, received, destination)
+            key = (spelled, alike, tuple(sorted(columns.items())), tuple(sorted(received.items())))
+            decided = self._decide(tree, context, key)
+            if isinstance(decided, errors.ArchipelError):
+                raise errors.with_context(decided, node=site if len(asked) > 1 else "") from None
+            made.releases.append(decided)
+            made.linked = made.linked or linking.linked_tables(tree, context)
+        return made
+
+    def _crossings(
+        self, named: set[str], sites: tuple[str, ...], to: tuple[str, ...]
+    ) -> Iterator[tuple[str, dict[str, Table], str]]:
+        entries = [(name, entry) for name, entry in self.catalog.tables.items() if name in named]
+        for site in sites:
+            tables = {name: entry.shards[site] for name, entry in entries if site in entry.shards}
+            for destination in to:
+                yield site, tables, destination
+
+    def _alike_policies(self, tables: Mapping[str, Table], site: str, destination: str) -> object:
+        """Return what is equal for crossings about which the border check says the same."""
+        found = []
+        for name, table in tables.items():
+            key = (name, site)
+            if key not in self._alike:
+                self._alike[key] = replace(table, approximate_rows=0, approximate_bytes=0, content_digest="")
+            found.append((name, self._alike[key], table.policy.form_to(destination)))
+        return tuple(found), destination == COORDINATOR
+
+    def _decide(
+        self, tree: exp.Query, context: BorderContext, key: tuple[object, ...]
+    ) -> Release | errors.ArchipelError:
+        if key not in self._decided:
             try:
-                released = check(tree, context)
+                self._decided[key] = check(tree, context)
             except errors.ArchipelError as problem:
-                raise errors.with_context(problem, node=site if len(asked) > 1 else "") from None
-        assert released is not None
-        return released
+                self._decided[key] = problem
+        return self._decided[key]

@@ -1,23 +1,29 @@
 """Cuts a bound query: what can run at the nodes goes into node stages, the rest runs at the coordinator over them.
 
-``solve`` returns the query with the parts that run elsewhere replaced by exchanges. For every block the ways are tried
-from the one that moves least to the plan of last resort; a way is closed when it is not proved right or when a border
-refuses it.
+``solve`` returns the query with the parts that run elsewhere replaced by exchanges. What is whole at one node runs
+there, and what distributes is cut into partials. Rows of several nodes that must meet are brought together where that
+takes the fewest bytes over borders: at one of the nodes, at several, or at the coordinator. A way is closed when it is
+not proved right or when a border refuses it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from sqlglot import exp
 
 from archipel import errors
 from archipel.schema import NODE_COLUMN
+from coordinator.plan import Alternative
 from coordinator.planner import aggregation, rewrite
 from coordinator.planner.assembly import Assembly, Source
+from coordinator.planner.choose import drafts, forbidden
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.cut import cut_aggregation
+from coordinator.planner.draft import Draft, described, realised
+from coordinator.planner.gather import placed_column
 from coordinator.planner.inputs import joined_as, one, prepared, read
 from coordinator.planner.placement import Mixed, Placement, check_subqueries, place, place_rows
 from coordinator.planner.problems import closes_way, to_tell, unsupported
@@ -27,6 +33,9 @@ Way = Callable[[], exp.Query]
 
 _MADE = "/"
 """Stands for the name of an exchange that is not made yet; no alias can be so called without a fault of the parser."""
+
+
+_MORE_BYTES = "it moves more bytes"
 
 
 class Solver:
@@ -52,12 +61,50 @@ class Solver:
             found = self._tried(partial(self._whole, query, whole or query), whole_closed)
             if found is not None:
                 return found
-        for way in self._ways(query, correlated=correlated, protected=protected):
-            found = self._tried(way, problems)
-            if found is not None:
-                return found
+        if isinstance(query, exp.Select) and not correlated and not query.args.get("with_"):
+            grouped = _as_grouping(query)
+            if aggregation.is_aggregating(grouped):
+                found = self._tried(partial(self._aggregated, grouped, broadcast=False), problems)
+                if found is not None:
+                    return found
+        found = self._cheapest(query, problems, correlated=correlated, protected=protected)
+        if found is not None:
+            return found
         # That not all rows are at one node is no news: it is told only where there is nothing else to tell.
         raise to_tell([*problems, *whole_closed])
+
+    def _cheapest(
+        self, query: exp.Query, problems: list[errors.ArchipelError], *, correlated: bool, protected: bool
+    ) -> exp.Query | None:
+        """The way with the fewest bytes over borders among those that bring rows of several nodes together."""
+        before = self._assembly.mark()
+        start = self._assembly.bytes_over_borders()
+        central: exp.Query | None = None
+        for way in self._central_ways(query, correlated=correlated, protected=protected):
+            central = self._tried(way, problems)
+            if central is not None:
+                break
+        if correlated:
+            return central
+        after, size = self._assembly.mark(), self._assembly.bytes_over_borders() - start
+        at_coordinator = Alternative("bring the rows together at the coordinator", size, _MORE_BYTES)
+        not_taken: list[Alternative] = []
+        self._assembly.back(before)
+        for draft in drafts(query, self._catalog, above=protected):
+            option = Alternative(described(draft), draft.size, _MORE_BYTES)
+            refused: list[errors.ArchipelError] = []
+            if central is None or draft.size < size:
+                found = self._tried(partial(self._drafted, draft, query, protected=protected), refused)
+                if found is not None:
+                    self._assembly.alternatives += not_taken if central is None else [*not_taken, at_coordinator]
+                    return found
+                option = replace(option, reason=refused[0].info.message)
+            problems += refused
+            not_taken.append(option)
+        if central is not None:
+            self._assembly.back(after)
+            self._assembly.alternatives += not_taken
+        return central
 
     def _tried(self, way: Way, problems: list[errors.ArchipelError]) -> exp.Query | None:
         mark = self._assembly.mark()
@@ -72,18 +119,47 @@ class Solver:
         self._assembly.back(mark)
         return None
 
-    def _ways(self, query: exp.Query, *, correlated: bool, protected: bool) -> Iterator[Way]:
+    def _central_ways(self, query: exp.Query, *, correlated: bool, protected: bool) -> Iterator[Way]:
         if query.args.get("with_"):
             yield partial(_refuse_recursive, query)
             return
         if isinstance(query, exp.Select) and not correlated:
             grouped = _as_grouping(query)
             if aggregation.is_aggregating(grouped):
-                yield partial(self._aggregated, grouped, broadcast=False)
                 yield partial(self._aggregated, grouped, broadcast=True)
             if not protected or not aggregation.is_aggregating(grouped):
                 yield partial(self._rows, query)
         yield partial(self._descended, query)
+
+    def _drafted(self, draft: Draft, query: exp.Query, *, protected: bool) -> exp.Query:
+        """The block at the nodes of a draft, once its shipments are there."""
+        closed = forbidden(draft, self._catalog, self._assembly.permit)
+        if closed is not None:
+            raise closed
+        names = {shipment.name for shipment in draft.shipments}
+        if len(draft.sites) == 1:
+            placed = Placement(draft.sites, False)
+        else:
+            assert isinstance(draft.tree, exp.Select)
+            placed = place_rows(draft.tree, self._catalog, names)
+        tree, inputs = realised(draft.tree, draft.sites, draft.shipments, self._assembly)
+        if len(draft.sites) == 1 and not protected:
+            source = self._assembly.node_stage(rewrite.with_unique_outputs(tree), draft.sites, inputs)
+            return read(source, query.named_selects)
+        if not isinstance(tree, exp.Select):
+            raise Mixed("What is at several nodes cannot be put together there.", query)
+        grouped = _as_grouping(tree)
+        if not aggregation.is_aggregating(grouped):
+            return self._rows_at(tree, placed, inputs, query)
+        return self._cut_at(grouped, placed, inputs)
+
+    def _cut_at(self, work: exp.Select, placed: Placement, inputs: dict[str, Source]) -> exp.Query:
+        """Partial aggregates at the nodes, merged and finished at the coordinator."""
+        if not placed.single:
+            at_nodes = [*aggregation.aggregates_in(work), *rewrite.parts(work, "group")]
+            check_subqueries(at_nodes, placed, self._catalog, inputs)
+        outside = cut_aggregation(work, placed, self._sites(placed, work), inputs, self._assembly)
+        return self._solve_subqueries(outside)
 
     def _whole(self, query: exp.Query, whole: exp.Query) -> exp.Query:
         """All of it at one node."""
@@ -98,18 +174,19 @@ class Solver:
         return any(self._catalog.find(cte.alias_or_name) is not None for cte in query.find_all(exp.CTE))
 
     def _aggregated(self, select: exp.Select, *, broadcast: bool) -> exp.Query:
-        """Partial aggregates at the nodes, merged and finished at the coordinator."""
+        """Partial aggregates where the rows are, over open sources that come by the coordinator with ``broadcast``."""
         work, inputs = prepared(select, self._assembly, self.solve, grouped=True, broadcast=broadcast)
         placed = place_rows(work, self._catalog, inputs)
         at_nodes = [*aggregation.aggregates_in(work), *rewrite.parts(work, "group")]
         check_subqueries(at_nodes, placed, self._catalog, inputs)
-        outside = cut_aggregation(work, placed, self._sites(placed, select), inputs, self._assembly)
-        return self._solve_subqueries(outside)
+        return self._cut_at(work, placed, inputs)
 
     def _rows(self, select: exp.Select) -> exp.Query:
         """The joined and filtered rows from where they are, only the columns needed; the rest at the coordinator."""
         work, inputs = prepared(select, self._assembly, self.solve, grouped=False, broadcast=False)
-        placed = place_rows(work, self._catalog, inputs)
+        return self._rows_at(work, place_rows(work, self._catalog, inputs), inputs, select)
+
+    def _rows_at(self, work: exp.Select, placed: Placement, inputs: dict[str, Source], select: exp.Query) -> exp.Query:
         sites = self._sites(placed, select)
         above = rewrite.parts(
             work, "expressions", "distinct", "group", "having", "qualify", "windows", "order", "limit"
@@ -121,7 +198,7 @@ class Solver:
             value.replace(rewrite.column(_MADE, f"c{values[value]}"))
         used = rewrite.columns_used(above, rewrite.aliases_of(work))
         names = {c: f"c{len(values) + i}" for i, c in enumerate(used)}
-        outputs = [*values, *(_placed_column(c, select) for c in used)]
+        outputs = [*values, *(placed_column(c, select) for c in used)]
         aliased = [rewrite.aliased(output, f"c{i}") for i, output in enumerate(outputs)]
         stage = exp.select(*(aliased or [one()]))
         for key in ("from_", "joins", "laterals", "where"):
@@ -183,7 +260,7 @@ class Solver:
         assert entry is not None
         known = {c.name.lower() for c in entry.table.columns} | {NODE_COLUMN}
         used = [c for c in rewrite.columns_used(select.iter_expressions(), {alias}) if c[1] in known]
-        columns = [rewrite.aliased(_placed_column(c, select), c[1]) for c in used]
+        columns = [rewrite.aliased(placed_column(c, select), c[1]) for c in used]
         stage = exp.select(*(columns or [one()]))
         plain = table.copy()
         for key in ("joins", "laterals"):
@@ -271,13 +348,3 @@ def _pushable(select: exp.Select, alias: str) -> exp.Expr | None:
         if not subqueries_in(c) and (used := {column.table for column in c.find_all(exp.Column)}) <= {alias} and used
     ]
     return exp.and_(*kept) if kept else None
-
-
-def _placed_column(name: rewrite.ColumnName, select: exp.Select) -> exp.Column:
-    """Return a column with the place where the researcher wrote it, so that a refusal can point there."""
-    made = rewrite.column(*name)
-    for found in select.find_all(exp.Column):
-        if (found.table, found.name) == name and "line" in found.this.meta:
-            made.this.meta.update(found.this.meta)
-            break
-    return made

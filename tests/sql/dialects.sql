@@ -84,7 +84,7 @@ SELECT `kind`, IFNULL(SUM(beds), 0) AS beds FROM wards WHERE kind <> "x" GROUP B
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "wards"."kind" AS "g0", SUM("wards"."beds") AS "p0s" FROM "wards" AS "wards" WHERE "wards"."kind" <> 'x' GROUP BY "wards"."kind"
---     -> x1 for s2: crosses as rows, about 7 rows and 224 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 23 rows and 736 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 merge at the coordinator, over x1
 --     SELECT "g0" AS "g0", SUM("p0s") AS "p0s" FROM "x1" AS "x1" GROUP BY "g0"

@@ -180,6 +180,7 @@ FROM wards w LEFT JOIN shifts s ON s.ward = w.ward AND s.finess = w.finess;
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward", ROW_NUMBER() OVER (PARTITION BY "x1"."c2" ORDER BY "x1"."c0", "x1"."c1", "x1"."c3") AS "n" FROM "x1" AS "x1"
 --
 -- Result: finess VARCHAR, ward VARCHAR, n BIGINT
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,640 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Semi and anti joins by a site key
 SELECT w.finess, w.ward FROM wards w SEMI JOIN shifts s ON s.finess = w.finess AND s.ward = w.ward ORDER BY ALL;
@@ -193,6 +194,7 @@ SELECT w.finess, w.ward FROM wards w SEMI JOIN shifts s ON s.finess = w.finess A
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,400 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An anti join by a site key
 SELECT w.finess, w.ward FROM wards w ANTI JOIN shifts s ON s.finess = w.finess AND s.ward = w.ward ORDER BY ALL;
@@ -206,6 +208,7 @@ SELECT w.finess, w.ward FROM wards w ANTI JOIN shifts s ON s.finess = w.finess A
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,400 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An inner join with a copy at every node
 SELECT h.region, sum(w.beds) AS beds FROM wards w JOIN hospitals h ON h.finess = w.finess GROUP BY h.region;
@@ -293,7 +296,7 @@ SELECT h.finess, count(w.ward) AS wards FROM hospitals h LEFT JOIN wards w ON w.
 --
 -- s3 node at cnam, over x2
 --     SELECT "h"."finess" AS "g0", COUNT("w"."ward") AS "p0v" FROM "hospitals" AS "h" LEFT JOIN "x2" AS "w" ON "w"."finess" = "h"."finess" GROUP BY "h"."finess"
---     -> x3 for s4: crosses as rows, about 6 rows and 144 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x3 for s4: crosses as rows, about 20 rows and 480 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 merge at the coordinator, over x3
 --     SELECT "g0" AS "g0", ANY_VALUE("p0v") AS "p0v" FROM "x3" AS "x3" GROUP BY "g0"
@@ -304,6 +307,9 @@ SELECT h.finess, count(w.ward) AS wards FROM hospitals h LEFT JOIN wards w ON w.
 --     SELECT "x4"."g0" AS "finess", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "wards" FROM "x4" AS "x4"
 --
 -- Result: finess VARCHAR, wards BIGINT
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
 -- # A full join with a copy cannot run at every node
 SELECT h.name, t.patients FROM hospitals h FULL JOIN transfers t ON t.target = h.finess ORDER BY ALL;
@@ -321,6 +327,8 @@ SELECT h.name, t.patients FROM hospitals h FULL JOIN transfers t ON t.target = h
 --     SELECT "h"."name" AS "name", "t"."patients" AS "patients" FROM "x1" AS "h" FULL JOIN "x2" AS "t" ON "t"."target" = "h"."finess" ORDER BY ALL
 --
 -- Result: name VARCHAR, patients INTEGER
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 300 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping transfers from lille, lyon, nantes, about 500 bytes: 'lille' would have to send rows of 'transfers' to 'cnam', and the holder's policy does not let them go there.
 
 -- # A cross join with a copy
 SELECT count(*) AS n, sum(w.beds) AS beds FROM wards w CROSS JOIN hospitals h;
@@ -373,6 +381,8 @@ SELECT h.finess FROM hospitals h ANTI JOIN wards w ON w.finess = h.finess;
 --     SELECT "h"."finess" AS "finess" FROM "x1" AS "h" ANTI JOIN "x2" AS "w" ON "w"."finess" = "h"."finess"
 --
 -- Result: finess VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 400 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
 -- # A join that is not by a site key: open rows go to the coordinator, filtered
 SELECT w.ward, t.patients FROM wards w JOIN transfers t ON t.target = w.finess WHERE w.beds > 15 AND t.patients > 2
@@ -381,16 +391,17 @@ ORDER BY ALL;
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "w"."ward" AS "ward", "w"."finess" AS "finess", "w"."beds" AS "beds" FROM "wards" AS "w" WHERE "w"."beds" > 15
---     -> x1 for s3: crosses as rows, about 7 rows and 252 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s3: crosses as rows, about 8 rows and 288 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at lille, lyon, nantes
 --     SELECT "t"."patients" AS "patients", "t"."target" AS "target" FROM "transfers" AS "t" WHERE "t"."patients" > 2
---     -> x2 for s3: crosses as rows, about 7 rows and 140 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x2 for s3: crosses as rows, about 8 rows and 160 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
 --     SELECT "w"."ward" AS "ward", "t"."patients" AS "patients" FROM "x1" AS "w" JOIN "x2" AS "t" ON "t"."target" = "w"."finess" WHERE "w"."beds" > 15 AND "t"."patients" > 2 ORDER BY ALL
 --
 -- Result: ward VARCHAR, patients INTEGER
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 260 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # ... and an aggregate over it
 SELECT w.kind, sum(t.patients) AS patients FROM wards w JOIN transfers t ON t.target = w.finess GROUP BY w.kind;
@@ -417,6 +428,8 @@ SELECT w.kind, sum(t.patients) AS patients FROM wards w JOIN transfers t ON t.ta
 --     SELECT "x4"."g0" AS "kind", CAST("x4"."p0s" AS INT128) AS "patients" FROM "x4" AS "x4"
 --
 -- Result: kind VARCHAR, patients HUGEINT
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 300 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A left join that is not by a site key filters nothing beforehand
 SELECT w.finess, w.ward, t.patients FROM wards w LEFT JOIN transfers t ON t.target = w.finess AND t.patients > 3
@@ -435,6 +448,7 @@ WHERE t.patients IS NULL OR w.beds > 15 ORDER BY ALL;
 --     SELECT "w"."finess" AS "finess", "w"."ward" AS "ward", "t"."patients" AS "patients" FROM "x1" AS "w" LEFT JOIN "x2" AS "t" ON "t"."target" = "w"."finess" AND "t"."patients" > 3 WHERE "t"."patients" IS NULL OR "w"."beds" > 15 ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR, patients INTEGER
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 640 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Tables of different nodes
 SELECT c.label, sum(s.nurses) AS nurses FROM shifts s JOIN calendar c ON c.day = s.day GROUP BY c.label ORDER BY c.label;
@@ -461,6 +475,9 @@ SELECT c.label, sum(s.nurses) AS nurses FROM shifts s JOIN calendar c ON c.day =
 --     SELECT "x4"."g0" AS "label", CAST("x4"."p0s" AS INT128) AS "nurses" FROM "x4" AS "x4" ORDER BY "label"
 --
 -- Result: label VARCHAR, nurses HUGEINT
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 640 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'shifts' to 'cnam', and the holder's policy does not let them go there.
 
 -- # Three tables
 SELECT h.region, w.kind, sum(s.nurses) AS nurses, avg(s.hours) AS hours
@@ -488,7 +505,7 @@ GROUP BY ALL;
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "a"."ward" AS "g0", "b"."ward" AS "g1", COUNT(*) AS "p0v" FROM "wards" AS "a" JOIN "wards" AS "b" ON "a"."finess" = "b"."finess" AND "a"."beds" < "b"."beds" GROUP BY "a"."ward", "b"."ward"
---     -> x1 for s2: crosses as rows, about 25 rows and 1,000 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 8 rows and 320 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 merge at the coordinator, over x1
 --     SELECT "g0" AS "g0", "g1" AS "g1", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0", "g1"
@@ -601,6 +618,9 @@ SELECT r.label, count(*) AS n FROM stays s JOIN regions r ON r.region = s.region
 --     SELECT "x4"."g0" AS "label", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4" ORDER BY "label"
 --
 -- Result: label VARCHAR, n BIGINT
+-- Not taken: run at lille, lyon, nantes, shipping regions from cnam, about 288 bytes: 'cnam' would have to send rows of 'regions' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping stays from lyon, nantes; regions from cnam, about 23,136 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 34,560 bytes: it moves more bytes
 
 -- # ... also in a left join
 SELECT r.label, count(*) AS n FROM stays s LEFT JOIN regions r ON r.region = s.region GROUP BY r.label;
@@ -627,6 +647,9 @@ SELECT r.label, count(*) AS n FROM stays s LEFT JOIN regions r ON r.region = s.r
 --     SELECT "x4"."g0" AS "label", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: label VARCHAR, n BIGINT
+-- Not taken: run at lille, lyon, nantes, shipping regions from cnam, about 288 bytes: 'cnam' would have to send rows of 'regions' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping stays from lyon, nantes; regions from cnam, about 23,136 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 34,560 bytes: it moves more bytes
 
 -- # Persons with open rows of all nodes: they are handed to the nodes
 SELECT t.origin, count(*) AS n FROM stays s JOIN transfers t ON t.target = s.finess GROUP BY t.origin;
@@ -653,6 +676,8 @@ SELECT t.origin, count(*) AS n FROM stays s JOIN transfers t ON t.target = s.fin
 --     SELECT "x4"."g0" AS "origin", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: origin VARCHAR, n BIGINT
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping stays from lyon, nantes; transfers from lyon, nantes, about 23,520 bytes: it moves more bytes
 
 -- # Persons with an aggregate of another node
 SELECT g.holidays, s.year, count(*) AS n FROM stays s JOIN (SELECT holiday, count(*) AS holidays FROM calendar GROUP BY holiday) g
@@ -680,6 +705,9 @@ ON g.holiday = s.urgent GROUP BY ALL;
 --     SELECT "x4"."g0" AS "holidays", "x4"."g1" AS "year", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: holidays BIGINT, year INTEGER, n BIGINT
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 384 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping stays from lyon, nantes; calendar from cnam, about 12,608 bytes: 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
+-- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 18,720 bytes: 'lille' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
 
 -- # Parentheses around the first joins
 SELECT h.region, count(*) AS n FROM (wards w JOIN shifts s ON s.finess = w.finess AND s.ward = w.ward) JOIN hospitals h ON h.finess = w.finess

@@ -6,12 +6,13 @@ SELECT ward, beds * 2 AS double_beds FROM wards WHERE beds > 15;
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "wards"."ward" AS "c0", "wards"."beds" AS "c1" FROM "wards" AS "wards" WHERE "wards"."beds" > 15
---     -> x1 for s2: crosses as rows, about 7 rows and 140 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 8 rows and 160 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "ward", "x1"."c1" * 2 AS "double_beds" FROM "x1" AS "x1"
 --
 -- Result: ward VARCHAR, double_beds INTEGER
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 100 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # ORDER BY, LIMIT and OFFSET over rows of several nodes
 SELECT finess, ward, budget FROM wards ORDER BY budget DESC LIMIT 4 OFFSET 1;
@@ -25,6 +26,7 @@ SELECT finess, ward, budget FROM wards ORDER BY budget DESC LIMIT 4 OFFSET 1;
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward", "x1"."c2" AS "budget" FROM "x1" AS "x1" ORDER BY "budget" DESC LIMIT 4 OFFSET 1
 --
 -- Result: finess VARCHAR, ward VARCHAR, budget DECIMAL(18,2)
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # ORDER BY an expression that is no output
 SELECT ward, finess FROM wards ORDER BY budget * -1, 1 LIMIT 3;
@@ -38,6 +40,7 @@ SELECT ward, finess FROM wards ORDER BY budget * -1, 1 LIMIT 3;
 --     SELECT "x1"."c0" AS "ward", "x1"."c1" AS "finess" FROM "x1" AS "x1" ORDER BY "x1"."c2" * -1, "ward" LIMIT 3
 --
 -- Result: ward VARCHAR, finess VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # NULLs first and last
 SELECT beds, finess, ward FROM wards ORDER BY beds NULLS FIRST, finess DESC, ward;
@@ -51,6 +54,7 @@ SELECT beds, finess, ward FROM wards ORDER BY beds NULLS FIRST, finess DESC, war
 --     SELECT "x1"."c0" AS "beds", "x1"."c1" AS "finess", "x1"."c2" AS "ward" FROM "x1" AS "x1" ORDER BY "beds" NULLS FIRST, "finess" DESC, "ward"
 --
 -- Result: beds INTEGER, finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # LIMIT ALL of the rows
 SELECT finess, ward FROM wards ORDER BY ALL;
@@ -64,6 +68,7 @@ SELECT finess, ward FROM wards ORDER BY ALL;
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # DISTINCT becomes a grouping
 SELECT DISTINCT kind, active FROM wards ORDER BY kind, active;
@@ -95,6 +100,7 @@ SELECT DISTINCT 1 AS one FROM wards;
 --     SELECT DISTINCT 1 AS "one" FROM "x1" AS "x1"
 --
 -- Result: one INTEGER
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 120 bytes: it moves more bytes
 
 -- # DISTINCT over constants of nothing
 SELECT DISTINCT 'x' AS x FROM wards WHERE beds < 0;
@@ -102,12 +108,13 @@ SELECT DISTINCT 'x' AS x FROM wards WHERE beds < 0;
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT 1 AS "c0" FROM "wards" AS "wards" WHERE "wards"."beds" < 0
---     -> x1 for s2: crosses as rows, about 7 rows and 28 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 8 rows and 32 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT DISTINCT 'x' AS "x" FROM "x1" AS "x1"
 --
 -- Result: x VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 40 bytes: it moves more bytes
 
 -- # DISTINCT with an expression, and LIMIT
 SELECT DISTINCT beds % 3 AS r FROM wards ORDER BY r DESC LIMIT 2;
@@ -139,6 +146,7 @@ SELECT DISTINCT ON (kind) kind, ward, budget FROM wards ORDER BY kind, budget;
 --     SELECT DISTINCT ON ("kind") "x1"."c0" AS "kind", "x1"."c1" AS "ward", "x1"."c2" AS "budget" FROM "x1" AS "x1" ORDER BY "kind", "budget"
 --
 -- Result: kind VARCHAR, ward VARCHAR, budget DECIMAL(18,2)
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # DISTINCT ON a site key
 SELECT DISTINCT ON (finess) finess, ward FROM wards ORDER BY finess, budget DESC;
@@ -152,6 +160,7 @@ SELECT DISTINCT ON (finess) finess, ward FROM wards ORDER BY finess, budget DESC
 --     SELECT DISTINCT ON ("finess") "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY "finess", "x1"."c2" DESC
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Star over several nodes
 SELECT * FROM transfers ORDER BY ALL;
@@ -165,6 +174,7 @@ SELECT * FROM transfers ORDER BY ALL;
 --     SELECT "x1"."c0" AS "origin", "x1"."c1" AS "target", "x1"."c2" AS "day", "x1"."c3" AS "patients" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: origin VARCHAR, target VARCHAR, day DATE, patients INTEGER
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 600 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 
 -- # The node of each row
 SELECT _node, finess, ward FROM wards WHERE ward = 'A' ORDER BY _node, finess;
@@ -172,12 +182,13 @@ SELECT _node, finess, ward FROM wards WHERE ward = 'A' ORDER BY _node, finess;
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "wards"."_node" AS "c0", "wards"."finess" AS "c1", "wards"."ward" AS "c2" FROM "wards" AS "wards" WHERE "wards"."ward" = 'A'
---     -> x1 for s2: crosses as rows, about 7 rows and 336 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 3 rows and 144 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "_node", "x1"."c1" AS "finess", "x1"."c2" AS "ward" FROM "x1" AS "x1" ORDER BY "_node", "finess"
 --
 -- Result: _node VARCHAR, finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 80 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # No column is needed
 SELECT 1 AS one FROM wards WHERE beds > 20;
@@ -185,12 +196,13 @@ SELECT 1 AS one FROM wards WHERE beds > 20;
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT 1 AS "c0" FROM "wards" AS "wards" WHERE "wards"."beds" > 20
---     -> x1 for s2: crosses as rows, about 7 rows and 28 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 8 rows and 32 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT 1 AS "one" FROM "x1" AS "x1"
 --
 -- Result: one INTEGER
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 40 bytes: it moves more bytes
 
 -- # Conditions of every kind
 SELECT finess, ward FROM wards
@@ -200,12 +212,13 @@ WHERE (beds BETWEEN 11 AND 20 OR kind IN ('surgery', NULL)) AND NOT (ward LIKE '
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1" FROM "wards" AS "wards" WHERE ("wards"."beds" BETWEEN 11 AND 20 OR "wards"."kind" IN ('surgery', NULL)) AND NOT ("wards"."ward" LIKE 'D%') AND "wards"."active" IS DISTINCT FROM FALSE AND "wards"."opened" < CAST('1975-01-01' AS DATE) AND "wards"."ward" ILIKE '_'
---     -> x1 for s2: crosses as rows, about 7 rows and 224 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 1 rows and 32 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1"
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 32 bytes: it moves more bytes
 
 -- # Doubles compare as the engine compares them: NaN is equal to itself and greater than all
 SELECT finess, ward, load FROM wards WHERE load >= 3 ORDER BY load, finess, ward;
@@ -213,12 +226,13 @@ SELECT finess, ward, load FROM wards WHERE load >= 3 ORDER BY load, finess, ward
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1", "wards"."load" AS "c2" FROM "wards" AS "wards" WHERE "wards"."load" >= 3
---     -> x1 for s2: crosses as rows, about 7 rows and 280 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 8 rows and 320 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward", "x1"."c2" AS "load" FROM "x1" AS "x1" ORDER BY "load", "finess", "ward"
 --
 -- Result: finess VARCHAR, ward VARCHAR, load DOUBLE
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 200 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A cast that can fail, made safe
 SELECT try_cast(ward AS INTEGER) AS n, count(*) AS c FROM wards GROUP BY ALL;

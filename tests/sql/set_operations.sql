@@ -24,6 +24,7 @@ SELECT 'stays' AS what, count(*) AS n FROM stays UNION ALL SELECT 'acts', count(
 --     SELECT 'stays' AS "what", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" UNION ALL SELECT 'acts' AS "acts", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "_col_1" FROM "x4" AS "x4" ORDER BY "what"
 --
 -- Result: what VARCHAR, n BIGINT
+-- Not taken: run at lille, shipping acts from lyon, nantes; stays from lyon, nantes, about 19,200 bytes: it moves more bytes
 
 -- # UNION removes what is twice
 SELECT ward FROM wards UNION SELECT ward FROM shifts ORDER BY ward;
@@ -41,6 +42,9 @@ SELECT ward FROM wards UNION SELECT ward FROM shifts ORDER BY ward;
 --     SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" UNION SELECT "x2"."c0" AS "ward" FROM "x2" AS "x2" ORDER BY "ward"
 --
 -- Result: ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 960 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes; wards from lyon, nantes, about 880 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 
 -- # UNION ALL keeps it
 SELECT ward FROM wards UNION ALL SELECT ward FROM shifts ORDER BY ward;
@@ -58,6 +62,9 @@ SELECT ward FROM wards UNION ALL SELECT ward FROM shifts ORDER BY ward;
 --     SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" UNION ALL SELECT "x2"."c0" AS "ward" FROM "x2" AS "x2" ORDER BY "ward"
 --
 -- Result: ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 960 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes; wards from lyon, nantes, about 1,200 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 
 -- # INTERSECT and EXCEPT
 SELECT finess, ward FROM wards EXCEPT SELECT finess, ward FROM shifts ORDER BY ALL;
@@ -75,6 +82,9 @@ SELECT finess, ward FROM wards EXCEPT SELECT finess, ward FROM shifts ORDER BY A
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" EXCEPT SELECT "x2"."c0" AS "finess", "x2"."c1" AS "ward" FROM "x2" AS "x2" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 1,920 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes; wards from lyon, nantes, about 2,400 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 
 -- # EXCEPT ALL and INTERSECT ALL
 (SELECT ward FROM wards EXCEPT ALL SELECT DISTINCT ward FROM shifts) INTERSECT ALL SELECT ward FROM wards ORDER BY ward;
@@ -97,6 +107,10 @@ SELECT finess, ward FROM wards EXCEPT SELECT finess, ward FROM shifts ORDER BY A
 --     (SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" EXCEPT ALL SELECT "x3"."g0" AS "ward" FROM "x3" AS "x3") INTERSECT ALL SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" ORDER BY "ward"
 --
 -- Result: ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes; wards from lyon, nantes, about 880 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes; wards from lyon, nantes, about 1,120 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An aggregate over a UNION ALL at the same nodes
 SELECT what, sum(n) AS n FROM (SELECT 'beds' AS what, beds AS n FROM wards UNION ALL SELECT 'nurses', nurses FROM shifts) GROUP BY what;
@@ -136,6 +150,13 @@ SELECT sum(n) AS n FROM (SELECT beds AS n FROM wards UNION ALL SELECT beds FROM 
 --     SELECT SUM("_0"."n") AS "n" FROM (SELECT "x1"."c0" AS "n" FROM "x1" AS "x1" UNION ALL SELECT "x2"."beds" AS "beds" FROM "x2" AS "x2" UNION ALL SELECT "x3"."1" AS "1" FROM "x3" AS "x3") AS "_0"
 --
 -- Result: n HUGEINT
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 60 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 100 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping calendar from cnam; wards from lyon, nantes, about 124 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 192 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 100 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping calendar from cnam; wards from lyon, nantes, about 124 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 192 bytes: it moves more bytes
 
 -- # An aggregate over a UNION
 SELECT count(*) AS n FROM (SELECT ward FROM wards UNION SELECT ward FROM shifts);
@@ -153,6 +174,10 @@ SELECT count(*) AS n FROM (SELECT ward FROM wards UNION SELECT ward FROM shifts)
 --     SELECT COUNT(*) AS "n" FROM (SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" UNION SELECT "x2"."c0" AS "ward" FROM "x2" AS "x2") AS "_0"
 --
 -- Result: n BIGINT
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 960 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes; wards from lyon, nantes, about 880 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes; wards from lyon, nantes, about 880 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 
 -- # Parenthesised branches with LIMIT
 (SELECT finess, ward FROM wards ORDER BY budget LIMIT 1) UNION ALL (SELECT finess, ward FROM wards ORDER BY budget DESC LIMIT 1);
@@ -166,6 +191,9 @@ SELECT count(*) AS n FROM (SELECT ward FROM wards UNION SELECT ward FROM shifts)
 --     (SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY "x1"."c2" LIMIT 1) UNION ALL (SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY "x1"."c2" DESC LIMIT 1)
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 1,440 bytes: it moves more bytes
 
 -- # LIMIT over a set operation
 SELECT ward FROM wards UNION SELECT 'zz' ORDER BY ward DESC LIMIT 2;
@@ -179,6 +207,8 @@ SELECT ward FROM wards UNION SELECT 'zz' ORDER BY ward DESC LIMIT 2;
 --     SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" UNION SELECT 'zz' AS "zz" ORDER BY "ward" DESC LIMIT 2
 --
 -- Result: ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Types of the branches meet
 SELECT beds AS x FROM wards UNION ALL SELECT load FROM wards UNION ALL SELECT budget FROM wards;
@@ -200,6 +230,10 @@ SELECT beds AS x FROM wards UNION ALL SELECT load FROM wards UNION ALL SELECT bu
 --     SELECT "x1"."c0" AS "x" FROM "x1" AS "x1" UNION ALL SELECT "x2"."c0" AS "load" FROM "x2" AS "x2" UNION ALL SELECT "x3"."c0" AS "budget" FROM "x3" AS "x3"
 --
 -- Result: x DOUBLE
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 60 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 120 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes; wards from lyon, nantes, about 420 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A UNION in WITH, joined
 WITH u AS (SELECT finess FROM wards UNION SELECT target FROM transfers) SELECT u.finess, h.name FROM u LEFT JOIN hospitals h USING (finess) ORDER BY ALL;
@@ -221,6 +255,11 @@ WITH u AS (SELECT finess FROM wards UNION SELECT target FROM transfers) SELECT u
 --     SELECT "u"."finess" AS "finess", "h"."name" AS "name" FROM (SELECT "x1"."c0" AS "finess" FROM "x1" AS "x1" UNION SELECT "x2"."c0" AS "target" FROM "x2" AS "x2") AS "u" LEFT JOIN "x3" AS "h" ON "u"."finess" = "h"."finess" ORDER BY ALL
 --
 -- Result: finess VARCHAR, name VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping transfers from lyon, nantes; wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping transfers from lyon, nantes; wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping transfers from lille, lyon, nantes; wards from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'transfers' to 'cnam', and the holder's policy does not let them go there.
 
 -- # Aggregates of persons of two tables
 WITH u AS (SELECT region, count(*) AS n FROM stays GROUP BY region UNION ALL SELECT region, count(*) FROM insured GROUP BY region)
@@ -249,3 +288,9 @@ SELECT region, sum(n) AS n FROM u GROUP BY region ORDER BY region;
 --     SELECT "u"."region" AS "region", SUM("u"."n") AS "n" FROM (SELECT "x2"."g0" AS "region", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" UNION ALL SELECT "x4"."g0" AS "region", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "_col_1" FROM "x4" AS "x4") AS "u" GROUP BY "u"."region" ORDER BY "region"
 --
 -- Result: region VARCHAR, n HUGEINT
+-- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: it moves more bytes
+-- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 33,120 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 34,560 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: it moves more bytes
+-- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 33,120 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 34,560 bytes: it moves more bytes

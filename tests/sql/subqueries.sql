@@ -18,7 +18,7 @@ SELECT kind, count(*) AS n FROM wards WHERE beds > (SELECT avg(beds) FROM wards)
 --
 -- s4 node at lille, lyon, nantes, over x3
 --     SELECT "wards"."kind" AS "g0", COUNT(*) AS "p0v" FROM "wards" AS "wards" WHERE "wards"."beds" > (SELECT "x3"."_col_0" AS "_col_0" FROM "x3" AS "x3") GROUP BY "wards"."kind"
---     -> x4 for s5: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x4 for s5: crosses as rows, about 8 rows and 192 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s5 merge at the coordinator, over x4
 --     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x4" AS "x4" GROUP BY "g0"
@@ -66,7 +66,7 @@ SELECT kind, count(*) AS n FROM wards WHERE finess IN (SELECT finess FROM hospit
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "wards"."kind" AS "g0", COUNT(*) AS "p0v" FROM "wards" AS "wards" WHERE "wards"."finess" IN (SELECT "hospitals"."finess" AS "finess" FROM "hospitals" AS "hospitals" WHERE "hospitals"."region" = 'ARA') GROUP BY "wards"."kind"
---     -> x1 for s2: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 13 rows and 312 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 merge at the coordinator, over x1
 --     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0"
@@ -84,7 +84,7 @@ SELECT kind, count(*) AS n FROM wards WHERE finess IN (SELECT target FROM transf
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "transfers"."target" AS "c0" FROM "transfers" AS "transfers" WHERE "transfers"."patients" > 3
---     -> x1 for s2: crosses as rows, about 7 rows and 112 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 8 rows and 128 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "target" FROM "x1" AS "x1"
@@ -92,7 +92,7 @@ SELECT kind, count(*) AS n FROM wards WHERE finess IN (SELECT target FROM transf
 --
 -- s3 node at lille, lyon, nantes, over x2
 --     SELECT "wards"."kind" AS "g0", COUNT(*) AS "p0v" FROM "wards" AS "wards" WHERE "wards"."finess" IN (SELECT "x2"."target" AS "target" FROM "x2" AS "x2") GROUP BY "wards"."kind"
---     -> x3 for s4: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x3 for s4: crosses as rows, about 13 rows and 312 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 merge at the coordinator, over x3
 --     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x3" AS "x3" GROUP BY "g0"
@@ -103,6 +103,7 @@ SELECT kind, count(*) AS n FROM wards WHERE finess IN (SELECT target FROM transf
 --     SELECT "x4"."g0" AS "kind", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: kind VARCHAR, n BIGINT
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 80 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 
 -- # IN over a site key stays at the nodes
 SELECT kind, count(*) AS n FROM wards WHERE finess IN (SELECT finess FROM shifts WHERE nurses > 6) GROUP BY kind;
@@ -110,7 +111,7 @@ SELECT kind, count(*) AS n FROM wards WHERE finess IN (SELECT finess FROM shifts
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "wards"."kind" AS "g0", COUNT(*) AS "p0v" FROM "wards" AS "wards" WHERE "wards"."finess" IN (SELECT "shifts"."finess" AS "finess" FROM "shifts" AS "shifts" WHERE "shifts"."nurses" > 6) GROUP BY "wards"."kind"
---     -> x1 for s2: crosses as rows, about 30 rows and 720 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 13 rows and 312 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 merge at the coordinator, over x1
 --     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0"
@@ -137,7 +138,7 @@ WHERE finess NOT IN (SELECT CASE WHEN nurses > 6 THEN finess ELSE 'none' END FRO
 --
 -- s3 node at lille, lyon, nantes, over x2
 --     SELECT "wards"."kind" AS "g0", COUNT(*) AS "p0v" FROM "wards" AS "wards" WHERE NOT "wards"."finess" IN (SELECT "x2"."_col_0" AS "_col_0" FROM "x2" AS "x2") GROUP BY "wards"."kind"
---     -> x3 for s4: crosses as rows, about 7 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x3 for s4: crosses as rows, about 13 rows and 312 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 merge at the coordinator, over x3
 --     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x3" AS "x3" GROUP BY "g0"
@@ -148,6 +149,7 @@ WHERE finess NOT IN (SELECT CASE WHEN nurses > 6 THEN finess ELSE 'none' END FRO
 --     SELECT "x4"."g0" AS "kind", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: kind VARCHAR, n BIGINT
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 1,200 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 
 -- # NOT IN over rows of all nodes, plain
 SELECT finess, ward FROM wards WHERE finess NOT IN (SELECT finess FROM shifts WHERE day < DATE '2020-01-01') ORDER BY ALL;
@@ -163,12 +165,14 @@ SELECT finess, ward FROM wards WHERE finess NOT IN (SELECT finess FROM shifts WH
 --
 -- s3 node at lille, lyon, nantes, over x2
 --     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1" FROM "wards" AS "wards" WHERE NOT "wards"."finess" IN (SELECT "x2"."finess" AS "finess" FROM "x2" AS "x2")
---     -> x3 for s4: crosses as rows, about 7 rows and 224 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x3 for s4: crosses as rows, about 13 rows and 416 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 finish at the coordinator, over x3
 --     SELECT "x3"."c0" AS "finess", "x3"."c1" AS "ward" FROM "x3" AS "x3" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 288 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 768 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # EXISTS by a site key
 SELECT kind, count(*) AS n FROM wards w
@@ -177,7 +181,7 @@ WHERE EXISTS (SELECT 1 FROM shifts s WHERE s.finess = w.finess AND s.ward = w.wa
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "w"."kind" AS "g0", COUNT(*) AS "p0v" FROM "wards" AS "w" WHERE EXISTS(SELECT 1 AS "1" FROM "shifts" AS "s" WHERE "s"."finess" = "w"."finess" AND "s"."ward" = "w"."ward" AND "s"."nurses" > 4) GROUP BY "w"."kind"
---     -> x1 for s2: crosses as rows, about 30 rows and 720 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 13 rows and 312 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 merge at the coordinator, over x1
 --     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0"
@@ -196,12 +200,13 @@ WHERE NOT EXISTS (SELECT 1 FROM shifts s WHERE s.finess = w.finess AND s.ward = 
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "w"."finess" AS "c0", "w"."ward" AS "c1" FROM "wards" AS "w" WHERE NOT EXISTS(SELECT 1 AS "1" FROM "shifts" AS "s" WHERE "s"."finess" = "w"."finess" AND "s"."ward" = "w"."ward")
---     -> x1 for s2: crosses as rows, about 30 rows and 960 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 13 rows and 416 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,400 bytes: it moves more bytes
 
 -- # A correlated scalar subquery by a site key
 SELECT w.finess, w.ward, (SELECT sum(s.nurses) FROM shifts s WHERE s.finess = w.finess AND s.ward = w.ward) AS nurses
@@ -210,12 +215,13 @@ FROM wards w ORDER BY ALL;
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT (SELECT SUM("s"."nurses") AS "_col_0" FROM "shifts" AS "s" WHERE "s"."finess" = "w"."finess" AND "s"."ward" = "w"."ward") AS "c0", "w"."finess" AS "c1", "w"."ward" AS "c2" FROM "wards" AS "w"
---     -> x1 for s2: crosses as rows, about 100 rows and 4,800 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 25 rows and 1,200 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c1" AS "finess", "x1"."c2" AS "ward", "x1"."c0" AS "nurses" FROM (SELECT CAST("x1"."c0" AS INT128) AS "c0", "x1"."c1" AS "c1", "x1"."c2" AS "c2" FROM "x1" AS "x1") AS "x1" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR, nurses HUGEINT
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,640 bytes: it moves more bytes
 
 -- # A correlated subquery over a copy
 SELECT w.ward, (SELECT h.name FROM hospitals h WHERE h.finess = w.finess) AS name FROM wards w ORDER BY ALL;
@@ -229,6 +235,8 @@ SELECT w.ward, (SELECT h.name FROM hospitals h WHERE h.finess = w.finess) AS nam
 --     SELECT "x1"."c1" AS "ward", "x1"."c0" AS "name" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: ward VARCHAR, name VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping hospitals, wards from lille, lyon, nantes, about 600 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
 -- # A correlated subquery that is not by a site key: open rows go to the coordinator
 SELECT w.finess, w.ward FROM wards w WHERE EXISTS (SELECT 1 FROM transfers t WHERE t.target = w.finess AND t.patients > w.beds % 5)
@@ -247,6 +255,7 @@ ORDER BY ALL;
 --     SELECT "w"."finess" AS "finess", "w"."ward" AS "ward" FROM "x1" AS "w" WHERE EXISTS(SELECT 1 AS "1" FROM "x2" AS "t" WHERE "t"."target" = "w"."finess" AND "t"."patients" > "w"."beds" % 5) ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 840 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A scalar subquery among the outputs of an aggregation
 SELECT kind, count(*) AS n, (SELECT count(*) FROM wards) AS of_all, count(*) / (SELECT count(*) FROM shifts) AS share
@@ -349,6 +358,7 @@ SELECT max(n) AS most FROM (SELECT region, count(*) AS n FROM stays GROUP BY reg
 --     SELECT MAX("_0"."n") AS "most" FROM (SELECT "x2"."g0" AS "region", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2") AS "_0"
 --
 -- Result: most BIGINT
+-- Not taken: run at lille, shipping stays from lyon, nantes, about 23,040 bytes: it moves more bytes
 
 -- # Aggregates over aggregates of three levels
 SELECT avg(m) AS a FROM (SELECT region, max(n) AS m FROM (SELECT region, year, count(*) AS n FROM stays GROUP BY ALL) GROUP BY region);
@@ -367,6 +377,8 @@ SELECT avg(m) AS a FROM (SELECT region, max(n) AS m FROM (SELECT region, year, c
 --     SELECT AVG("_1"."m") AS "a" FROM (SELECT "_0"."region" AS "region", MAX("_0"."n") AS "m" FROM (SELECT "x2"."g0" AS "region", "x2"."g1" AS "year", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2") AS "_0" GROUP BY "_0"."region") AS "_1"
 --
 -- Result: a DOUBLE
+-- Not taken: run at lille, shipping stays from lyon, nantes, about 26,880 bytes: 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
+-- Not taken: run at lille, shipping stays from lyon, nantes, about 26,880 bytes: 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
 
 -- # A comparison with ANY and ALL
 SELECT finess, ward FROM wards WHERE beds > ALL (SELECT patients FROM transfers) AND beds = ANY (SELECT beds FROM wards WHERE active)
@@ -383,7 +395,7 @@ ORDER BY ALL;
 --
 -- s3 node at lille, lyon, nantes
 --     SELECT "wards"."beds" AS "c0" FROM "wards" AS "wards" WHERE "wards"."active"
---     -> x3 for s4: crosses as rows, about 7 rows and 28 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x3 for s4: crosses as rows, about 8 rows and 32 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 finish at the coordinator, over x3
 --     SELECT "x3"."c0" AS "beds" FROM "x3" AS "x3"
@@ -391,12 +403,15 @@ ORDER BY ALL;
 --
 -- s5 node at lille, lyon, nantes, over x2, x4
 --     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1" FROM "wards" AS "wards" WHERE "wards"."beds" > ALL (SELECT "x2"."patients" AS "patients" FROM "x2" AS "x2") AND "wards"."beds" = ANY (SELECT "x4"."beds" AS "beds" FROM "x4" AS "x4")
---     -> x5 for s6: crosses as rows, about 7 rows and 224 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x5 for s6: crosses as rows, about 1 rows and 32 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s6 finish at the coordinator, over x5
 --     SELECT "x5"."c0" AS "finess", "x5"."c1" AS "ward" FROM "x5" AS "x5" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 60 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 20 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes; wards from lyon, nantes, about 620 bytes: it moves more bytes
 
 -- # IN with a row of values
 SELECT finess, ward FROM wards WHERE (finess, ward) IN (SELECT finess, ward FROM shifts WHERE nurses > 5) ORDER BY ALL;
@@ -404,12 +419,13 @@ SELECT finess, ward FROM wards WHERE (finess, ward) IN (SELECT finess, ward FROM
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1" FROM "wards" AS "wards" WHERE ("wards"."finess", "wards"."ward") IN (SELECT "shifts"."finess" AS "finess", "shifts"."ward" AS "ward" FROM "shifts" AS "shifts" WHERE "shifts"."nurses" > 5)
---     -> x1 for s2: crosses as rows, about 30 rows and 960 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 13 rows and 416 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 1,056 bytes: it moves more bytes
 
 -- # IN among the outputs
 SELECT ward, finess IN (SELECT target FROM transfers WHERE patients > 4) AS receives FROM wards ORDER BY ALL;
@@ -421,12 +437,14 @@ SELECT ward, finess IN (SELECT target FROM transfers WHERE patients > 4) AS rece
 --
 -- s2 node at lille, lyon, nantes
 --     SELECT "transfers"."target" AS "c0" FROM "transfers" AS "transfers" WHERE "transfers"."patients" > 4
---     -> x2 for s3: crosses as rows, about 7 rows and 112 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x2 for s3: crosses as rows, about 8 rows and 128 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
 --     SELECT "x1"."c0" AS "ward", "x1"."c1" IN (SELECT "x2"."c0" AS "target" FROM "x2" AS "x2") AS "receives" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: ward VARCHAR, receives BOOLEAN
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 80 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 560 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A subquery in the condition of a join
 SELECT w.ward, count(*) AS n FROM wards w JOIN shifts s ON s.finess = w.finess AND s.ward = w.ward
@@ -447,7 +465,7 @@ SELECT w.ward, count(*) AS n FROM wards w JOIN shifts s ON s.finess = w.finess A
 --
 -- s4 node at lille, lyon, nantes, over x3
 --     SELECT "w"."ward" AS "g0", COUNT(*) AS "p0v" FROM "wards" AS "w" JOIN "shifts" AS "s" ON "s"."finess" = "w"."finess" AND "s"."ward" = "w"."ward" AND "s"."nurses" > (SELECT "x3"."_col_0" AS "_col_0" FROM "x3" AS "x3") GROUP BY "w"."ward"
---     -> x4 for s5: crosses as rows, about 60 rows and 1,440 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x4 for s5: crosses as rows, about 30 rows and 720 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s5 merge at the coordinator, over x4
 --     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x4" AS "x4" GROUP BY "g0"
@@ -465,7 +483,7 @@ SELECT ARRAY(SELECT DISTINCT kind FROM wards WHERE kind IS NOT NULL ORDER BY 1) 
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "wards"."kind" AS "g0" FROM "wards" AS "wards" WHERE NOT "wards"."kind" IS NULL GROUP BY "wards"."kind"
---     -> x1 for s2: crosses as rows, about 7 rows and 112 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 23 rows and 368 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 merge at the coordinator, over x1
 --     SELECT "g0" AS "g0" FROM "x1" AS "x1" GROUP BY "g0"
@@ -476,6 +494,7 @@ SELECT ARRAY(SELECT DISTINCT kind FROM wards WHERE kind IS NOT NULL ORDER BY 1) 
 --     SELECT ARRAY(SELECT "x2"."g0" AS "kind" FROM "x2" AS "x2" ORDER BY "kind") AS "kinds"
 --
 -- Result: kinds VARCHAR[]
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 224 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An aggregate of a subquery over all nodes
 SELECT kind, sum(beds * (SELECT count(*) FROM shifts)) AS x, (SELECT count(*) FROM shifts) AS n FROM wards GROUP BY kind;
@@ -514,7 +533,7 @@ SELECT kind, count(*) FILTER (WHERE finess NOT IN (SELECT target FROM transfers 
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "transfers"."target" AS "c0" FROM "transfers" AS "transfers" WHERE "transfers"."patients" > 4
---     -> x1 for s2: crosses as rows, about 7 rows and 112 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 8 rows and 128 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "target" FROM "x1" AS "x1"
@@ -533,6 +552,7 @@ SELECT kind, count(*) FILTER (WHERE finess NOT IN (SELECT target FROM transfers 
 --     SELECT "x4"."g0" AS "kind", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: kind VARCHAR, n BIGINT
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 80 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 
 -- # A group key that asks all nodes
 SELECT beds > (SELECT avg(beds) FROM wards) AS large, count(*) AS n FROM wards GROUP BY beds > (SELECT avg(beds) FROM wards);
@@ -601,7 +621,7 @@ FROM wards w GROUP BY worked;
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "x0"."k0" AS "g0", COUNT(*) AS "p0v" FROM (SELECT EXISTS(SELECT 1 AS "1" FROM "shifts" AS "s" WHERE "s"."finess" = "w"."finess" AND "s"."ward" = "w"."ward") AS "k0" FROM "wards" AS "w") AS "x0" GROUP BY "x0"."k0"
---     -> x1 for s2: crosses as rows, about 60 rows and 540 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 25 rows and 225 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 merge at the coordinator, over x1
 --     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x1" AS "x1" GROUP BY "g0"
@@ -619,7 +639,7 @@ SELECT w.kind, sum((SELECT count(*) FROM shifts s WHERE s.finess = w.finess AND 
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "w"."kind" AS "g0", SUM((SELECT COUNT(*) AS "_col_0" FROM "shifts" AS "s" WHERE "s"."finess" = "w"."finess" AND "s"."ward" = "w"."ward")) AS "p0s" FROM "wards" AS "w" GROUP BY "w"."kind"
---     -> x1 for s2: crosses as rows, about 60 rows and 1,920 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 merge at the coordinator, over x1
 --     SELECT "g0" AS "g0", SUM("p0s") AS "p0s" FROM "x1" AS "x1" GROUP BY "g0"
@@ -664,12 +684,14 @@ SELECT finess, ward FROM wards WHERE finess IN (SELECT finess FROM shifts ORDER 
 --
 -- s3 node at lille, lyon, nantes, over x2
 --     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1" FROM "wards" AS "wards" WHERE "wards"."finess" IN (SELECT "x2"."finess" AS "finess" FROM "x2" AS "x2")
---     -> x3 for s4: crosses as rows, about 7 rows and 224 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x3 for s4: crosses as rows, about 13 rows and 416 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 finish at the coordinator, over x3
 --     SELECT "x3"."c0" AS "finess", "x3"."c1" AS "ward" FROM "x3" AS "x3" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 1,680 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,160 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # IN over a site key of groups of all nodes
 SELECT finess, ward FROM wards WHERE ward IN (SELECT ward FROM shifts GROUP BY ward HAVING sum(nurses) > 80) ORDER BY ALL;
@@ -690,12 +712,13 @@ SELECT finess, ward FROM wards WHERE ward IN (SELECT ward FROM shifts GROUP BY w
 --
 -- s4 node at lille, lyon, nantes, over x3
 --     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1" FROM "wards" AS "wards" WHERE "wards"."ward" IN (SELECT "x3"."ward" AS "ward" FROM "x3" AS "x3")
---     -> x4 for s5: crosses as rows, about 7 rows and 224 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x4 for s5: crosses as rows, about 13 rows and 416 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s5 finish at the coordinator, over x4
 --     SELECT "x4"."c0" AS "finess", "x4"."c1" AS "ward" FROM "x4" AS "x4" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 1,680 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A subquery with a LIMIT over a copy
 SELECT count(*) AS n FROM wards WHERE finess IN (SELECT finess FROM hospitals ORDER BY beds DESC LIMIT 2);

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import golden
 import hospital_world
+import linked_world
 import pytest
 from comparing import difference, missing_from, rows_of
 from outcomes import outcome
@@ -19,26 +20,37 @@ CASES = [case for path in FILES for case in golden.read(path)]
 PLANNED = [case for case in CASES if not case.path.stem.startswith("errors")]
 
 
+LINKED = frozenset({"exchanges"})
+"""Files whose cases are asked of the world in which holders let rows go to each other."""
+
+Federations = dict[bool, Federation]
+
+
 @pytest.fixture(scope="module")
-def federation() -> Iterator[Federation]:
-    with Federation(hospital_world.shards()) as made:
-        yield made
+def federations() -> Iterator[Federations]:
+    with Federation(hospital_world.shards()) as plain, Federation(linked_world.shards()) as linked:
+        yield {False: plain, True: linked}
+
+
+def _asked(federations: Federations, case: golden.Case) -> Federation:
+    return federations[case.path.stem in LINKED]
 
 
 @pytest.mark.skipif(not golden.UPDATE, reason="writes the golden files: only with ARCHIPEL_UPDATE_GOLDEN=1")
-def test_golden_files_are_written_anew(federation: Federation) -> None:
+def test_golden_files_are_written_anew(federations: Federations) -> None:
     for path in FILES:
-        golden.write(path, [(case, outcome(federation, case)) for case in golden.read(path)])
+        golden.write(path, [(case, outcome(_asked(federations, case), case)) for case in golden.read(path)])
 
 
 @pytest.mark.skipif(golden.UPDATE, reason="they are being written")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_plan_or_the_error_is_as_the_golden_file_says(federation: Federation, case: golden.Case) -> None:
-    assert outcome(federation, case) == case.expected
+def test_the_plan_or_the_error_is_as_the_golden_file_says(federations: Federations, case: golden.Case) -> None:
+    assert outcome(_asked(federations, case), case) == case.expected
 
 
 @pytest.mark.parametrize("case", PLANNED, ids=lambda case: case.name)
-def test_the_answer_is_that_of_one_database_with_all_rows(federation: Federation, case: golden.Case) -> None:
+def test_the_answer_is_that_of_one_database_with_all_rows(federations: Federations, case: golden.Case) -> None:
+    federation = _asked(federations, case)
     asked = request(case.sql, dialect=case.dialect, parameters=case.parameters)
     answer = federation.ask(asked)
     if case.dialect == "duckdb" and not asked.parameters:

@@ -16,6 +16,7 @@ SELECT w.ward, (SELECT max(t.patients) FROM transfers t WHERE t.target = w.fines
 --     SELECT "w"."ward" AS "ward", (SELECT MAX("t"."patients") AS "_col_0" FROM "x2" AS "t" WHERE "t"."target" = "w"."finess") AS "most" FROM "x1" AS "w" ORDER BY ALL
 --
 -- Result: ward VARCHAR, most INTEGER
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # EXISTS and NOT EXISTS over two holders
 SELECT w.finess, w.ward FROM wards w
@@ -40,6 +41,9 @@ ORDER BY ALL;
 --     SELECT "w"."finess" AS "finess", "w"."ward" AS "ward" FROM "x1" AS "w" WHERE EXISTS(SELECT 1 AS "1" FROM "x2" AS "t" WHERE "t"."target" = "w"."finess" AND "t"."patients" > "w"."flags") AND NOT EXISTS(SELECT "c"."day" AS "day", "c"."holiday" AS "holiday", "c"."label" AS "label" FROM "x3" AS "c" WHERE "c"."day" = "w"."opened") ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 504 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes; calendar from cnam, about 1,128 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes; transfers from lille, lyon, nantes, about 1,600 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
 -- # NOT IN with NULL among the values
 SELECT w.ward FROM wards w WHERE beds NOT IN (SELECT nurses FROM shifts);
@@ -55,12 +59,14 @@ SELECT w.ward FROM wards w WHERE beds NOT IN (SELECT nurses FROM shifts);
 --
 -- s3 node at lille, lyon, nantes, over x2
 --     SELECT "w"."ward" AS "c0" FROM "wards" AS "w" WHERE NOT "w"."beds" IN (SELECT "x2"."nurses" AS "nurses" FROM "x2" AS "x2")
---     -> x3 for s4: crosses as rows, about 7 rows and 112 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x3 for s4: crosses as rows, about 13 rows and 208 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 finish at the coordinator, over x3
 --     SELECT "x3"."c0" AS "ward" FROM "x3" AS "x3"
 --
 -- Result: ward VARCHAR
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 460 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # NOT IN without NULL
 SELECT DISTINCT w.ward FROM wards w WHERE beds NOT IN (SELECT nurses FROM shifts WHERE nurses IS NOT NULL) ORDER BY 1;
@@ -68,7 +74,7 @@ SELECT DISTINCT w.ward FROM wards w WHERE beds NOT IN (SELECT nurses FROM shifts
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "shifts"."nurses" AS "c0" FROM "shifts" AS "shifts" WHERE NOT "shifts"."nurses" IS NULL
---     -> x1 for s2: crosses as rows, about 30 rows and 120 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 90 rows and 360 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "nurses" FROM "x1" AS "x1"
@@ -76,7 +82,7 @@ SELECT DISTINCT w.ward FROM wards w WHERE beds NOT IN (SELECT nurses FROM shifts
 --
 -- s3 node at lille, lyon, nantes, over x2
 --     SELECT "w"."ward" AS "g0" FROM "wards" AS "w" WHERE NOT "w"."beds" IN (SELECT "x2"."nurses" AS "nurses" FROM "x2" AS "x2") GROUP BY "w"."ward"
---     -> x3 for s4: crosses as rows, about 7 rows and 112 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x3 for s4: crosses as rows, about 13 rows and 208 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 merge at the coordinator, over x3
 --     SELECT "g0" AS "g0" FROM "x3" AS "x3" GROUP BY "g0"
@@ -87,6 +93,7 @@ SELECT DISTINCT w.ward FROM wards w WHERE beds NOT IN (SELECT nurses FROM shifts
 --     SELECT "x4"."g0" AS "ward" FROM "x4" AS "x4" ORDER BY "ward"
 --
 -- Result: ward VARCHAR
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 216 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 
 -- # ANY and ALL
 SELECT w.ward, w.ward = ANY (SELECT s.ward FROM shifts s WHERE s.finess <> w.finess) AS elsewhere, w.beds > ANY ([1, 20]) AS some,
@@ -110,6 +117,7 @@ FROM wards w ORDER BY ALL;
 --     SELECT "w"."ward" AS "ward", "w"."ward" = ANY (SELECT "s"."ward" AS "ward" FROM "x2" AS "s" WHERE "s"."finess" <> "w"."finess") AS "elsewhere", "w"."beds" > ANY([1, 20]) AS "some", "w"."beds" >= ALL (SELECT "b"."beds" AS "beds" FROM "x3" AS "b" WHERE "b"."kind" = "w"."kind") AS "largest" FROM "x1" AS "w" ORDER BY ALL
 --
 -- Result: ward VARCHAR, elsewhere BOOLEAN, some BOOLEAN, largest BOOLEAN
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes; wards from lyon, nantes, about 3,000 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A subquery that gives two columns
 SELECT w.ward FROM wards w WHERE (w.finess, w.ward) IN (SELECT (s.finess, s.ward) FROM shifts s GROUP BY ALL HAVING count(*) > 3) ORDER BY 1;
@@ -127,6 +135,8 @@ SELECT w.ward FROM wards w WHERE (w.finess, w.ward) IN (SELECT (s.finess, s.ward
 --     SELECT "w"."ward" AS "ward" FROM "x1" AS "w" WHERE ("w"."finess", "w"."ward") IN (SELECT ("x2"."c0", "x2"."c1") AS "_col_0" FROM "x2" AS "x2" GROUP BY ALL HAVING COUNT(*) > 3) ORDER BY "ward"
 --
 -- Result: ward VARCHAR
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 1,920 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,400 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # LATERAL over rows of other nodes
 SELECT w.finess, w.ward, q.day, q.nurses
@@ -174,12 +184,17 @@ SELECT ward FROM wards EXCEPT ALL SELECT ward FROM shifts WHERE day = '2023-03-0
 --
 -- s2 node at lille, lyon, nantes
 --     SELECT "shifts"."ward" AS "c0" FROM "shifts" AS "shifts" WHERE "shifts"."day" = '2023-03-01'
---     -> x2 for s3: crosses as rows, about 30 rows and 480 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x2 for s3: crosses as rows, about 10 rows and 160 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
 --     SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" EXCEPT ALL (SELECT "x2"."c0" AS "ward" FROM "x2" AS "x2" INTERSECT ALL SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1") ORDER BY "ward"
 --
 -- Result: ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 96 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 336 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes; wards from lyon, nantes, about 576 bytes: it moves more bytes
 
 -- # UNION BY NAME
 SELECT ward, beds FROM wards UNION ALL BY NAME SELECT beds, name FROM hospitals ORDER BY ALL;
@@ -214,6 +229,10 @@ SELECT ward, beds FROM wards UNION ALL BY NAME SELECT beds, name FROM hospitals 
 --     (SELECT "x1"."c0" AS "kind" FROM "x1" AS "x1" ORDER BY "x1"."c1" LIMIT 3) UNION ALL (SELECT "x2"."label" AS "label" FROM "x2" AS "x2") ORDER BY "kind"
 --
 -- Result: kind VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 96 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping calendar from cnam; wards from lyon, nantes, about 512 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
 -- # A recursive query over several nodes
 WITH RECURSIVE r AS (SELECT origin, target FROM transfers UNION SELECT r.origin, t.target FROM r JOIN transfers t ON t.origin = r.target)
@@ -259,6 +278,7 @@ SELECT ward, sum(beds) OVER (ORDER BY budget ROWS BETWEEN 2 PRECEDING AND UNBOUN
 --     SELECT "x1"."c0" AS "ward", SUM("x1"."c1") OVER (ORDER BY "x1"."c2" ROWS BETWEEN 2 PRECEDING AND UNBOUNDED FOLLOWING EXCLUDE CURRENT ROW) AS "s" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: ward VARCHAR, s HUGEINT
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A window by a range of time
 SELECT ward, beds, sum(beds) OVER (ORDER BY opened RANGE BETWEEN INTERVAL 3 YEAR PRECEDING AND CURRENT ROW EXCLUDE TIES) AS s FROM wards ORDER BY ALL;
@@ -272,6 +292,7 @@ SELECT ward, beds, sum(beds) OVER (ORDER BY opened RANGE BETWEEN INTERVAL 3 YEAR
 --     SELECT "x1"."c0" AS "ward", "x1"."c1" AS "beds", SUM("x1"."c1") OVER (ORDER BY "x1"."c2" RANGE BETWEEN INTERVAL '3' YEAR PRECEDING AND CURRENT ROW EXCLUDE TIES) AS "s" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: ward VARCHAR, beds INTEGER, s HUGEINT
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 360 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A window by a range of numbers with a filter
 SELECT ward, count(*) FILTER (WHERE active) OVER (ORDER BY budget RANGE BETWEEN 1000 PRECEDING AND CURRENT ROW EXCLUDE GROUP) AS n FROM wards ORDER BY ALL;
@@ -285,6 +306,7 @@ SELECT ward, count(*) FILTER (WHERE active) OVER (ORDER BY budget RANGE BETWEEN 
 --     SELECT "x1"."c0" AS "ward", COUNT(*) FILTER(WHERE "x1"."c1") OVER (ORDER BY "x1"."c2" RANGE BETWEEN 1000 PRECEDING AND CURRENT ROW EXCLUDE GROUP) AS "n" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: ward VARCHAR, n BIGINT
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 495 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A named window by groups
 SELECT ward, sum(beds) OVER v AS s, max(beds) OVER (v ROWS UNBOUNDED PRECEDING) AS m FROM wards WINDOW v AS (PARTITION BY kind ORDER BY budget) ORDER BY ALL;
@@ -298,6 +320,7 @@ SELECT ward, sum(beds) OVER v AS s, max(beds) OVER (v ROWS UNBOUNDED PRECEDING) 
 --     SELECT "x1"."c0" AS "ward", SUM("x1"."c1") OVER "v" AS "s", MAX("x1"."c1") OVER ("v" ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS "m" FROM "x1" AS "x1" WINDOW "v" AS (PARTITION BY "x1"."c2" ORDER BY "x1"."c3") ORDER BY ALL
 --
 -- Result: ward VARCHAR, s HUGEINT, m INTEGER
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A window by groups of peers
 SELECT ward, sum(beds) OVER (PARTITION BY kind ORDER BY budget GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS s FROM wards ORDER BY ALL;
@@ -311,6 +334,7 @@ SELECT ward, sum(beds) OVER (PARTITION BY kind ORDER BY budget GROUPS BETWEEN 1 
 --     SELECT "x1"."c0" AS "ward", SUM("x1"."c1") OVER (PARTITION BY "x1"."c2" ORDER BY "x1"."c3" GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS "s" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: ward VARCHAR, s HUGEINT
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Windows that look back and forth
 SELECT ward, lag(beds, 2, 0) OVER (PARTITION BY kind ORDER BY budget) AS l, lead(ward) OVER (ORDER BY budget DESC) AS n,
@@ -327,6 +351,7 @@ FROM wards ORDER BY ALL;
 --     SELECT "x1"."c0" AS "ward", LAG("x1"."c1", 2, 0) OVER (PARTITION BY "x1"."c2" ORDER BY "x1"."c3") AS "l", LEAD("x1"."c0") OVER (ORDER BY "x1"."c3" DESC) AS "n", FIRST_VALUE("x1"."c1" IGNORE NULLS) OVER (ORDER BY "x1"."c3") AS "f", NTH_VALUE("x1"."c2", 2) OVER (ORDER BY "x1"."c3") AS "t", NTILE(4) OVER (ORDER BY "x1"."c3") AS "q", PERCENT_RANK() OVER (ORDER BY "x1"."c4") AS "p", CUME_DIST() OVER (ORDER BY "x1"."c4") AS "c" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: ward VARCHAR, l INTEGER, n VARCHAR, f INTEGER, t VARCHAR, q BIGINT, p DOUBLE, c DOUBLE
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 900 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # QUALIFY over all hospitals
 SELECT * EXCLUDE (tags) FROM wards QUALIFY row_number() OVER (PARTITION BY kind ORDER BY budget) = 1 ORDER BY ALL;
@@ -340,6 +365,7 @@ SELECT * EXCLUDE (tags) FROM wards QUALIFY row_number() OVER (PARTITION BY kind 
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward", "x1"."c2" AS "kind", "x1"."c3" AS "beds", "x1"."c4" AS "load", "x1"."c5" AS "budget", "x1"."c6" AS "opened", "x1"."c7" AS "active", "x1"."c8" AS "flags", "x1"."c9" AS "big", "x1"."c10" AS "ratio", "x1"."c11" AS "noted" FROM (SELECT "x1"."c0" AS "c0", "x1"."c1" AS "c1", "x1"."c2" AS "c2", "x1"."c3" AS "c3", "x1"."c4" AS "c4", "x1"."c5" AS "c5", "x1"."c6" AS "c6", "x1"."c7" AS "c7", "x1"."c8" AS "c8", CAST("x1"."c9" AS INT128) AS "c9", "x1"."c10" AS "c10", "x1"."c11" AS "c11" FROM "x1" AS "x1") AS "x1" QUALIFY ROW_NUMBER() OVER (PARTITION BY "x1"."c2" ORDER BY "x1"."c5") = 1 ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR, kind VARCHAR, beds INTEGER, load DOUBLE, budget DECIMAL(18,2), opened DATE, active BOOLEAN, flags UTINYINT, big HUGEINT, ratio FLOAT, noted TIMESTAMP
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 1,755 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # PIVOT with named values
 FROM (PIVOT wards ON kind IN ('surgery', 'medicine') USING sum(beds) GROUP BY finess) ORDER BY finess;
@@ -449,6 +475,7 @@ SELECT DISTINCT ON (kind) kind, beds, budget FROM wards ORDER BY kind, beds DESC
 --     SELECT DISTINCT ON ("kind") "x1"."c0" AS "kind", "x1"."c1" AS "beds", "x1"."c2" AS "budget" FROM "x1" AS "x1" ORDER BY "kind", "beds" DESC, "budget"
 --
 -- Result: kind VARCHAR, beds INTEGER, budget DECIMAL(18,2)
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # The same grouping set twice
 SELECT kind, active, sum(beds) FROM wards GROUP BY GROUPING SETS ((kind), (), (kind, active), (kind)) ORDER BY ALL;
@@ -462,6 +489,7 @@ SELECT kind, active, sum(beds) FROM wards GROUP BY GROUPING SETS ((kind), (), (k
 --     SELECT "x1"."c0" AS "kind", "x1"."c1" AS "active", SUM("x1"."c2") AS "_col_2" FROM "x1" AS "x1" GROUP BY GROUPING SETS (("x1"."c0"), (), ("x1"."c0", "x1"."c1"), ("x1"."c0")) ORDER BY ALL
 --
 -- Result: kind VARCHAR, active BOOLEAN, sum(beds) HUGEINT
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 315 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # CUBE within a derived table, of distinct values
 SELECT count(*) AS n, sum(d) AS d FROM (SELECT kind, active, count(DISTINCT finess) AS d FROM wards GROUP BY CUBE (kind, active)) q WHERE d > 1;
@@ -480,6 +508,7 @@ SELECT count(*) AS n, sum(d) AS d FROM (SELECT kind, active, count(DISTINCT fine
 --     SELECT COUNT(*) AS "n", SUM("q"."d") AS "d" FROM (SELECT "x2"."g0" AS "kind", "x2"."g1" AS "active", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "d" FROM "x2" AS "x2") AS "q" WHERE "q"."d" > 1
 --
 -- Result: n BIGINT, d HUGEINT
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 495 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # ROLLUP with GROUPING and distinct values
 SELECT kind, active, grouping(kind, active) AS g, count(DISTINCT beds) AS n FROM wards GROUP BY ROLLUP (kind, active) ORDER BY ALL;
@@ -521,6 +550,7 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY beds DESC) AS c, percentile_d
 --     SELECT QUANTILE_CONT("x1"."c0", 0.5 ORDER BY "x1"."c0" DESC) AS "c", QUANTILE_DISC("x1"."c0", 0.25 ORDER BY "x1"."c0") AS "d", MODE( ORDER BY "x1"."c1") AS "m", LISTAGG("x1"."c2", '-' ORDER BY "x1"."c3") AS "l" FROM "x1" AS "x1"
 --
 -- Result: c DOUBLE, d INTEGER, m VARCHAR, l VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Aggregates of all values
 SELECT kind, list(ward ORDER BY budget) AS l, string_agg(DISTINCT ward, ',' ORDER BY ward) AS s, median(budget) AS m, quantile_cont(beds, [0.1, 0.5]) AS q,
@@ -536,6 +566,7 @@ FROM wards GROUP BY kind ORDER BY kind;
 --     SELECT "x1"."c0" AS "kind", ARRAY_AGG("x1"."c1" ORDER BY "x1"."c2") AS "l", LISTAGG(DISTINCT "x1"."c1", ',' ORDER BY "x1"."c1") AS "s", MEDIAN("x1"."c2") AS "m", QUANTILE_CONT("x1"."c3", [0.1, 0.5]) AS "q", HISTOGRAM("x1"."c3") AS "h", ARG_MAX("x1"."c1", "x1"."c2", 2) AS "a", MAD("x1"."c3") AS "d", ENTROPY("x1"."c1") AS "e" FROM "x1" AS "x1" GROUP BY "x1"."c0" ORDER BY "kind"
 --
 -- Result: kind VARCHAR, l VARCHAR[], s VARCHAR, m DECIMAL(18,2), q DOUBLE[], h MAP(INTEGER, UBIGINT), a VARCHAR[], d DOUBLE, e DOUBLE
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An ASOF join
 SELECT s.finess, s.ward, s.day, c.label FROM shifts s ASOF JOIN (FROM calendar WHERE holiday) c ON s.day >= c.day ORDER BY ALL;
@@ -547,7 +578,7 @@ SELECT s.finess, s.ward, s.day, c.label FROM shifts s ASOF JOIN (FROM calendar W
 --
 -- s2 node at cnam
 --     SELECT "calendar"."day" AS "day", "calendar"."holiday" AS "holiday", "calendar"."label" AS "label" FROM "calendar" AS "calendar" WHERE holiday
---     -> x2 for s3: crosses as rows, about 2 rows and 42 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x2 for s3: crosses as rows, about 3 rows and 63 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
 --     SELECT s.finess, s.ward, s.day, c.label FROM (SELECT "x1"."finess" AS "finess", "x1"."ward" AS "ward", "x1"."day" AS "day" FROM "x1" AS "x1") AS s ASOF JOIN (SELECT * FROM (SELECT "x2"."day" AS "day", "x2"."holiday" AS "holiday", "x2"."label" AS "label" FROM "x2" AS "x2") AS "calendar" WHERE holiday) AS c ON s.day >= c.day ORDER BY ALL
@@ -587,6 +618,9 @@ SELECT w.ward, c.label FROM wards w JOIN calendar c ON w.flags BETWEEN day(c.day
 --     SELECT "w"."ward" AS "ward", "c"."label" AS "label" FROM "x1" AS "w" JOIN "x2" AS "c" ON "w"."flags" BETWEEN DAY("c"."day") - 1 AND DAY("c"."day") + 1 ORDER BY ALL
 --
 -- Result: ward VARCHAR, label VARCHAR
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 520 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 600 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
 -- # A NATURAL join
 SELECT day, holiday, nurses, ward FROM shifts NATURAL JOIN calendar ORDER BY ALL;
@@ -604,6 +638,9 @@ SELECT day, holiday, nurses, ward FROM shifts NATURAL JOIN calendar ORDER BY ALL
 --     SELECT COALESCE("shifts"."day", "calendar"."day") AS "day", "calendar"."holiday" AS "holiday", "shifts"."nurses" AS "nurses", "shifts"."ward" AS "ward" FROM "x1" AS "shifts" JOIN "x2" AS "calendar" ON "shifts"."day" = "calendar"."day" ORDER BY ALL
 --
 -- Result: day DATE, holiday BOOLEAN, nurses INTEGER, ward VARCHAR
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 120 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 1,480 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 2,400 bytes: 'lille' would have to send rows of 'shifts' to 'cnam', and the holder's policy does not let them go there.
 
 -- # A NATURAL join over all columns
 SELECT * FROM (SELECT day, nurses FROM shifts) NATURAL LEFT JOIN calendar ORDER BY ALL;
@@ -621,6 +658,10 @@ SELECT * FROM (SELECT day, nurses FROM shifts) NATURAL LEFT JOIN calendar ORDER 
 --     SELECT COALESCE("_0"."day", "calendar"."day") AS "day", "_0"."nurses" AS "nurses", "calendar"."holiday" AS "holiday", "calendar"."label" AS "label" FROM (SELECT "x1"."c0" AS "day", "x1"."c1" AS "nurses" FROM "x1" AS "x1") AS "_0" LEFT JOIN "x2" AS "calendar" ON "_0"."day" = "calendar"."day" ORDER BY ALL
 --
 -- Result: day DATE, nurses INTEGER, holiday BOOLEAN, label VARCHAR
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 504 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 648 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'shifts' to 'cnam', and the holder's policy does not let them go there.
 
 -- # USING over holders
 SELECT day, label, sum(patients) AS p FROM transfers JOIN calendar USING (day) GROUP BY ALL ORDER BY ALL;
@@ -647,6 +688,9 @@ SELECT day, label, sum(patients) AS p FROM transfers JOIN calendar USING (day) G
 --     SELECT "x4"."g0" AS "day", "x4"."g1" AS "label", CAST("x4"."p0s" AS INT128) AS "p" FROM "x4" AS "x4" ORDER BY ALL
 --
 -- Result: day DATE, label VARCHAR, p HUGEINT
+-- Not taken: run at cnam, shipping transfers from lille, lyon, nantes, about 200 bytes: 'lille' would have to send rows of 'transfers' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping transfers from lyon, nantes; calendar from cnam, about 280 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 
 -- # Joins in parentheses
 SELECT w.ward, s.day, h.name FROM wards w LEFT JOIN (shifts s JOIN hospitals h ON h.finess = s.finess AND s.nurses > 4) ON s.ward = w.ward AND s.finess = w.finess ORDER BY ALL;
@@ -706,6 +750,7 @@ SELECT t.target, w.ward, count(*) AS n FROM wards w FULL JOIN transfers t ON w.f
 --     SELECT "t"."target" AS "target", "w"."ward" AS "ward", COUNT(*) AS "n" FROM "x1" AS "w" FULL JOIN "x2" AS "t" ON "w"."finess" = "t"."target" AND "w"."flags" = "t"."patients" GROUP BY ALL ORDER BY ALL
 --
 -- Result: target VARCHAR, ward VARCHAR, n BIGINT
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 900 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # SEMI and ANTI joins over nodes
 SELECT c.day FROM calendar c ANTI JOIN (transfers t SEMI JOIN wards w ON w.flags = t.patients) ON t.day = c.day ORDER BY 1;
@@ -865,7 +910,7 @@ SELECT c FROM calendar c JOIN transfers t ON t.day = c.day WHERE t.patients = 3 
 --
 -- s2 node at lille, lyon, nantes
 --     SELECT "t"."day" AS "day", "t"."patients" AS "patients" FROM "transfers" AS "t" WHERE "t"."patients" = 3
---     -> x2 for s3: crosses as rows, about 7 rows and 56 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x2 for s3: crosses as rows, about 3 rows and 24 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
 --     SELECT c FROM (SELECT "x1"."day" AS "day", "x1"."holiday" AS "holiday", "x1"."label" AS "label" FROM "x1" AS "x1") AS c JOIN (SELECT "x2"."day" AS "day", "x2"."patients" AS "patients" FROM "x2" AS "x2") AS t ON t.day = c.day WHERE t.patients = 3 ORDER BY ALL
@@ -914,6 +959,9 @@ SELECT v.i, w.finess, c.label FROM (VALUES (1, 'A'), (2, 'B')) v(i, ward) JOIN w
 --     SELECT "v"."i" AS "i", "w"."finess" AS "finess", "c"."label" AS "label" FROM (VALUES (1, 'A'), (2, 'B')) AS "v"("i", "ward") JOIN "x1" AS "w" ON "v"."ward" = "w"."ward" JOIN "x2" AS "c" ON DAY("c"."day") = "v"."i" ORDER BY ALL
 --
 -- Result: i INTEGER, finess VARCHAR, label VARCHAR
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 640 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
 -- # Columns by a pattern, and a function of all columns
 SELECT min(COLUMNS('^(beds|flags|budget)$')) FROM wards;
@@ -951,16 +999,19 @@ SELECT w.* EXCLUDE (tags, noted) REPLACE (upper(ward) AS ward) RENAME (beds AS l
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "w"."finess" AS "finess", "w"."ward" AS "ward", "w"."kind" AS "kind", "w"."beds" AS "beds", "w"."load" AS "load", "w"."budget" AS "budget", "w"."opened" AS "opened", "w"."active" AS "active", "w"."flags" AS "flags", "w"."big" AS "big", "w"."ratio" AS "ratio" FROM "wards" AS "w" WHERE "w"."kind" = 'surgery'
---     -> x1 for s3: crosses as rows, about 7 rows and 763 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s3: crosses as rows, about 3 rows and 327 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at cnam
 --     SELECT "c"."label" AS "label", "c"."holiday" AS "holiday" FROM "calendar" AS "c" WHERE "c"."holiday"
---     -> x2 for s3: crosses as rows, about 2 rows and 34 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x2 for s3: crosses as rows, about 3 rows and 51 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
 --     SELECT "w"."finess" AS "finess", UPPER("w"."ward") AS "ward", "w"."kind" AS "kind", "w"."beds" AS "lits", "w"."load" AS "load", "w"."budget" AS "budget", "w"."opened" AS "opened", "w"."active" AS "active", "w"."flags" AS "flags", "w"."big" AS "big", "w"."ratio" AS "ratio", "c"."label" AS "label" FROM (SELECT "x1"."finess" AS "finess", "x1"."ward" AS "ward", "x1"."kind" AS "kind", "x1"."beds" AS "beds", "x1"."load" AS "load", "x1"."budget" AS "budget", "x1"."opened" AS "opened", "x1"."active" AS "active", "x1"."flags" AS "flags", CAST("x1"."big" AS INT128) AS "big", "x1"."ratio" AS "ratio" FROM "x1" AS "x1") AS "w", "x2" AS "c" WHERE "c"."holiday" AND "w"."kind" = 'surgery' ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR, kind VARCHAR, lits INTEGER, load DOUBLE, budget DECIMAL(18,2), opened DATE, active BOOLEAN, flags UTINYINT, big HUGEINT, ratio FLOAT, label VARCHAR
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 144 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 266 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 327 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
 -- # No column of a table is needed
 SELECT count(*) AS n FROM calendar, (SELECT 1 AS c0) q, transfers WHERE c0 = 1;
@@ -986,6 +1037,10 @@ SELECT count(*) AS n FROM calendar, (SELECT 1 AS c0) q, transfers WHERE c0 = 1;
 --     SELECT CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: n BIGINT
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 120 bytes: it moves more bytes
+-- Not taken: run at lille, shipping calendar from cnam; transfers from lyon, nantes, about 184 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 192 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping transfers from lille, lyon, nantes, about 200 bytes: 'lille' would have to send rows of 'transfers' to 'cnam', and the holder's policy does not let them go there.
 
 -- # A share of the rows in order
 SELECT ward, budget FROM wards ORDER BY budget LIMIT 20%;
@@ -1006,7 +1061,7 @@ SELECT w._node, u.t FROM wards w, unnest(w.tags) u(t) WHERE w._node = 'lille' AN
 --
 -- s1 node at lille
 --     SELECT "w"."_node" AS "_node", "u"."t" AS "t" FROM "wards" AS "w" JOIN UNNEST("w"."tags") AS "u"("t") ON TRUE WHERE "w"."_node" = 'lille' AND NOT "u"."t" IS NULL ORDER BY ALL
---     -> x1 for s2: crosses as rows, about 3 rows and 96 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 1 rows and 32 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."_node" AS "_node", "x1"."t" AS "t" FROM "x1" AS "x1"
@@ -1057,6 +1112,8 @@ SELECT w.beds, h.name FROM wards w FULL JOIN hospitals h ON h.finess = w.finess 
 --     SELECT "w"."beds" AS "beds", "h"."name" AS "name" FROM "x1" AS "w" FULL JOIN "x2" AS "h" ON "h"."finess" = "w"."finess" AND "w"."kind" = 'surgery' ORDER BY ALL
 --
 -- Result: beds INTEGER, name VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 900 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
 -- # A filter and the columns that are asked for, and no more, cross
 SELECT a.ward, b.ward AS other FROM wards a, wards b WHERE a.beds = b.flags AND a.kind = 'surgery' AND b.opened < DATE '1970-01-01' ORDER BY ALL;
@@ -1064,16 +1121,17 @@ SELECT a.ward, b.ward AS other FROM wards a, wards b WHERE a.beds = b.flags AND 
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "a"."ward" AS "ward", "a"."beds" AS "beds", "a"."kind" AS "kind" FROM "wards" AS "a" WHERE "a"."kind" = 'surgery'
---     -> x1 for s3: crosses as rows, about 7 rows and 252 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s3: crosses as rows, about 3 rows and 108 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at lille, lyon, nantes
 --     SELECT "b"."ward" AS "ward", "b"."flags" AS "flags", "b"."opened" AS "opened" FROM "wards" AS "b" WHERE "b"."opened" < CAST('1970-01-01' AS DATE)
---     -> x2 for s3: crosses as rows, about 7 rows and 196 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x2 for s3: crosses as rows, about 8 rows and 224 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
 --     SELECT "a"."ward" AS "ward", "b"."ward" AS "other" FROM "x1" AS "a", "x2" AS "b" WHERE "a"."beds" = "b"."flags" AND "a"."kind" = 'surgery' AND "b"."opened" < CAST('1970-01-01' AS DATE) ORDER BY ALL
 --
 -- Result: ward VARCHAR, other VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 160 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Groups of persons are pivoted at the coordinator
 SELECT * FROM (SELECT region, sex, count(*) AS n FROM stays GROUP BY region, sex) PIVOT (sum(n) FOR sex IN ('F', 'M')) ORDER BY region;

@@ -142,6 +142,7 @@ SELECT finess, ward, rank() OVER (ORDER BY budget DESC) AS place FROM wards ORDE
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward", RANK() OVER (ORDER BY "x1"."c2" DESC) AS "place" FROM "x1" AS "x1" ORDER BY "place"
 --
 -- Result: finess VARCHAR, ward VARCHAR, place BIGINT
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A window whose partitions lie at one node each
 SELECT finess, ward, sum(beds) OVER (PARTITION BY finess) AS beds FROM wards;
@@ -155,6 +156,7 @@ SELECT finess, ward, sum(beds) OVER (PARTITION BY finess) AS beds FROM wards;
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward", SUM("x1"."c2") OVER (PARTITION BY "x1"."c0") AS "beds" FROM "x1" AS "x1"
 --
 -- Result: finess VARCHAR, ward VARCHAR, beds HUGEINT
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An aggregate over a window whose partitions lie at one node each
 SELECT place, count(*) AS n, sum(budget) AS budget
@@ -187,6 +189,7 @@ SELECT finess, ward FROM wards QUALIFY row_number() OVER (PARTITION BY finess OR
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" QUALIFY ROW_NUMBER() OVER (PARTITION BY "x1"."c0" ORDER BY "x1"."c2" DESC) = 1 ORDER BY "finess"
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Windows over persons' rows, each person's own, at one hospital each
 WITH o AS (
@@ -240,3 +243,4 @@ SELECT ticket, reason, row_number() OVER (PARTITION BY ticket ORDER BY reason, w
 --     SELECT "x1"."c0" AS "ticket", "x1"."c1" AS "reason", ROW_NUMBER() OVER (PARTITION BY "x1"."c0" ORDER BY "x1"."c1", "x1"."c2", "x1"."c3") AS "r" FROM "x1" AS "x1"
 --
 -- Result: ticket VARCHAR, reason VARCHAR, r BIGINT
+-- Not taken: run at lille, shipping referrals from lyon, nantes, about 1,344 bytes: 'lyon' would have to send rows of 'referrals' to 'lille', and the holder's policy does not let them go there.

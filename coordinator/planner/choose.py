@@ -1,0 +1,98 @@
+"""Choosing: at which nodes a block whose rows are at several is best run, by the estimated bytes over borders.
+
+Candidates are every node that holds one of its tables, and the nodes of a sharded table together. Their number is
+bounded: nodes that hold shards of the same tables only are alike, and the one with most rows stands for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from archipel import errors
+from archipel.permit import Permit
+from archipel.schema import Distribution, Form
+from coordinator.catalog import Catalog
+from coordinator.planner.draft import Draft, Shipment
+from coordinator.planner.gather import gather
+from coordinator.planner.placement import Mixed
+from coordinator.planner.positions import position_of
+from coordinator.planner.tables import entries_in
+
+MOST_SITES = 8
+"""How many single nodes are considered: each costs a copy of the query or more."""
+
+
+def drafts(query: exp.Query, catalog: Catalog, *, above: bool) -> list[Draft]:
+    """Return the ways to run ``query`` at nodes over what is shipped to them, the one with the least bytes first."""
+    found: list[Draft] = []
+    for sites in candidates(query, catalog):
+        try:
+            draft = gather(query, sites, catalog, above=above or len(sites) > 1)
+        except Mixed:
+            continue
+        if draft.shipments:  # with nothing to ship it would be no other way than those tried before
+            found.append(draft)
+    return sorted(found, key=lambda draft: (draft.size, len(draft.sites), draft.sites))
+
+
+def candidates(query: exp.Query, catalog: Catalog) -> Iterator[tuple[str, ...]]:
+    """Yield the sites to consider for a query: single nodes, those that hold most first, then sets of nodes."""
+    entries = {entry.table.name: entry for entry in entries_in(query, catalog)}
+    held: dict[str, int] = {}
+    alike: dict[frozenset[str], str] = {}
+    for entry in entries.values():
+        for node, shard in entry.shards.items():
+            held[node] = held.get(node, 0) + shard.approximate_rows * len(shard.columns)
+    for node in sorted(held, key=lambda n: (-held[n], n)):
+        alike.setdefault(frozenset(n for n, e in entries.items() if node in e.shards), node)
+    for node in sorted(alike.values(), key=lambda n: (-held[n], n))[:MOST_SITES]:
+        yield (node,)
+    parts = {e.nodes for e in entries.values() if e.table.distribution is Distribution.SHARDED and len(e.nodes) > 1}
+    yield from sorted(parts)
+
+
+def forbidden(draft: Draft, catalog: Catalog, permit: Permit) -> errors.ArchipelError | None:
+    """Return why a draft is closed by what the holders' policies and the permit say of single tables, or None.
+
+    The border check has the last word: this is asked first since it costs nothing.
+    """
+    return next((p for s in draft.shipments if (p := _forbidden(s, draft.sites, catalog, permit)) is not None), None)
+
+
+def _forbidden(
+    shipment: Shipment, receivers: tuple[str, ...], catalog: Catalog, permit: Permit
+) -> errors.ArchipelError | None:
+    for inner in shipment.inputs:
+        problem = _forbidden(inner, shipment.sites, catalog, permit)
+        if problem is not None:
+            return problem
+    for table in shipment.tree.find_all(exp.Table):
+        entry = catalog.find(table.name)
+        if entry is None:
+            continue
+        for sender in (s for s in shipment.sites if s in entry.shards):
+            policy = entry.shards[sender].policy
+            if policy.protected and not permit.linkage:
+                return errors.error(
+                    errors.PERMIT_SCOPE,
+                    f"'{sender}' would have to send rows of '{table.name}', which are about persons, to another node, "
+                    "and the permit does not say linkage.",
+                    hint="Ask the authority for a permit with linkage; or aggregate each table first in a WITH part, "
+                    "and join the groups.",
+                    position=position_of(table),
+                    rule="linkage-not-in-permit",
+                )
+            closed = next((r for r in receivers if policy.form_to(r) < Form.KEYS), None)
+            if closed is not None:
+                return errors.error(
+                    errors.POLICY_REFUSED,
+                    f"'{sender}' would have to send rows of '{table.name}' to '{closed}', and the holder's policy "
+                    "does not let them go there.",
+                    hint="Aggregate each table first in a WITH part, and join the groups; or ask the holder to name "
+                    "that node among the table's peers.",
+                    position=position_of(table),
+                    rule="peer-not-allowed",
+                )
+    return None

@@ -1,0 +1,107 @@
+"""Drafts: a way to run a block at some nodes, with what has to be shipped to them first. Data, and making stages of it.
+
+A draft costs nothing to think of: no border is asked and no type is looked up until it is realised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from coordinator.planner import rewrite
+from coordinator.planner.assembly import Assembly, Source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shipment:
+    """Rows that nodes send sealed to the nodes of their reader, in whose tree they are a table called ``name``.
+
+    ``tree`` reads tables of ``sites``, and ``inputs`` by their names. ``rows`` and ``size`` are estimated over all
+    ``sites``, for one receiver.
+    """
+
+    name: str
+    tree: exp.Query
+    sites: tuple[str, ...]
+    rows: int
+    size: int
+    inputs: tuple[Shipment, ...] = ()
+    part_column: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """A block as it would run at ``sites``, over what they hold and what is shipped to them."""
+
+    tree: exp.Query
+    sites: tuple[str, ...]
+    shipments: tuple[Shipment, ...]
+    description: str = ""
+
+    @property
+    def size(self) -> int:
+        """Estimated bytes over borders before the block runs."""
+        return size_of(self.shipments, len(self.sites))
+
+
+def size_of(shipments: Iterable[Shipment], receivers: int) -> int:
+    """Return the estimated bytes over borders of shipments, and of what their senders get, to so many receivers."""
+    return sum(s.size * (1 if s.part_column else receivers) + size_of(s.inputs, len(s.sites)) for s in shipments)
+
+
+def described(draft: Draft) -> str:
+    """Return a draft in words: where it runs, and what tables come there from where."""
+    parts = []
+    for shipment in draft.shipments:
+        tables = sorted({t.name for t in shipment.tree.find_all(exp.Table) if not t.name.startswith("/")})
+        parts.append(f"{', '.join(tables)} from {', '.join(shipment.sites)}")
+    return f"run at {', '.join(draft.sites)}, shipping {'; '.join(parts) or 'nothing'}"
+
+
+def shipped(draft: Draft) -> list[Shipment]:
+    """Return all shipments of a draft, those that others need first included."""
+    found: list[Shipment] = []
+    stack = list(draft.shipments)
+    while stack:
+        shipment = stack.pop()
+        found.append(shipment)
+        stack += shipment.inputs
+    return found
+
+
+def realised(
+    tree: exp.Query, sites: tuple[str, ...], shipments: tuple[Shipment, ...], assembly: Assembly
+) -> tuple[exp.Query, dict[str, Source]]:
+    """Add the stages that ship, and return the tree over their exchanges, with these by name.
+
+    Raises:
+        ArchipelError: the border of a sender refuses a shipment.
+    """
+    made: dict[str, Source] = {}
+    same: dict[tuple[str, tuple[str, ...]], Source] = {}
+    for shipment in shipments:
+        inner, inputs = realised(shipment.tree, shipment.sites, shipment.inputs, assembly)
+        key = (inner.sql("duckdb"), shipment.sites)
+        if key not in same:
+            same[key] = assembly.node_stage(
+                inner,
+                shipment.sites,
+                inputs,
+                to=sites,
+                part_column=shipment.part_column,
+                estimated=(shipment.rows, shipment.size),
+            )
+        made[shipment.name] = same[key]
+    return _over(tree, made), {source.name: source for source in made.values()}
+
+
+def _over(tree: exp.Query, made: Mapping[str, Source]) -> exp.Query:
+    if not made:
+        return tree
+    tree = tree.copy()
+    for table in list(tree.find_all(exp.Table)):
+        if table.name in made:
+            table.set("this", rewrite.quoted(made[table.name].name))
+    return tree
