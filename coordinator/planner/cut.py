@@ -117,7 +117,8 @@ def _with_values(
         delivered = assembly.node_stage(_keys_first(tree, valued, f"{assembly.prefix}0"), sites, inputs)
         names = list(valued.key_names())
         merged = assembly.merge_stage(values.merge(delivered.name, names, counted=counted), delivered, tuple(names))
-        typed = as_sent(merged.name, merged.columns, assembly.describe)
+        sent = (*delivered.columns[: len(names)], *merged.columns[len(names) :])
+        typed = as_sent(merged.name, sent, assembly.describe)
         of_values = names[len(cut.keys) :]
         kinds = [column.type for column in delivered.columns[len(cut.keys) : len(names)]]
         for repeated in (False, True):
