@@ -32,6 +32,8 @@ MOST_LISTED = 10_000
 LISTING_BYTES = 3 * 1024 * 1024
 """A listing is cut here: a message may hold 4 MiB, and one query's SQL 1 MiB."""
 
+EXPLANATION_BYTES = tls.MAX_MESSAGE_BYTES - 64 * 1024
+
 
 class QueryService(query_pb2_grpc.QueryServiceServicer):
     """The service."""
@@ -72,7 +74,7 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
             return await asyncio.to_thread(self._explained, request.query_id, researcher)
         asked = self._asked(request, researcher)
         planned = await self._execution.explain(asked)
-        return query_pb2.ExplainResponse(text=self._explain_text(planned.plan), json=planned.json)
+        return _explanation(self._explain_text(planned.plan), planned.json)
 
     @answering
     async def Watch(self, request: query_pb2.WatchRequest, context: Any) -> None:
@@ -195,7 +197,7 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
         if record is None:
             _not_found(query_id)
         text, json = explained_query(record, self._execution.state_of(record), self._store.result_head(record.query_id))
-        return query_pb2.ExplainResponse(text=text, json=json)
+        return _explanation(text, json)
 
     async def _remembered(self, query_id: str, researcher: str) -> QueryRecord:
         record = await asyncio.to_thread(self._store.query, query_id[:64], researcher)
@@ -224,6 +226,22 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
             status.running_tasks = max(session.running_tasks, self._deliveries.out_at(name))
             status.clock_offset_ms = session.clock_offset_ms
         return status
+
+
+def _explanation(text: str, json: str) -> query_pb2.ExplainResponse:
+    """Return a plan as a message; without the text, which the client can make of the JSON, where both would not fit.
+
+    Raises:
+        ArchipelError: SQL_TOO_LARGE.
+    """
+    if len(json) > EXPLANATION_BYTES:  # as it comes from json.dumps, it is ASCII
+        raise errors.error(
+            errors.SQL_TOO_LARGE,
+            "The plan of the query is too large to be shown.",
+            hint="Shorten lists of values; the query itself can be run.",
+        )
+    whole = len(json) + len(text.encode()) <= EXPLANATION_BYTES
+    return query_pb2.ExplainResponse(text=text if whole else "", json=json)
 
 
 def _summary(record: QueryRecord) -> query_pb2.QuerySummary:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, overload
 import grpc
 from pydantic import ValidationError
 
-from archipel import errors, identity, permit, request, telemetry, tls, wire
+from archipel import errors, explain, identity, permit, request, telemetry, tls, wire
 from archipel.client.explained import Analyzed, Explained
 from archipel.client.explanation import Explanation
 from archipel.client.model import NodeInfo, QuerySummary, TableInfo, state_name
@@ -200,7 +200,7 @@ class Connection:
         answer = self._call(
             lambda timeout: self._stub.Explain(query_pb2.ExplainRequest(query_id=query_id), timeout=timeout)
         )
-        return Explanation(answer.text, answer.json, query_id, format)
+        return _explanation(answer, format, query_id)
 
     def tables(self, like: str | None = None) -> list[TableInfo]:
         """Return the tables of the federation; ``like`` is a pattern with % and _."""
@@ -306,7 +306,7 @@ class Connection:
             ),
             PLAN_TIMEOUT_S,
         )
-        return Explanation(answer.text, answer.json, form=form)
+        return _explanation(answer, form)
 
     def _sign(
         self,
@@ -348,3 +348,9 @@ class Connection:
                     raise wire.from_rpc_error(cause) from cause
                 time.sleep(FIRST_BACKOFF_S * 2 ** (attempt - 1))
         raise AssertionError("unreachable")
+
+
+def _explanation(answer: query_pb2.ExplainResponse, form: PlanForm, query_id: str = "") -> Explanation:
+    """Return a plan; its text is made here where a long one did not fit into the message."""
+    text = answer.text or explain.plan_text(explain.read(answer.json))
+    return Explanation(text, answer.json, query_id, form)

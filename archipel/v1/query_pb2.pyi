@@ -564,6 +564,7 @@ class ExplainResponse(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     JSON_FIELD_NUMBER: _builtins.int
     text: _builtins.str
+    """Empty where text and JSON would not fit into one message: the text can be made of the JSON."""
     json: _builtins.str
     """The plan as JSON, as docs/plan-format.md describes it."""
     def __init__(

@@ -87,9 +87,9 @@ class World:
 
 @contextlib.asynccontextmanager
 async def world(keys: Keys, state: Path, *, planner: Any = sum_plan, **settings: Any) -> AsyncIterator[World]:
-    now = settings.pop("now", time.time)
+    changes = {name: settings.pop(name) for name in ("now", "explain_text") if name in settings}
     async with (
-        coordinator(make_config(keys, state, **settings), planner=planner, now=now) as server,
+        coordinator(make_config(keys, state, **settings), planner=planner, **changes) as server,
         attached(server, keys, "alpha") as alpha,
         attached(server, keys, "beta") as beta,
         researcher(server, keys) as alice,
@@ -205,6 +205,36 @@ def test_the_plan_of_a_past_query_is_told_with_what_was_measured_to_its_research
                 with pytest.raises(errors.ProgrammingError) as problem:
                     await explained(asked, bob)
             assert problem.value.code == "QUERY_NOT_FOUND"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("megabytes", "told"), [(1, "plan of"), (3, "Plan with 3 stages"), (5, "")])
+def test_a_plan_too_long_for_a_message_is_made_text_at_the_client_or_refused(
+    megabytes: int, told: str, keys: Keys, tmp_path: Path
+) -> None:
+    permit = tmp_path / "permit.jwt"
+    permit.write_text(keys.permit_token(nodes=("alpha", "beta")))
+
+    def planner(*asked: Any) -> Plan:
+        plan = sum_plan(*asked)
+        filled = replace(plan.stages[1], sql=plan.stages[1].sql + " " * (megabytes * 1024 * 1024))
+        return replace(plan, stages=(plan.stages[0], filled, plan.stages[2]))
+
+    def client(port: int) -> str:
+        key = keys.directory / "researchers" / "alice" / "alice.pem"
+        with archipel.connect(f"localhost:{port}", permit=permit, key=key) as connection:
+            if told:
+                return connection.explain(SQL).text
+            with pytest.raises(errors.ProgrammingError, match="too large to be shown"):
+                connection.explain(SQL)
+            return ""
+
+    async def scenario() -> None:
+        async with world(
+            keys, tmp_path, planner=planner, explain_text=lambda plan: f"plan of {'x' * 1024 * 1024}"
+        ) as w:
+            assert (await asyncio.to_thread(client, w.server.port)).startswith(told)
 
     run(scenario())
 
