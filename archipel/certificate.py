@@ -53,6 +53,8 @@ class Reading:
     tables: frozenset[str]
     columns: frozenset[tuple[str, str]]
     functions: frozenset[str]
+    shows_values: bool
+    """Whether an outermost aggregate shows the value of some row: extremes and the like."""
     group_keys: frozenset[tuple[str, str]]
     """Base columns from which the keys of the outermost grouping are computed."""
     outputs: Mapping[str, frozenset[tuple[str, str]]]
@@ -185,8 +187,8 @@ def _check_protected(certificate: Certificate, seen: Reading, tables: Mapping[st
         if not any(columns & persons for columns in seen.outputs.values()):
             raise Rejected("rows of a protected table go to a node without their person")
         return
-    if seen.shape > Form.SKETCH:
-        raise Rejected("single rows of a protected table go to the coordinator")
+    if seen.shape > Form.SKETCH or seen.shows_values:
+        raise Rejected("single rows or values of a protected table go to the coordinator")
     if seen.group_keys & persons or any(columns & persons for columns in seen.outputs.values()):
         raise Rejected("a person column is handed out")
     for name, column in seen.group_keys:
@@ -232,6 +234,7 @@ def read(sql: str, known: Mapping[str, Table], inputs: frozenset[str] = frozense
         outputs[output.alias_or_name or f"_{number}"] = reader.values_of(output)
     return Reading(
         shape=_shape(first),
+        shows_values=any(_leak(node) is not aggregates_registry.Leak.NONE for node in _aggregates(first)),
         tables=reader.tables(tree),
         columns=columns,
         functions=frozenset(_functions(tree)),
@@ -250,15 +253,21 @@ def _shape(query: exp.Expr) -> Form:
     if any(isinstance(node, exp.Window) for p in query.expressions for node in _own(p)):
         return Form.ROWS
     group = query.args.get("group")
-    aggregates = [node for p in query.expressions for node in _own(p) if _is_aggregate(node)]
+    aggregates = _aggregates(query)
     plain = all(isinstance(p.unalias(), exp.Column) for p in query.expressions)
     if plain and (query.args.get("distinct") or group is not None):
         return Form.AGGREGATE if group is not None else Form.KEYS
-    if any(_leak(node) is not aggregates_registry.Leak.NONE for node in aggregates):
+    if any(_leak(node) is aggregates_registry.Leak.ROWS for node in aggregates):
         return Form.ROWS
     if group is None and any(_bare(p) for p in query.expressions):
         return Form.ROWS
     return Form.AGGREGATE if group is not None or aggregates else Form.ROWS
+
+
+def _aggregates(query: exp.Expr) -> list[exp.Expr]:
+    """Return the aggregates in the outputs of a query itself."""
+    outputs = query.expressions if isinstance(query, exp.Select) else []
+    return [node for p in outputs for node in _own(p) if _is_aggregate(node)]
 
 
 def _is_aggregate(node: exp.Expr) -> bool:

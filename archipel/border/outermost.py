@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from archipel import schema
+from archipel import aggregates, schema
 from archipel.border import linking, parsing, refusal, syntax, threshold
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
@@ -26,6 +26,7 @@ def open_release(tree: exp.Expr, analysis: Analysis, used: list[schema.Table], n
     form = min((table.policy.coordinator_form for table in used), default=schema.Form.ROWS)
     if form is schema.Form.AGGREGATE:
         _aggregating(tree, analysis)
+        _gives_no_list(tree)
         rule = RULE_OPEN_AGGREGATE
     else:
         analysis.relation(tree, None, {})
@@ -114,6 +115,14 @@ def _aggregating(tree: exp.Expr, analysis: Analysis) -> tuple[exp.Select, Block,
         elif not isinstance(value, exp.Grouping | exp.GroupingId):
             raise refused(refusal.OUTPUT_EXPRESSION, value, projection.alias_or_name)
     return tree, block, conditions
+
+
+def _gives_no_list(select: exp.Expr) -> None:
+    for unit in syntax.aggregates_in(select):
+        call, _ = syntax.split_filter(unit)
+        name = syntax.aggregate_name(call) or ""
+        if aggregates.REGISTRY[name].leak is aggregates.Leak.ROWS:
+            raise refused(refusal.ROWS_AGGREGATE, call, name)
 
 
 def _keys_in_outputs(select: exp.Select) -> dict[int, exp.Expr]:

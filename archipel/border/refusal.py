@@ -134,6 +134,12 @@ VALUE_AGGREGATE = _rule(
     "The aggregate {name} shows single values of persons.",
     "Use count, sum, avg, stddev, or counts by band of the value.",
 )
+ROWS_AGGREGATE = _rule(
+    "rows-aggregate",
+    _BORDER,
+    "The aggregate {name} gives all values; the holder lets only aggregates of the table leave.",
+    "Use count, sum, avg, min, max, stddev.",
+)
 DISTINCT_AGGREGATE = _rule(
     "distinct-aggregate",
     _BORDER,

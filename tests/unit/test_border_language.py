@@ -281,6 +281,8 @@ def test_open_tables_of_form_aggregate_show_groups_only() -> None:
     assert refusal_of("SELECT ward, beds FROM wards", context).rule == "row-level-output"
     release = check("SELECT ward, sum(beds) AS b FROM wards GROUP BY ward", context)
     assert (release.form, release.protected) == (Form.AGGREGATE, False)
+    for listing in ("list(beds)", "string_agg(ward, ',')", "array_agg(beds ORDER BY ward)"):
+        assert refusal_of(f"SELECT ward, {listing} AS b FROM wards GROUP BY ward", context).rule == "rows-aggregate"
 
 
 # The text that runs
