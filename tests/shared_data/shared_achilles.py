@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from shared_federations import OPEN, Builder
+from shared_federations import OPEN_TO_ALL, Builder
 
 PERSON_TABLES = (
     *("person", "observation_period", "visit_occurrence", "condition_occurrence", "condition_era", "drug_exposure"),
@@ -66,14 +66,22 @@ def _text(value: Any) -> str:
     return str(int(number)) if number.is_integer() else f"{number:.6g}"
 
 
-def build(builder: Builder, shared: Path, policy: Mapping[str, Any]) -> None:
-    """Spread the data over four hospitals by person; persons never match across them, and the catalogue says so."""
+DRUG_TABLES = ("drug_exposure", "drug_era")
+
+
+def build(builder: Builder, shared: Path, policy: Mapping[str, Any], *, drugs_at_cnam: bool = False) -> None:
+    """Spread the data over four hospitals by person; persons never match across them, and the catalogue says so.
+
+    With ``drugs_at_cnam`` the drug tables of all persons are at the insurer.
+    """
     folder = shared / "omop_gibleed"
     for table in (*PERSON_TABLES, *REFERENCE_TABLES):
         builder.view(table, folder / f"{table}.parquet")
     builder.view("person_node", folder / "split" / "person_node.parquet")
     for node in nodes(builder.database):
         for table in PERSON_TABLES:
+            if drugs_at_cnam and table in DRUG_TABLES:
+                continue
             # Observation periods also name persons whom neither person nor the split has: they follow its rule.
             query = (
                 "SELECT t.* FROM TABLE t LEFT JOIN person_node n USING (person_id) "
@@ -85,7 +93,12 @@ def build(builder: Builder, shared: Path, policy: Mapping[str, Any]) -> None:
                 keys["visit"] = ["visit_occurrence_id"]
             builder.add(node, table, rows, person="person_id", site_keys=keys, policy=policy)
         for table in REFERENCE_TABLES:
-            builder.add(node, table, builder.database.view(table), policy=OPEN, everywhere=True)
+            builder.add(node, table, builder.database.view(table), policy=OPEN_TO_ALL, everywhere=True)
+    if drugs_at_cnam:
+        for table in DRUG_TABLES:
+            builder.add("cnam", table, builder.database.view(table), person="person_id", policy=policy)
+        for table in REFERENCE_TABLES:
+            builder.add("cnam", table, builder.database.view(table), policy=OPEN_TO_ALL, everywhere=True)
 
 
 def nodes(database: duckdb.DuckDBPyConnection) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import shared_achilles
 from shared_achilles import Analysis, as_text
-from shared_federations import OPEN, PROTECTED, Builder, Running, running
+from shared_federations import OPEN_TO_ALL, PROTECTED, Builder, Running, running
 
 from archipel import errors
 
@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.shared_data, pytest.mark.federation, pytest.mark.timeo
 ANALYSES = 54
 
 ANSWERED_OPEN = 54
+ANSWERED_OPEN_WITH_DRUGS_AT_CNAM = 54
 ANSWERED_PROTECTED = 52
 """Floors: how many queries are answered today. They are raised when more are, and never lowered."""
 
@@ -41,7 +42,16 @@ def published(shared_data: Path) -> list[Analysis]:
 def opened(shared_data: Path, published: list[Analysis], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """All queries over tables that are not protected."""
     builder = Builder(tmp_path_factory.mktemp("achilles_open"))
-    shared_achilles.build(builder, shared_data, OPEN)
+    shared_achilles.build(builder, shared_data, OPEN_TO_ALL)
+    with running(builder) as federation:
+        return asked(federation, published)
+
+
+@pytest.fixture(scope="module")
+def drugs_apart(shared_data: Path, published: list[Analysis], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """All queries over tables that are not protected, the drug tables being at the insurer."""
+    builder = Builder(tmp_path_factory.mktemp("achilles_drugs_apart"))
+    shared_achilles.build(builder, shared_data, OPEN_TO_ALL, drugs_at_cnam=True)
     with running(builder) as federation:
         return asked(federation, published)
 
@@ -83,13 +93,26 @@ def test_all_queries_are_asked(published: list[Analysis], opened: Run) -> None:
 
 def test_every_answer_over_open_tables_is_the_published_one(published: list[Analysis], opened: Run) -> None:
     print("open tables:", told(opened))
+    assert_published(published, opened)
+    assert len(opened.answers) >= ANSWERED_OPEN
+
+
+def test_every_answer_is_the_published_one_with_the_drugs_at_the_insurer(
+    published: list[Analysis], drugs_apart: Run
+) -> None:
+    print("open tables, drugs at the insurer:", told(drugs_apart))
+    assert_published(published, drugs_apart)
+    assert len(drugs_apart.answers) >= ANSWERED_OPEN_WITH_DRUGS_AT_CNAM
+
+
+def assert_published(published: list[Analysis], run: Run) -> None:
+    """Demand that every answer is whole and the published one."""
     for analysis in published:
-        if analysis.id in opened.answers:
-            rows, complete = opened.answers[analysis.id]
+        if analysis.id in run.answers:
+            rows, complete = run.answers[analysis.id]
             assert complete
             assert len(set(rows)) == len(rows)
             assert frozenset(rows) == analysis.published, analysis.id
-    assert len(opened.answers) >= ANSWERED_OPEN
 
 
 def test_every_answer_over_protected_tables_is_the_published_one_or_a_part_that_says_so(
@@ -121,8 +144,8 @@ def assert_part(rows: list[tuple[str, ...]], analysis: Analysis) -> None:
         assert 0 <= int(float(row[-1])) <= whole[row[:-1]], f"{analysis.id}: more than was published"
 
 
-def test_every_refusal_names_what_is_not_supported_and_where(opened: Run, protected: Run) -> None:
-    for run in (opened, protected):
+def test_every_refusal_names_what_is_not_supported_and_where(opened: Run, drugs_apart: Run, protected: Run) -> None:
+    for run in (opened, drugs_apart, protected):
         for name, refusal in run.refusals.items():
             assert refusal.code in {"SQL_UNSUPPORTED", "SQL_UNKNOWN_FUNCTION", "BORDER_REFUSED"}, f"{name}: {refusal}"
             assert refusal.position is not None, f"{name}: {refusal}"
