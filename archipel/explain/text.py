@@ -117,8 +117,8 @@ def _table(measure: StageMeasureDocument) -> Iterator[str]:
 def _untold(plan: PlanDocument) -> Iterator[str]:
     if any(measure.rows is None for measure in plan.measured or ()):
         yield (
-            f"Rows and bytes that are {NOT_TOLD} (-) would say how many groups a node withheld, or how many persons "
-            "were linked between nodes."
+            f"Rows and bytes are {NOT_TOLD} (-) where they are sealed, or would say how many groups a node withheld or "
+            "how many persons were linked between nodes."
         )
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from archipel import errors
+from archipel.demo.layout import NodeSetup, TableSetup, write_layout
 from archipel.demo.oracle import Oracle
 from archipel.demo.processes import LocalFederation
 
@@ -105,3 +109,52 @@ def test_a_refusal_under_explain_points_into_the_text_as_it_was_written(sql: str
     assert refusal.value.position is not None
     line = sql.splitlines()[refusal.value.position.line - 1]
     assert line[refusal.value.position.column - 1 :].startswith("NIR_ANO_17")
+
+
+# --- from node to node -------------------------------------------------------------------------------------------
+
+PEERS = {"protected": False, "coordinator": "aggregate", "peers": {"*": "rows"}}
+JOINED = """
+SELECT c.region, count(*) AS n, sum(o.amount) AS total
+FROM orders o JOIN customers c ON c.customer = o.customer GROUP BY c.region ORDER BY 1
+"""
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFederation]:
+    """Two nodes with orders and one with customers, whose rows may go from node to node but not to the coordinator."""
+    folder = tmp_path_factory.mktemp("apart")
+    orders = pa.table({"customer": [n % 50 for n in range(3_000)], "amount": [n % 7 for n in range(3_000)]})
+    customers = pa.table({"customer": list(range(40)), "region": [f"r{n % 4}" for n in range(40)]})
+    setups = []
+    for node, name, rows in (
+        ("north", "orders", orders),
+        ("south", "orders", orders),
+        ("east", "customers", customers),
+    ):
+        pq.write_table(rows, folder / f"{node}.parquet")
+        setups.append(NodeSetup(node, f"Holder of {node}", (TableSetup(name, folder / f"{node}.parquet", PEERS),)))
+    with LocalFederation(write_layout(folder / "federation", setups)) as running:
+        yield running
+
+
+def test_what_goes_sealed_from_node_to_node_is_measured_without_being_read(apart: LocalFederation) -> None:
+    with apart.connect() as connection:
+        plan = connection.explain(JOINED, analyze=True)
+        result = connection.get_query(plan.query_id).result()
+    document = plan.to_dict()
+    jsonschema.validate(document, SCHEMA)
+    assert result.to_arrow().column("n").to_pylist() == [1_200] * 4
+    (sealed,) = [exchange for exchange in document["exchanges"] if exchange["sealed"]]
+    assert sealed["form"] == "rows"
+    assert sealed["certificate"]["min_persons"] == 0
+    (sent,) = [measure for measure in document["measured"] if measure["stage_id"] == sealed["source"]]
+    assert sent["bytes"] == sealed["measured_bytes"] > 0
+    assert (sent["rows"], {site["rows"] for site in sent["sites"]}) == (None, {None}), "it cannot count them"
+    crossed = [e["measured_bytes"] for e in document["exchanges"] if e["measured_bytes"] is not None]
+    assert sum(crossed) == result.bytes_crossed
+    assert "sealed, crosses as rows" in plan.text
+    assert any(
+        "".join(element.itertext()) == f"{sealed['exchange_id']}: rows, sealed"
+        for element in ET.fromstring(plan.svg).iter()
+    )
