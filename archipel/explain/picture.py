@@ -13,7 +13,7 @@ from archipel.explain import drawing
 from archipel.explain.document import ExchangeDocument, PlanDocument, StageDocument, StageMeasureDocument
 from archipel.explain.drawing import Paint
 from archipel.explain.lanes import Lane, among, lanes_of
-from archipel.explain.text import milliseconds
+from archipel.explain.text import milliseconds, remarks
 
 LANE = 250
 MARGIN = 20
@@ -24,6 +24,7 @@ ARROW_HEIGHT = 62
 GAP = 16
 
 TOOLTIP_CHARS = 4_000
+REMARKS_SHOWN = 12
 NAMES_SHOWN = 200
 """Nodes named in a tooltip."""
 
@@ -52,9 +53,14 @@ class _Picture:
                     y += ARROW_HEIGHT
         parts += self._result(y)
         y += ARROW_HEIGHT
+        end = y
         width = 2 * MARGIN + LANE * len(self.lanes)
+        for words in self._remarks():
+            y += 16
+            shown = drawing.text(MARGIN, y, words, size=10, paint=Paint.SOFT, chars=width // 6 - 6)
+            parts.append(drawing.group(shown, tooltip=words))
         lines = [
-            drawing.line(self._x(i), heads + HEAD_HEIGHT, self._x(i), y, Paint.FAINT) for i in range(len(self.lanes))
+            drawing.line(self._x(i), heads + HEAD_HEIGHT, self._x(i), end, Paint.FAINT) for i in range(len(self.lanes))
         ]
         title = drawing.text(MARGIN, MARGIN + 6, self._title(), size=13, bold=True)
         return drawing.document(
@@ -71,6 +77,12 @@ class _Picture:
             return "Plan (not run; sizes are estimates)"
         after = f" after {milliseconds(query.elapsed_ms)}" if query.elapsed_ms is not None else ""
         return f"Query {query.state}{after}"
+
+    def _remarks(self) -> list[str]:
+        """Return what the text says below the stages; of many, the first and how many there are."""
+        found = remarks(self.plan)
+        more = len(found) - REMARKS_SHOWN
+        return found if more <= 0 else [*found[:REMARKS_SHOWN], f"and {more} more: see the text"]
 
     def _x(self, lane: int) -> int:
         """Return the middle of a lane."""

@@ -24,10 +24,14 @@ def plan_text(plan: PlanDocument) -> str:
     for stage in plan.stages:
         lines += ["", *_stage(stage, plan)]
     lines += ["", "Result: " + ", ".join(f"{c.name} {c.type}" for c in plan.columns)]
-    lines += [f"Not pushed down: {sentence}" for sentence in plan.not_pushed]
+    return "\n".join([*lines, *remarks(plan), *_untold(plan)])
+
+
+def remarks(plan: PlanDocument) -> list[str]:
+    """Return what is to be said of a plan as a whole: what was not pushed down, ways not taken, notes."""
+    lines = [f"Not pushed down: {sentence}" for sentence in plan.not_pushed]
     lines += [_alternative(alternative) for alternative in plan.alternatives]
-    lines += [f"Note: {note}" for note in plan.notes]
-    return "\n".join([*lines, *_untold(plan)])
+    return [*lines, *(f"Note: {note}" for note in plan.notes)]
 
 
 def milliseconds(value: float) -> str:

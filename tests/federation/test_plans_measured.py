@@ -76,7 +76,7 @@ def test_the_picture_of_a_query_that_ran_names_its_nodes_and_bytes(federation: L
     lines = ["".join(element.itertext()) for element in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
     assert "3 nodes" in lines, "hospitals that do the same share a lane"
     assert any(line.startswith("measured: 6 rows, ") for line in lines)
-    assert lines[-1].startswith("result: ")
+    assert any(line.startswith("result: ") for line in lines)
     assert result.nodes
     assert result._repr_html_().count("<svg") == 1
 

@@ -301,6 +301,13 @@ def test_the_picture_shows_sites_as_lanes_and_exchanges_with_form_and_bytes() ->
     assert not any(line.startswith("x3:") for line in shown), "it stays at the coordinator"
 
 
+def test_below_the_picture_stands_what_was_not_pushed_down_and_which_ways_were_not_taken() -> None:
+    below = words(picture(plan_document(linked())))[-4:]
+    assert [line.partition(":")[0] for line in below] == ["Not pushed down", "Not taken", "Not taken", "Note"]
+    many = plan_document(replace(linked(), notes=tuple(f"note {n}" for n in range(30))))
+    assert words(picture(many))[-1] == "and 21 more: see the text"
+
+
 def test_only_sealed_arrows_are_dashed() -> None:
     groups = [g for g in picture(plan_document(linked())).iter(f"{SVG}g") if any(t.startswith("x") for t in words(g))]
     dashed = {words(g)[0]: any(part.get("stroke-dasharray") for part in g) for g in groups}
