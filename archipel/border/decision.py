@@ -46,6 +46,7 @@ class Release:
     protected: bool
     min_persons: int
     tables: tuple[str, ...]
+    """The node's own tables that it reads; received ones are not among them."""
     columns: tuple[str, ...]
     """Every column that the statement reads, as ``table.column``, sorted: for the audit log."""
     rule: str
@@ -54,6 +55,8 @@ class Release:
     persons_column: str | None
     tell_withheld_count: bool
     obliges: Table | None = None
-    """For a node as destination: what it must treat the output as, with its person column and this node's policy."""
+    """For a node as destination: what it must treat the output as, with its person column and this node's policy.
+
+    Of its columns only the person's has a type; what the others are, the engine says."""
     pseudonymised: bool = False
     """Whether the statement reads ``archipel.linkage.PADS_TABLE``: person columns in it are project pseudonyms."""
