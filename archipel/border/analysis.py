@@ -85,6 +85,9 @@ class Analysis:
                 return self._distinct_on(node, outer, ctes)
             node = self._as_grouping(node)
         block, inner_ctes = self.open(node, outer, ctes)
+        distinct = node.args.get("distinct")
+        if isinstance(distinct, exp.Distinct) and distinct.args.get("on") is not None:
+            self.expressions.columns(distinct.args["on"], block)
         return self._select(node, block, inner_ctes)
 
     def open(self, node: exp.Select, outer: Block | None, ctes: Ctes) -> tuple[Block, Ctes]:

@@ -38,6 +38,17 @@ def test_a_column_outside_the_permit_is_not_read_anywhere(sql: str) -> None:
     assert "Stays.ward" in problem.info.message
 
 
+def test_what_distinct_on_and_order_by_choose_by_is_read_in_open_tables_too() -> None:
+    narrow = with_permit(permit(grants={"wards": ("title",)}))
+    for sql in ("SELECT DISTINCT ON (beds) title FROM wards", "SELECT title FROM wards ORDER BY beds"):
+        assert refusal_of(sql, narrow).rule == "permit-column"
+    twice = (
+        "SELECT DISTINCT ON (w.title) v.title AS t FROM (SELECT w.title FROM wards w) w, wards v ORDER BY w.title, t"
+    )
+    sqlglot.parse_one(check(twice, narrow).sql, read="duckdb")
+    assert 'DISTINCT ON ("w_2"."title")' in check(twice, narrow).sql
+
+
 def test_a_table_outside_the_permit_is_not_read() -> None:
     for sql in ("SELECT count(*) AS n FROM persons", "SELECT count(*) AS n FROM stays s, persons p"):
         problem = refusal_of(sql, NARROW)
