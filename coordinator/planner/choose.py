@@ -12,22 +12,30 @@ from sqlglot import exp
 
 from archipel import errors
 from archipel.permit import Permit
-from archipel.schema import Distribution, Form
+from archipel.schema import COORDINATOR, Distribution, Form
 from coordinator.catalog import Catalog
 from coordinator.planner.draft import Draft, Shipment
+from coordinator.planner.flatten import flattened
 from coordinator.planner.gather import gather
 from coordinator.planner.placement import Mixed
 from coordinator.planner.positions import position_of
 from coordinator.planner.tables import entries_in
+
+AT_COORDINATOR = (COORDINATOR,)
 
 MOST_SITES = 8
 """How many single nodes are considered: each costs a copy of the query or more."""
 
 
 def drafts(query: exp.Query, catalog: Catalog, *, above: bool) -> list[Draft]:
-    """Return the ways to run ``query`` at nodes over what is shipped to them, the one with the least bytes first."""
+    """Return the ways to run ``query`` over what is shipped to some site, the one with the least bytes first.
+
+    Among them is the coordinator, unless persons are concerned; its draft is for comparing and is never realised.
+    """
+    query = flattened(query)
     found: list[Draft] = []
-    for sites in candidates(query, catalog):
+    sites_to_try = list(candidates(query, catalog))
+    for sites in sites_to_try if above else [AT_COORDINATOR, *sites_to_try]:
         try:
             draft = gather(query, sites, catalog, above=above or len(sites) > 1)
         except Mixed:

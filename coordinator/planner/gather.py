@@ -19,6 +19,7 @@ from coordinator.planner import aggregation, rewrite
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.draft import Draft, Shipment, size_of
 from coordinator.planner.estimate import rows_of, width_of
+from coordinator.planner.flatten import joins_by_conditions
 from coordinator.planner.implied import TypeOf, equalities, implied
 from coordinator.planner.placement import Mixed, Placement, place, place_rows, subquery_runs_there
 from coordinator.planner.tables import entries_in, is_protected
@@ -107,7 +108,7 @@ class _Gatherer:
 
     def _query(self, query: exp.Query, *, once: bool) -> exp.Query:
         """Return a query over what is at the sites and what is shipped there. With ``once`` repeated rows are one."""
-        if not entries_in(query, self.catalog) or self._is_here(_placed(query, self.catalog)):
+        if not entries_in(query, self.catalog) or self._is_here(placement_of(query, self.catalog)):
             return query.copy()
         kept = len(self.shipments)
         made = self._taken_apart(query, once=once)
@@ -158,7 +159,7 @@ class _Gatherer:
         """Return the shipment of a query's result from the nodes where it is whole or distributes, if there are any."""
         if is_correlated(query) or is_protected(query, self.catalog):
             return None  # of persons only rows cross to another node, each with its person
-        placed = _placed(query, self.catalog)
+        placed = placement_of(query, self.catalog)
         if placed is None or placed.nodes is None or (placed.chosen and not placed.single):
             return None
         if not placed.single and set(placed.nodes) & set(self.sites):
@@ -183,7 +184,7 @@ class _Gatherer:
     def _block(self, select: exp.Select, *, once: bool, above: bool) -> exp.Select:
         once = once or _is_once(select)
         work = select.copy()
-        if _is_inner(work):
+        if joins_by_conditions(work):
             self._inner(work, select, once=once)
         else:
             self._outer(work)
@@ -202,7 +203,7 @@ class _Gatherer:
         here: list[exp.Expr] = []
         groups: list[_Group] = []
         for source in rewrite.sources_of(work):
-            placed = _placed(exp.select("*").from_(without_joins(source.copy())), self.catalog)
+            placed = placement_of(exp.select("*").from_(without_joins(source.copy())), self.catalog)
             if placed is None:
                 here.append(self._opened(source))
             elif self._is_here(placed):
@@ -354,7 +355,7 @@ class _Gatherer:
 
     def _replace_alone(self, table: exp.Table, select: exp.Select, conditions: list[exp.Expr]) -> None:
         """Put what is shipped of a table in its place, if it is not at the sites."""
-        placed = _placed(exp.select("*").from_(without_joins(table.copy())), self.catalog)
+        placed = placement_of(exp.select("*").from_(without_joins(table.copy())), self.catalog)
         if placed is None:
             raise Mixed("This table cannot be brought to one place.", table)
         if self._is_here(placed):
@@ -412,7 +413,8 @@ def _types(select: exp.Select, catalog: Catalog) -> TypeOf:
     return type_of
 
 
-def _placed(query: exp.Query, catalog: Catalog) -> Placement | None:
+def placement_of(query: exp.Query, catalog: Catalog) -> Placement | None:
+    """Return where the rows of a query are; None if it is not proved to distribute."""
     try:
         return place(query, catalog)
     except Mixed:
@@ -479,27 +481,6 @@ def _width(projection: exp.Expr, tree: exp.Query, catalog: Catalog) -> int:
             if table.alias_or_name == value.table:
                 return width_of(value.name, table.name, catalog)
     return 16 if isinstance(value, exp.AggFunc) else 8
-
-
-def _is_inner(select: exp.Select) -> bool:
-    """Whether a block joins its sources by conditions alone, so that these may be applied in any order."""
-    if select.args.get("from_") is None or select.args.get("laterals"):
-        return False
-    for source in rewrite.sources_of(select):
-        if isinstance(source, exp.Lateral | exp.Unnest) or source.args.get("sample") or source.args.get("pivots"):
-            return False
-        if isinstance(source, exp.Table) and not isinstance(source.this, exp.Identifier):
-            return False
-    for join in rewrite.joins_of(select):
-        kind = str(join.args.get("kind") or "").upper()
-        if (
-            join.args.get("side")
-            or join.args.get("method")
-            or join.args.get("using")
-            or kind not in {"", "INNER", "CROSS"}
-        ):
-            return False
-    return True
 
 
 def _is_once(select: exp.Select) -> bool:

@@ -20,13 +20,11 @@ def implied(conditions: list[exp.Expr], aliases: set[str], type_of: TypeOf) -> l
     """
     found = [part for c in conditions if (part := _of_or(c, aliases)) is not None]
     found += _carried(conditions, aliases, type_of)
-    known = {c.sql("duckdb") for c in conditions}
-    fresh: dict[str, exp.Expr] = {}
+    fresh: list[exp.Expr] = []
     for condition in found:
-        spelled = condition.sql("duckdb")
-        if spelled not in known:
-            fresh.setdefault(spelled, condition)
-    return list(fresh.values())
+        if condition not in conditions and condition not in fresh:
+            fresh.append(condition)
+    return fresh
 
 
 def _of_or(condition: exp.Expr, aliases: set[str]) -> exp.Expr | None:

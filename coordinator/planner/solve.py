@@ -9,7 +9,7 @@ not proved right or when a border refuses it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sqlglot import exp
@@ -19,11 +19,11 @@ from archipel.schema import NODE_COLUMN
 from coordinator.plan import Alternative
 from coordinator.planner import aggregation, rewrite
 from coordinator.planner.assembly import Assembly, Source
-from coordinator.planner.choose import drafts, forbidden
+from coordinator.planner.choose import AT_COORDINATOR, drafts, forbidden
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.cut import cut_aggregation
 from coordinator.planner.draft import Draft, described, realised
-from coordinator.planner.gather import placed_column
+from coordinator.planner.gather import placed_column, placement_of
 from coordinator.planner.inputs import joined_as, one, prepared, read
 from coordinator.planner.placement import Mixed, Placement, check_subqueries, place, place_rows
 from coordinator.planner.problems import closes_way, to_tell, unsupported
@@ -35,7 +35,13 @@ _MADE = "/"
 """Stands for the name of an exchange that is not made yet; no alias can be so called without a fault of the parser."""
 
 
-_MORE_BYTES = "it moves more bytes"
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """A way to bring rows together: its bytes over borders, and the draft, if it is not the way by the coordinator."""
+
+    size: int
+    description: str
+    draft: Draft | None
 
 
 class Solver:
@@ -76,35 +82,67 @@ class Solver:
     def _cheapest(
         self, query: exp.Query, problems: list[errors.ArchipelError], *, correlated: bool, protected: bool
     ) -> exp.Query | None:
-        """The way with the fewest bytes over borders among those that bring rows of several nodes together."""
-        before = self._assembly.mark()
-        start = self._assembly.bytes_over_borders()
-        central: exp.Query | None = None
-        for way in self._central_ways(query, correlated=correlated, protected=protected):
-            central = self._tried(way, problems)
-            if central is not None:
-                break
+        """The way with the fewest bytes over borders among those that bring rows of several nodes together.
+
+        What the way by the coordinator moves is estimated like the others', unless sub-blocks of its may be aggregated
+        before they are sent: then it is known only once it is made.
+        """
+
+        def centrally() -> exp.Query | None:
+            ways = self._central_ways(query, correlated=correlated, protected=protected)
+            return next((found for way in ways if (found := self._tried(way, problems)) is not None), None)
+
         if correlated:
-            return central
-        after, size = self._assembly.mark(), self._assembly.bytes_over_borders() - start
-        at_coordinator = Alternative("bring the rows together at the coordinator", size, _MORE_BYTES)
-        not_taken: list[Alternative] = []
-        self._assembly.back(before)
-        for draft in drafts(query, self._catalog, above=protected):
-            option = Alternative(described(draft), draft.size, _MORE_BYTES)
-            refused: list[errors.ArchipelError] = []
-            if central is None or draft.size < size:
-                found = self._tried(partial(self._drafted, draft, query, protected=protected), refused)
-                if found is not None:
-                    self._assembly.alternatives += not_taken if central is None else [*not_taken, at_coordinator]
-                    return found
-                option = replace(option, reason=refused[0].info.message)
-            problems += refused
-            not_taken.append(option)
-        if central is not None:
-            self._assembly.back(after)
-            self._assembly.alternatives += not_taken
-        return central
+            return centrally()
+        before, start = self._assembly.mark(), self._assembly.bytes_over_borders()
+        thought_of = drafts(query, self._catalog, above=protected)
+        size = next((draft.size for draft in thought_of if draft.sites == AT_COORDINATOR), None)
+        made: exp.Query | None = None
+        if size is None or self._groups_below(query):
+            made = centrally()
+            size = self._assembly.bytes_over_borders() - start if made is not None else None
+        after = self._assembly.mark()
+        options = [
+            _Option(draft.size, described(draft), draft) for draft in thought_of if draft.sites != AT_COORDINATOR
+        ]
+        if size is not None:
+            options.insert(0, _Option(size, "bring the rows together at the coordinator", None))
+        options.sort(key=lambda option: option.size)
+        closed: list[Alternative] = []
+        refusals: list[errors.ArchipelError] = []
+        while options:
+            option = options.pop(0)
+            self._assembly.back(before)
+            if option.draft is not None:
+                found = self._tried(partial(self._drafted, option.draft, query, protected=protected), refusals)
+            elif made is not None:
+                self._assembly.back(after)
+                found = made
+            else:
+                found = made = centrally()
+                option = replace(option, size=self._assembly.bytes_over_borders() - start)
+                if found is not None and options and options[0].size < option.size:
+                    after = self._assembly.mark()  # more than was thought: the next ones may be better
+                    options = sorted([option, *options], key=lambda other: other.size)
+                    continue
+            if found is not None:
+                others = [Alternative(o.description, o.size, "it moves more bytes") for o in options]
+                self._assembly.alternatives += [*closed, *others]
+                return found
+            last = refusals if option.draft is not None else problems
+            closed.append(Alternative(option.description, option.size, last[-1].info.message))
+        problems += refusals
+        return None
+
+    def _groups_below(self, query: exp.Query) -> bool:
+        """Whether a block within a query may be aggregated over several nodes before it is sent."""
+        return any(
+            select is not query
+            and aggregation.is_aggregating(select)
+            and not is_correlated(select)
+            and not ((placed := placement_of(select, self._catalog)) is not None and placed.single)
+            for select in query.find_all(exp.Select)
+        )
 
     def _tried(self, way: Way, problems: list[errors.ArchipelError]) -> exp.Query | None:
         mark = self._assembly.mark()

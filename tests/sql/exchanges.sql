@@ -22,7 +22,9 @@ SELECT c.holiday, sum(s.nurses) AS nurses FROM shifts s JOIN calendar c ON c.day
 --     SELECT "x3"."g0" AS "holiday", CAST("x3"."p0s" AS INT128) AS "nurses" FROM "x3" AS "x3"
 --
 -- Result: holiday BOOLEAN, nurses HUGEINT
--- Not taken: bring the rows together at the coordinator, about 1,180 bytes: it moves more bytes
+-- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 520 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 800 bytes: it moves more bytes
+-- Not taken: bring the rows together at the coordinator, about 840 bytes: it moves more bytes
 
 -- # Persons of two holders are joined under pseudonyms at the holder whom the others' policies name
 SELECT i.covered, count(*) AS n FROM insured i JOIN stays s ON s.patient = i.patient GROUP BY i.covered;
@@ -93,6 +95,8 @@ GROUP BY i.region HAVING count(*) > 20 ORDER BY place, i.region LIMIT 2;
 --     SELECT "x3"."g0" AS "region", CAST("x3"."p0v" AS DOUBLE) AS "days", RANK() OVER (ORDER BY CAST(COALESCE("x3"."p1v", 0) AS BIGINT) DESC) AS "place" FROM "x3" AS "x3" WHERE CAST(COALESCE("x3"."p1v", 0) AS BIGINT) > 20 ORDER BY "place", "region" LIMIT 2
 --
 -- Result: region VARCHAR, days DOUBLE, place BIGINT
+-- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 21,600 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: it moves more bytes
 
 -- # A person's stays at several hospitals, each person once
 SELECT t.n, count(*) AS persons FROM (SELECT patient, count(*) AS n FROM stays GROUP BY patient) t GROUP BY t.n;
@@ -164,6 +168,8 @@ WHERE NOT EXISTS (SELECT 1 FROM stays s WHERE s.patient = i.patient) GROUP BY i.
 --     SELECT "x3"."g0" AS "region", CAST(COALESCE("x3"."p0v", 0) AS BIGINT) AS "n" FROM "x3" AS "x3"
 --
 -- Result: region VARCHAR, n BIGINT
+-- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 17,760 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: it moves more bytes
 
 -- # A median over the rows of three hospitals, at one of them
 SELECT kind, median(beds) AS m FROM wards GROUP BY kind;
@@ -223,7 +229,8 @@ SELECT c.label, count(s.ward) AS n FROM calendar c LEFT JOIN shifts s ON s.day =
 --
 -- Result: label VARCHAR, n BIGINT
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: This cannot be answered yet. This LEFT JOIN keeps rows of a table that every node has: every node would add those that match nothing.
--- Not taken: bring the rows together at the coordinator, about 6,720 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 720 bytes: it moves more bytes
+-- Not taken: bring the rows together at the coordinator, about 880 bytes: it moves more bytes
 
 -- # Only distinct keys may go to another node
 SELECT w.kind, count(*) AS n FROM wards w WHERE w.ward IN (SELECT r.ward FROM referrals r) GROUP BY w.kind;
@@ -275,3 +282,4 @@ SELECT origin, count(*) AS n FROM reach GROUP BY origin ORDER BY origin;
 --     SELECT "x3"."origin" AS "origin", "x3"."n" AS "n" FROM "x3" AS "x3"
 --
 -- Result: origin VARCHAR, n BIGINT
+-- Not taken: bring the rows together at the coordinator, about 1,800 bytes: it moves more bytes

@@ -100,7 +100,7 @@ SELECT DISTINCT 1 AS one FROM wards;
 --     SELECT DISTINCT 1 AS "one" FROM "x1" AS "x1"
 --
 -- Result: one INTEGER
--- Not taken: run at lille, shipping wards from lyon, nantes, about 120 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 120 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # DISTINCT over constants of nothing
 SELECT DISTINCT 'x' AS x FROM wards WHERE beds < 0;
@@ -114,7 +114,7 @@ SELECT DISTINCT 'x' AS x FROM wards WHERE beds < 0;
 --     SELECT DISTINCT 'x' AS "x" FROM "x1" AS "x1"
 --
 -- Result: x VARCHAR
--- Not taken: run at lille, shipping wards from lyon, nantes, about 40 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 40 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # DISTINCT with an expression, and LIMIT
 SELECT DISTINCT beds % 3 AS r FROM wards ORDER BY r DESC LIMIT 2;
@@ -202,7 +202,7 @@ SELECT 1 AS one FROM wards WHERE beds > 20;
 --     SELECT 1 AS "one" FROM "x1" AS "x1"
 --
 -- Result: one INTEGER
--- Not taken: run at lille, shipping wards from lyon, nantes, about 40 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 40 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Conditions of every kind
 SELECT finess, ward FROM wards

@@ -109,7 +109,7 @@ SELECT finess, ward FROM wards EXCEPT SELECT finess, ward FROM shifts ORDER BY A
 -- Result: ward VARCHAR
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping shifts from lyon, nantes; wards from lyon, nantes, about 880 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes; wards from lyon, nantes, about 1,120 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An aggregate over a UNION ALL at the same nodes
@@ -192,8 +192,8 @@ SELECT count(*) AS n FROM (SELECT ward FROM wards UNION SELECT ward FROM shifts)
 --
 -- Result: finess VARCHAR, ward VARCHAR
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: it moves more bytes
--- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 1,440 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 1,440 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # LIMIT over a set operation
 SELECT ward FROM wards UNION SELECT 'zz' ORDER BY ward DESC LIMIT 2;

@@ -411,7 +411,7 @@ ORDER BY ALL;
 -- Result: finess VARCHAR, ward VARCHAR
 -- Not taken: run at lille, shipping transfers from lyon, nantes, about 60 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 20 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes; wards from lyon, nantes, about 620 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes; wards from lyon, nantes, about 620 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # IN with a row of values
 SELECT finess, ward FROM wards WHERE (finess, ward) IN (SELECT finess, ward FROM shifts WHERE nurses > 5) ORDER BY ALL;

@@ -192,9 +192,9 @@ SELECT ward FROM wards EXCEPT ALL SELECT ward FROM shifts WHERE day = '2023-03-0
 -- Result: ward VARCHAR
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping shifts from lyon, nantes, about 96 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: it moves more bytes
--- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 336 bytes: it moves more bytes
--- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes; wards from lyon, nantes, about 576 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 336 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes; wards from lyon, nantes, about 576 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # UNION BY NAME
 SELECT ward, beds FROM wards UNION ALL BY NAME SELECT beds, name FROM hospitals ORDER BY ALL;
@@ -1037,7 +1037,7 @@ SELECT count(*) AS n FROM calendar, (SELECT 1 AS c0) q, transfers WHERE c0 = 1;
 --     SELECT CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: n BIGINT
--- Not taken: run at lille, shipping transfers from lyon, nantes, about 120 bytes: it moves more bytes
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 120 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping calendar from cnam; transfers from lyon, nantes, about 184 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 192 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping transfers from lille, lyon, nantes, about 200 bytes: 'lille' would have to send rows of 'transfers' to 'cnam', and the holder's policy does not let them go there.

@@ -70,7 +70,7 @@ SELECT kind, beds FROM b WHERE beds > 20 ORDER BY kind;
 --     SELECT "b"."kind" AS "kind", "b"."beds" AS "beds" FROM (SELECT "x2"."g0" AS "kind", CAST("x2"."p0s" AS INT128) AS "beds" FROM "x2" AS "x2") AS "b" WHERE "b"."beds" > 20 ORDER BY "kind"
 --
 -- Result: kind VARCHAR, beds HUGEINT
--- Not taken: run at lille, shipping wards from lyon, nantes, about 80 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 100 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A part named like a table hides it
 WITH wards AS (SELECT finess, beds + 1 AS beds FROM wards WHERE ward = 'A') SELECT finess, beds FROM wards ORDER BY finess;
@@ -138,7 +138,7 @@ SELECT max(s) AS most FROM a;
 --     SELECT MAX("a"."s") AS "most" FROM (SELECT "x2"."g0" AS "kind", CAST("x2"."p0s" AS INT128) AS "s" FROM "x2" AS "x2") AS "a"
 --
 -- Result: most HUGEINT
--- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 300 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An inner WITH that hides an outer one
 WITH a AS (SELECT 1 AS x), b AS (WITH a AS (SELECT 2 AS x) SELECT x FROM a) SELECT a.x AS outer_x, b.x AS inner_x FROM a, b;
