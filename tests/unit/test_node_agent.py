@@ -28,10 +28,12 @@ from archipel import (
     permit,
     receipt,
     request,
+    sealing,
     telemetry,
     tls,
     tokens,
 )
+from archipel.schema import Column, Form, Table, TablePolicy
 from archipel.v1 import common_pb2, gateway_pb2, gateway_pb2_grpc
 from node_agent import audit
 from node_agent.agent import Agent, AgentSettings, SourceChanged
@@ -126,6 +128,9 @@ class Coordinator(gateway_pb2_grpc.NodeGatewayServicer):
         self.refuse = False
         self.accept = True
         self.peers: list[str] = []
+        self.endless = ""
+        """An exchange that never comes to its end."""
+        self.collecting = asyncio.Event()
 
     def _clock(self) -> int:
         return int((time.time() + self.clock_offset_s) * 1000)
@@ -171,6 +176,9 @@ class Coordinator(gateway_pb2_grpc.NodeGatewayServicer):
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such exchange")
         for data in self.inputs[message.exchange_id]:
             yield gateway_pb2.CollectResponse(frame=common_pb2.ArrowFrame(data=data))
+        if message.exchange_id == self.endless:
+            self.collecting.set()
+            await asyncio.Event().wait()
 
 
 class Scene:
@@ -653,6 +661,120 @@ def test_a_task_is_traced_from_its_traceparent_without_values(
     assert telemetry.Metric.DB_OPERATION_DURATION in statements
 
 
+# --- exchange with other nodes ------------------------------------------------------------------------------------
+
+
+def sealed_by_b(scene: Scene, task: gateway_pb2.Task) -> list[bytes]:
+    """Return what hospital_b would seal of an open table for a task of hospital_a."""
+    columns = (Column("code", "VARCHAR"),)
+    stream = sealing.StreamId(
+        federation="dev",
+        query_id=task.query_id,
+        exchange_id="x1",
+        stage_id="s0",
+        attempt=1,
+        sender="hospital_b",
+        receiver="hospital_a",
+        permit_id=permit.read_unverified(task.permit)["permit_id"],
+        request_sha256=tokens.digest(task.request),
+    )
+    policy = TablePolicy(protected=False, coordinator_form=Form.ROWS)
+    table = pa.table({"code": [f"c{i}" for i in range(1_000)]})
+    return list(
+        sealing.seal(
+            sealing.Header(stream, columns, Table("codes", columns, policy=policy)),
+            frames.encode_table(table),
+            own=identity.load_sealing_key(scene.keys / "nodes/hospital_b/sealing.pem"),
+            receiver=identity.load_sealing_key(scene.keys / "nodes/hospital_a/sealing.pem").public_key(),
+        )
+    )
+
+
+def receiving(scene: Scene, task_id: str) -> gateway_pb2.Task:
+    """Return a task that counts what hospital_b sealed."""
+    source = gateway_pb2.TaskInput(name="x1", exchange_id="x1")
+    source.senders.add(node="hospital_b", stage_id="s0", attempt=1)
+    return scene.task(task_id, "SELECT count(*) AS n FROM x1", inputs=[source])
+
+
+def sealing_key_of(scene: Scene) -> dict[str, Any]:
+    return {"sealing_key": str(scene.keys / "nodes/hospital_a/sealing.pem")}
+
+
+def test_what_another_node_sealed_is_collected_opened_and_computed_with(played: Callable[[Play], None]) -> None:
+    async def play(scene: Scene) -> None:
+        scene.start(**sealing_key_of(scene))
+        attached = await scene.attached()
+        task = receiving(scene, "t1")
+        scene.coordinator.inputs["x1"] = sealed_by_b(scene, task)
+        attached.give(task)
+        assert rows_in(await scene.delivered()) == [{"n": 1_000}]
+
+    played(play)
+
+
+def test_a_node_that_was_given_no_sealing_key_refuses_to_exchange(played: Callable[[Play], None]) -> None:
+    async def play(scene: Scene) -> None:
+        scene.start()
+        attached = await scene.attached()
+        task = receiving(scene, "t1")
+        scene.coordinator.inputs["x1"] = sealed_by_b(scene, task)
+        attached.give(task)
+        assert (await attached.next("task_failed")).error.code == "POLICY_REFUSED"
+        output = gateway_pb2.SealedOutput(exchange_id="x2", nodes=["hospital_b"])
+        attached.give(scene.task("t2", "SELECT code FROM ref", outputs=[output]))
+        assert (await attached.next("task_failed")).error.code == "POLICY_REFUSED"
+
+    played(play)
+
+
+def test_a_stream_that_never_ends_is_given_up_at_the_deadline(played: Callable[[Play], None]) -> None:
+    async def play(scene: Scene) -> None:
+        scene.start(**sealing_key_of(scene))
+        attached = await scene.attached()
+        task = receiving(scene, "t1")
+        task.timeout_ms = 500
+        scene.coordinator.inputs["x1"] = sealed_by_b(scene, task)[:-1]
+        scene.coordinator.endless = "x1"
+        attached.give(task)
+        assert (await attached.next("task_failed")).error.code == "TIMEOUT"
+
+    played(play)
+
+
+def test_cancelling_ends_a_task_that_waits_for_another_node_s_data(played: Callable[[Play], None]) -> None:
+    async def play(scene: Scene) -> None:
+        scene.start(limits={"max_concurrent_tasks": 1}, **sealing_key_of(scene))
+        attached = await scene.attached()
+        task = receiving(scene, "t1")
+        scene.coordinator.inputs["x1"] = sealed_by_b(scene, task)[:-1]
+        scene.coordinator.endless = "x1"
+        attached.give(task)
+        await asyncio.wait_for(scene.coordinator.collecting.wait(), WAIT_S)
+        attached.cancel("t1")
+        attached.give(scene.task("t2", BY_REGION))  # the only place is free again
+        assert rows_in(await scene.delivered()) == [{"region": "Normandie", "n": 70}]
+        assert [(r["query"], r["kind"], r.get("code")) for r in scene.records()] == [
+            ("q-t1", "failed", "CANCELLED"),
+            ("q-t2", "released", None),
+        ]
+
+    played(play)
+
+
+def test_an_exchange_that_the_coordinator_does_not_have_is_told_and_not_waited_for(
+    played: Callable[[Play], None],
+) -> None:
+    async def play(scene: Scene) -> None:
+        scene.start(**sealing_key_of(scene))
+        attached = await scene.attached()
+        attached.give(receiving(scene, "t1"))
+        failed = await attached.next("task_failed")
+        assert failed.error.code not in {"", "TIMEOUT"}
+
+    played(play)
+
+
 # --- a node that is put together wrongly -------------------------------------------------------------------------
 
 
@@ -663,6 +785,17 @@ def test_a_task_is_traced_from_its_traceparent_without_values(
         ({"node": "hospital_z"}, "names no node 'hospital_z'"),
         ({"signing_key": "{keys}/nodes/hospital_b/signing.pem"}, "is not the one that the manifest names"),
         ({"signing_key": "{keys}/nodes/hospital_a/tls.key"}, "does not hold an Ed25519 private key"),
+        ({"sealing_key": "{keys}/nodes/hospital_b/sealing.pem"}, "is not the one that the manifest names"),
+        ({"sealing_key": "{keys}/nodes/hospital_a/signing.pem"}, "does not hold an X25519 private key"),
+        ({"linkage_secret": "{keys}/nodes/hospital_a/linkage.json"}, "'linkage_secret' needs 'sealing_key'"),
+        (
+            {
+                "sealing_key": "{keys}/nodes/hospital_a/sealing.pem",
+                "linkage_secret": "{keys}/nodes/hospital_a/manifest.jwt",
+            },
+            "may be read or changed by others",
+        ),
+        ({"tables": [{**REF, "name": "Archipel_Pads"}]}, "is Archipel's own"),
         ({"tls.certificate": "{keys}/nodes/hospital_b/tls.crt"}, "is for node 'hospital_b'"),
         ({"tls.certificate": "{keys}/coordinator/tls.crt"}, "is for coordinator 'coordinator'"),
         ({"tls.private_key": "{keys}/nodes/hospital_b/tls.key"}, "does not belong to the certificate"),
@@ -703,6 +836,20 @@ def test_a_node_whose_parts_do_not_belong_together_does_not_start(
         assemble(configuration.load(path, NodeConfig))
     assert problem.value.code == "CONFIG_INVALID"
     assert told in problem.value.info.message
+
+
+def test_what_an_engine_left_on_disk_is_removed_when_the_next_one_starts(keys: Path, tmp_path: Path) -> None:
+    loaded = configuration.load(write_config(tmp_path, keys, "localhost:1"), NodeConfig)
+    spill = tmp_path / "state" / "spill"
+    spill.mkdir(parents=True)
+    left, other = spill / "duckdb_temp_storage_DEFAULT-0.tmp", spill / "notes.txt"
+    for path in (left, other):
+        path.write_text("secret-7")
+    assemble(loaded, with_audit=False).close()
+    assert left.exists(), "whoever only looks may be looking at a running node"
+    assemble(loaded).close()
+    assert not left.exists()
+    assert other.exists()
 
 
 def test_a_second_agent_over_the_same_state_is_not_let_in(keys: Path, tmp_path: Path) -> None:
