@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import archipel
-from archipel import errors, receipt
+from archipel import errors, identity, permit, receipt
 from archipel.demo.layout import Layout, NodeSetup, TableSetup, write_layout
 from archipel.demo.processes import LocalFederation
 from archipel.schema import Form
@@ -48,6 +50,33 @@ def orders(node: str) -> pa.Table:
         }
     )
 
+
+def stays(node: str) -> pa.Table:
+    """Return stays of two hospitals: many persons were at both; few of region r3, and fewer than 11 of r4."""
+    numbers = range(200) if node == "north" else range(100, 300)
+    regions = [("r4" if n < 105 else "r3" if n < 112 else f"r{n % 3}") if n >= 100 else f"r{n % 3}" for n in numbers]
+    return pa.table(
+        {
+            "person": [f"PERSON-{n:04}" for n in numbers],
+            "region": regions,
+            "days": pa.array([n % 9 for n in numbers], pa.int32()),
+        }
+    )
+
+
+CARE = pa.table(
+    {
+        "insured": [f"PERSON-{n % 250:04}" for n in range(1_000)],
+        "cost": pa.array([n % 100 for n in range(1_000)], pa.int64()),
+    }
+)
+STAYS_POLICY = {
+    "coordinator": "aggregate",
+    "tell_withheld_count": True,
+    "columns": {"region": "group", "days": "measure", "person": "measure"},
+    "peers": {"east": "rows"},
+}
+CARE_POLICY = {"coordinator": "aggregate", "tell_withheld_count": True, "columns": {"cost": "measure"}}
 
 CUSTOMERS = pa.table({"customer": pa.array(range(40), pa.int32()), "region": [f"r{n % 4}" for n in range(40)]})
 
@@ -118,12 +147,23 @@ class Running:
         """Where everything lies."""
         return self.nodes.layout
 
-    def ask(self, name: str, plan: Plan, **options: Any) -> archipel.Result:
-        """Have a plan carried out."""
+    def ask(self, name: str, plan: Plan, *, linkage: bool = False) -> archipel.Result:
+        """Have a plan carried out, under a permit that allows ``linkage`` or does not."""
         sql = f"SELECT '{name}'"
         self.plans[sql] = replace(plan, sql=sql)
-        with self.nodes.connect() as connection:
-            return connection.query_and_wait(sql, **options)
+        token = self._linking() if linkage else self.layout.permit
+        with archipel.connect(self.layout.address, permit=token, key=self.layout.key) as connection:
+            return connection.query_and_wait(sql)
+
+    def _linking(self) -> Path:
+        path = self.layout.directory / "linking.jwt"
+        if not path.exists():
+            authority = identity.load_signing_key(self.layout.authority_dir / "authority.pem")
+            first = permit.verify(
+                self.layout.permit.read_text().strip(), authority.public_key(), federation="demo", now=time.time()
+            ).permit
+            path.write_text(permit.issue(first.model_copy(update={"permit_id": "links", "linkage": True}), authority))
+        return path
 
     def records(self, node: str, query_id: str) -> list[Mapping[str, Any]]:
         """Return what a node's audit log says of a query."""
@@ -170,7 +210,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         pq.write_table(table, folder / f"{name}.parquet")
         policy = CLOSED if node == "east" else OPEN
         limits = {"received_memory_bytes": 64 * 1024} if node == "east" else {}
-        tables = (TableSetup(name, folder / f"{name}.parquet", policy),)
+        about, rows, key = ("care", CARE, "insured") if node == "east" else ("stays", stays(node), "person")
+        pq.write_table(rows, folder / f"{about}.parquet")
+        protected = CARE_POLICY if node == "east" else STAYS_POLICY
+        tables = (
+            TableSetup(name, folder / f"{name}.parquet", policy),
+            TableSetup(about, folder / f"{about}.parquet", protected, person_column=key, person_domain="insured"),
+        )
         setups.append(NodeSetup(node, f"Holder of {node}", tables, limits))
     settings = {"merge": {"ray": {"mode": "off"}}, "limits": {"drain_s": 0.0}, "relay": {"memory_bytes": 100_000}}
     nodes = _Nodes(write_layout(directory / "federation", setups, coordinator_settings=settings))
@@ -279,3 +325,77 @@ def test_an_input_may_not_stand_in_for_a_table_of_the_node(running: Running) -> 
     with pytest.raises(errors.DatabaseError) as refusal:
         running.ask("shadow", renamed)
     assert refusal.value.code == "BAD_REQUEST"
+
+
+# Persons
+
+
+def linked_plan() -> Plan:
+    """Plan by hand: stays of two hospitals meet care at the insurer, and only large groups come out."""
+    sent = (("person", "BLOB"), ("region", "VARCHAR"), ("days", "INTEGER"))
+    groups = tuple(OutputColumn(*c) for c in (("region", "VARCHAR"), ("n", "BIGINT"), ("cost", "HUGEINT")))
+    joined = (
+        "SELECT x1.region AS region, count(*) AS n, sum(c.cost) AS cost "
+        "FROM x1 JOIN care AS c ON c.insured = x1.person GROUP BY x1.region"
+    )
+    final = 'SELECT region, n, cost FROM "x2" ORDER BY region'
+    return Plan(
+        sql="",
+        stages=(
+            Stage(
+                "s1",
+                StageKind.NODE,
+                ("north", "south"),
+                "SELECT person, region, days FROM stays",
+                tuple(OutputColumn(*c) for c in sent),
+            ),
+            Stage("s2", StageKind.NODE, ("east",), joined, groups, ("x1",)),
+            Stage("s3", StageKind.FINISH, (COORDINATOR,), final, groups, ("x2",)),
+        ),
+        exchanges=(
+            Exchange("x1", "s1", "s2", Form.ROWS, "rows", 400, 20_000),
+            Exchange("x2", "s2", "s3", Form.AGGREGATE, "aggregate", 4, 100),
+        ),
+        result_stage="s3",
+        columns=groups,
+    )
+
+
+def test_persons_of_two_hospitals_are_linked_with_the_insurer_s_and_only_large_groups_come_out(
+    running: Running,
+) -> None:
+    import duckdb
+
+    result = running.ask("linked", linked_plan(), linkage=True)
+    database = duckdb.connect()
+    database.register("stays", pa.concat_tables([stays("north"), stays("south")]))
+    database.register("care", CARE)
+    sql = (
+        "SELECT region, count(*) AS n, sum(cost) AS cost, count(DISTINCT person) AS persons "
+        "FROM stays JOIN care ON insured = person GROUP BY region ORDER BY region"
+    )
+    whole = database.execute(sql).to_arrow_table().to_pylist()
+    database.close()
+    assert [row.pop("persons") for row in whole[-2:]] == [7, 5]
+    assert result.to_arrow().to_pylist() == [
+        {name: value for name, value in row.items() if name != "persons"} for row in whole[:-2]
+    ]
+    outcomes = {node.node: node for node in result.nodes}
+    assert outcomes["east"].withheld_groups == 2
+    assert not outcomes["north"].threshold_applied
+    crossed = {(c.sender, c.receiver): c.bytes for c in result.crossings}
+    assert crossed["north", "east"] is None
+    assert crossed["east", ""]
+
+
+def test_persons_are_not_linked_under_a_permit_that_does_not_say_so(running: Running) -> None:
+    with pytest.raises(errors.NotAllowedError) as refusal:
+        running.ask("unlinked", linked_plan())
+    assert refusal.value.code == "PERMIT_SCOPE"
+
+
+def test_no_identifier_of_a_person_is_outside_the_nodes_that_hold_it(running: Running) -> None:
+    running.ask("traces", linked_plan(), linkage=True)
+    for path in running.layout.directory.rglob("*"):
+        if path.is_file():
+            assert b"PERSON-0" not in path.read_bytes(), path
