@@ -7,10 +7,11 @@ from dataclasses import replace
 import duckdb
 import pytest
 import sqlglot
-from border_ward import CONTEXT, PERSONS, STAFF, STAYS, Ward, table
+from border_ward import CONTEXT, EVERYTHING, PERSONS, STAFF, STAYS, Ward, obliged, table, towards, with_received
 from sqlglot import exp
+from test_border_peers import ROWS
 
-from archipel.border import linking
+from archipel.border import BorderContext, check, linking
 from archipel.linkage import project_domain
 from archipel.schema import Role, Table
 
@@ -86,3 +87,37 @@ def test_towards_the_coordinator_those_are_whose_persons_are_in_a_received_table
     for domain in ("patient", project_domain("patient", "permit-2"), project_domain("staff", "permit-1")):
         here = replace(CONTEXT, received={"x1": received(domain)})
         assert "stays" not in linking.linked_tables(parsed("SELECT 1 FROM stays, staff, x1"), here)
+
+
+def described(sql: str, context: BorderContext) -> tuple[list[str], list[str]]:
+    """Return the types that a planner expects of a statement, and those of what runs."""
+    ward = Ward()
+    ward.receive([])
+    tree = parsed(sql)
+    planned = ward.database.sql(linking.as_linked(tree, linking.linked_tables(tree, context)).sql("duckdb"))
+    release = check(sql, context)
+    runs = ward.database.sql(release.sql)
+    leading = 0 if release.withheld_column is None else 2
+    return list(map(str, planned.types)), list(map(str, runs.types))[leading:]
+
+
+@pytest.mark.parametrize("sql", ROWS)
+def test_what_is_described_for_a_node_has_the_types_of_what_runs(sql: str) -> None:
+    planned, runs = described(sql, towards(EVERYTHING))
+    assert planned == runs
+    assert "BLOB" in runs
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT x.drug, count(*) AS n, sum(s.cost) AS c, avg(x.dose) AS d "
+        "FROM x1 x JOIN stays s ON s.pid = x.p GROUP BY x.drug",
+        "SELECT count(*) AS n FROM stays WHERE pid IN (SELECT p FROM x1)",
+        "SELECT count(DISTINCT q.pid) AS n, sum(q.days) AS d "
+        "FROM (SELECT pid, days FROM stays UNION ALL SELECT p, dose FROM x1) AS q",
+    ],
+)
+def test_what_is_described_over_a_received_table_has_the_types_of_what_runs(sql: str) -> None:
+    planned, runs = described(sql, with_received(obliged()))
+    assert planned == runs
