@@ -69,10 +69,13 @@ def protected_release(tree: exp.Expr, analysis: Analysis, used: list[schema.Tabl
             raise refused(refusal.PEER_CLAUSE, tree.args[clause], words)
     form = _form(used, analysis.context)
     distinct = _is_distinct(tree, [syntax.unwrapped(projection.unalias()) for projection in tree.expressions])
+    too_much = None
+    if form < schema.Form.ROWS and not (distinct and len(tree.expressions) == 1):
+        too_much = _keys_only(tree, used, analysis.context)  # made now, while the tree carries positions
     relation = analysis.relation(tree, None, {})
     person = _person_of_every_row(relation)
-    if form < schema.Form.ROWS and not (distinct and len(relation.outputs) == 1):
-        raise _keys_only(tree, used, analysis.context)
+    if too_much is not None:
+        raise too_much
     statement = relation.node
     restore_names(statement, names)
     columns = _columns(relation)

@@ -7,6 +7,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
+import sqlglot
 from border_ward import (
     CONTEXT,
     EVERYTHING,
@@ -531,3 +532,18 @@ def test_a_statement_for_the_coordinator_is_as_before() -> None:
     release = check("SELECT region, count(*) AS n FROM stays GROUP BY region", replace(ALL, destination="@coordinator"))
     assert (release.obliges, release.pseudonymised) == (None, False)
     assert PADS_TABLE not in release.sql
+
+
+@pytest.mark.parametrize(
+    ("sql", "column"),
+    [
+        ("SELECT DISTINCT pid, region FROM stays", 34),
+        ("SELECT pid FROM stays", 17),
+        ("SELECT DISTINCT pid FROM sealed", 26),
+        ("SELECT cost FROM stays", 8),
+    ],
+)
+def test_a_refusal_points_to_its_place_in_a_researcher_s_own_sql(sql: str, column: int) -> None:
+    position = refusal_of(sqlglot.parse_one(sql, read="duckdb"), KEYS).info.position
+    assert position is not None
+    assert (position.line, position.column) == (1, column)
