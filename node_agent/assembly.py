@@ -139,7 +139,7 @@ def _peers(config: NodeConfig, federation: manifest.Manifest, entry: manifest.No
             hint="Use this node's own key, or have the authority sign a manifest with the new one.",
         )
     secret = linkage.load(config.linkage_secret) if config.linkage_secret is not None else None
-    return Peers(sealing_keys(federation), own, secret)
+    return Peers(sealing_keys(federation) if own is not None else {}, own, secret)
 
 
 def sealing_keys(federation: manifest.Manifest) -> dict[str, X25519PublicKey]:

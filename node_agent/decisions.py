@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from archipel.border import check
 from archipel.border.decision import BorderContext, Release
 from archipel.permit import Permit
-from archipel.schema import COORDINATOR, Column, Table
+from archipel.schema import COORDINATOR, Column, Form, Table
 
 KEPT = 512
 MAX_SQL_CHARS = 64 * 1024
@@ -70,6 +71,8 @@ class Decisions:
     def _context(
         self, tables: tuple[Table, ...], inputs: Inputs, permit: Permit, received: Received, destination: str
     ) -> BorderContext:
+        if destination == self._node:
+            tables = tuple(_own(table, destination) for table in tables)
         return BorderContext(
             node=self._node,
             tables={table.name.lower(): table for table in tables},
@@ -78,3 +81,9 @@ class Decisions:
             received=dict(received),
             destination=destination,
         )
+
+
+def _own(table: Table, node: str) -> Table:
+    """Return a table as its own node may get it back: nothing leaves the holder, whatever its policy says of others."""
+    forms = {**dict(table.policy.peer_forms), node: Form.ROWS}
+    return replace(table, policy=replace(table.policy, peer_forms=tuple(forms.items())))

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from archipel import errors, schema
+from archipel import errors, schema, sketches
 from archipel.policy import Policy
 from node_agent.config import LimitsSection, NodeConfig, SourceSection, TableSection
 from node_agent.engine import sources
@@ -58,6 +58,7 @@ class DuckDBEngine:
         self._database = duckdb.connect(config=_settings(config.limits, spill))
         try:
             self._database.execute("SET TimeZone = 'UTC'")
+            self._database.execute(sketches.DEFINITION)
             self._register_all(policy)
             self._lock()
         except BaseException:

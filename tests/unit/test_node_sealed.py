@@ -226,6 +226,19 @@ def test_a_policy_that_lets_to_one_receiver_and_not_to_the_other_lets_nothing_ou
         scene.close()
 
 
+def test_a_node_may_always_send_to_itself_and_owes_itself_the_same(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, policy={**POLICY, "stays": {**LINKED, "peers": {}}})
+    try:
+        assert refusal_of(lambda: scene.send(SEND_ROWS, RECEIVER, Output("x1", SENDERS[:1]))).code == "POLICY_REFUSED"
+        for sql in ("SELECT region FROM closed", SEND_ROWS):
+            scene.send(sql, RECEIVER, Output("x1", (RECEIVER,)))
+        assert scene.receive(JOIN_STAYS, senders=(RECEIVER,)) == [{"region": "Normandie", "n": 35 * 2 * 2}]
+        rows = refusal_of(lambda: scene.receive("SELECT region FROM x1", senders=(RECEIVER,)))
+        assert rows.code == "BORDER_REFUSED"
+    finally:
+        scene.close()
+
+
 # Who may take part
 
 
