@@ -60,7 +60,7 @@ class RelaySection(configuration.Section):
     """Where what does not fit into memory waits, in files without a name; absent: the system's temporary folder."""
     memory_bytes: int = Field(default=64 * MIB, ge=0)
     """Most bytes that wait in memory, of all queries together."""
-    max_bytes: int = Field(default=8 * 1024 * MIB, ge=1)
+    max_bytes: int = Field(default=2 * 1024 * MIB, ge=1)
     """Most bytes that wait in memory and on disk; senders are kept waiting then."""
 
 
