@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import central, federation, merge
+from benchmarks import central, claims, federation, merge, tpch
+from benchmarks.tpch_placements import PLACEMENTS, QUERIES
 
-ALL = ("central", "federation", "merge")
+ALL = ("central", "federation", "merge", "tpch", "claims")
+SHARED = Path(os.environ.get("ARCHIPEL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def main() -> None:
@@ -18,6 +21,13 @@ def main() -> None:
     parser.add_argument("--persons", type=int, nargs="+", default=[100_000, 1_000_000], help="sizes of the world")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--nodes", type=int, default=100, help="agents of the many-nodes figure")
+    parser.add_argument("--scale", type=float, default=1.0, help="of TPC-H")
+    parser.add_argument("--placements", nargs="+", choices=tuple(PLACEMENTS), default=tuple(PLACEMENTS))
+    parser.add_argument("--queries", nargs="+", choices=QUERIES, default=(), help="of TPC-H; all when none is named")
+    parser.add_argument("--claims", type=int, default=10_000_000, help="rows of the insurer's claims")
+    parser.add_argument(
+        "--patients", type=int, default=100_000, help="patients of the hospitals that are joined with them"
+    )
     parser.add_argument("--dir", type=Path, help="keep generated worlds here")
     options = parser.parse_args()
     names = options.names or ALL
@@ -29,6 +39,17 @@ def main() -> None:
             federation.main(directory / "federation", nodes=options.nodes, repeats=options.repeats * 8)
         if "central" in names:
             central.main(directory, tuple(options.persons), options.repeats)
+        if "claims" in names:
+            claims.main(directory / "claims", claims=options.claims, patients=options.patients, repeats=options.repeats)
+        if "tpch" in names:
+            tpch.main(
+                directory,
+                SHARED,
+                scale=options.scale,
+                placements=options.placements,
+                queries=options.queries,
+                repeats=options.repeats,
+            )
 
 
 if __name__ == "__main__":

@@ -136,7 +136,9 @@ def queries(shared: Path) -> Mapping[str, str]:
     return {name: (folder / f"{name}.sql").read_text(encoding="utf-8") for name in QUERIES}
 
 
-def setups(placement: Placement, data: Path, directory: Path) -> list[NodeSetup]:
+def setups(
+    placement: Placement, data: Path, directory: Path, *, limits: Mapping[str, Any] | None = None
+) -> list[NodeSetup]:
     """Write every node's shards of the tables in ``data`` into ``directory``; return the nodes with what they hold."""
     held: dict[str, list[TableSetup]] = {node: [] for node in placement.nodes}
     with duckdb.connect(config={"threads": 1}) as database:
@@ -156,7 +158,7 @@ def setups(placement: Placement, data: Path, directory: Path) -> list[NodeSetup]
                 rows = database.read_parquet(str(source)).filter(mine)
                 rows.write_parquet(str(path), compression="zstd")
                 held[node].append(TableSetup(table, path, OPEN, site_keys=where.site_keys))
-    return [NodeSetup(node, f"Holder {node}", tuple(tables)) for node, tables in held.items()]
+    return [NodeSetup(node, f"Holder {node}", tuple(tables), limits or {}) for node, tables in held.items()]
 
 
 def _linked(source: Path, folder: Path) -> Path:
