@@ -53,7 +53,7 @@ class Spool:
         """Take in the next frame, as soon as there is room; False when nobody wants the stream any more.
 
         Raises:
-            ArchipelError: NODE_RESOURCES when there will be no room; INTERNAL when the disk refuses.
+            ArchipelError: NODE_RESOURCES when there will be no room, or the disk refuses.
         """
         if not await self.relay.reserve(self, len(frame)):
             return False
@@ -65,7 +65,8 @@ class Spool:
         try:
             await self._in_thread(self._write, frame, offset)
         except OSError as cause:
-            raise errors.error(errors.INTERNAL, "The coordinator cannot keep what nodes send each other.") from cause
+            text = "The coordinator has no room on its disk for what nodes send each other."
+            raise errors.error(errors.NODE_RESOURCES, text, hint="Its operator looks after relay.directory.") from cause
         self._frames.append((offset, len(frame)))
         return not self.closed
 

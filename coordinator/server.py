@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -57,9 +59,10 @@ class Server:
         """Listen, take up what an earlier life left, and serve.
 
         Raises:
-            ArchipelError: CONFIG_INVALID when an address cannot be listened on.
+            ArchipelError: CONFIG_INVALID when an address cannot be listened on, or a folder not written to.
         """
         config, parts = self._parts.config, self._parts
+        _check_directory(config.relay.directory)
         server = grpc.aio.server(interceptors=telemetry.server_interceptors(), options=tls.SERVER_OPTIONS)
         # Before anything of the store is touched: a second coordinator must not end the first one's queries.
         self.port = _bind(server, config.listen, parts.credentials)
@@ -139,6 +142,15 @@ class Server:
         while True:
             self._parts.store.delete_expired(int(self._now() * 1000))
             await asyncio.sleep(min(EXPIRY_CHECK_S, self._parts.config.store.results_keep_s))
+
+
+def _check_directory(directory: Path | None) -> None:
+    if directory is not None and not (directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)):
+        raise errors.error(
+            errors.CONFIG_INVALID,
+            f"'relay.directory': {directory} is no folder that can be written to.",
+            hint="Make it, for the coordinator's user alone.",
+        )
 
 
 def _bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials) -> int:

@@ -316,6 +316,8 @@ class Agent:
             collector.close()
             await asyncio.gather(run, return_exceptions=True)  # the slot is free only when the thread is
             raise
+        finally:
+            collector.close()
         timeout_s = max(0.0, deadline - time.monotonic()) + DELIVER_GRACE_S
         answer = await stub.Deliver(_delivery(task, released), timeout=timeout_s)
         if not answer.accepted:

@@ -312,6 +312,7 @@ class TaskRunner:
             "query": order.query_id,
             "stage": order.stage_id,
             "attempt": order.attempt,
+            "destinations": order.destinations,
             "request_sha256": tokens.digest(order.request),
             "permit_sha256": tokens.digest(order.permit),
             "asked_sql": order.sql[:MAX_SQL_KEPT],

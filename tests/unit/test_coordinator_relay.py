@@ -157,6 +157,19 @@ def test_a_stream_closed_while_it_is_written_and_read_leaves_nothing(tmp_path: P
     run(scene())
 
 
+def test_a_disk_that_refuses_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    async def scene() -> None:
+        held = relay(directory=tmp_path / "absent")
+        spool = held.open("q1")
+        with pytest.raises(errors.OperationalError) as refusal:
+            await spool.append(bytes(10))
+        assert refusal.value.code == "NODE_RESOURCES"
+        spool.close()
+        assert held.size == 0
+
+    run(scene())
+
+
 # Queries
 
 
@@ -259,6 +272,16 @@ async def collect(node: Node, task: gateway_pb2.Task, sender: str, exchange_id: 
         return [part.frame.data async for part in node.stub.Collect(request, timeout=harness.TEST_TIMEOUT_S)]
     except grpc.aio.AioRpcError as cause:
         raise wire.from_rpc_error(cause) from cause
+
+
+def test_a_coordinator_whose_folder_for_ciphertext_is_not_there_does_not_start(keys: Keys, tmp_path: Path) -> None:
+    async def scene() -> None:
+        with pytest.raises(errors.ProgrammingError, match=r"relay\.directory") as problem:
+            async with coordinator(config_of(keys, tmp_path, directory=tmp_path / "absent"), planner=sealed_plan()):
+                pass
+        assert problem.value.code == "CONFIG_INVALID"
+
+    run(scene())
 
 
 def test_what_two_nodes_seal_reaches_the_third_byte_for_byte_and_in_order(keys: Keys, tmp_path: Path) -> None:

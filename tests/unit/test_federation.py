@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import stat
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from archipel import errors, federation, identity, manifest, permit, tls
+from archipel import errors, federation, identity, linkage, manifest, permit, tls
 from archipel.v1 import query_pb2, query_pb2_grpc
 
 NODES = [
@@ -63,6 +64,15 @@ def test_everything_that_a_party_needs_is_there_and_secrets_are_the_owners_only(
     assert {files[name] for name in secrets} == {0o600}
     public = b"".join((dev / name).read_bytes() for name in files.keys() - secrets)
     assert b"PRIVATE KEY" not in public
+
+
+def test_all_holders_and_nobody_else_have_one_linkage_secret(dev: Path) -> None:
+    files = sorted(dev.rglob("linkage.json"))
+    assert [path.parent.parent.name for path in files] == ["nodes"] * len(list((dev / "nodes").iterdir()))
+    assert len({(linkage.load(path).secret, linkage.load(path).epoch) for path in files}) == 1
+    secret = base64.b64encode(linkage.load(files[0]).secret)
+    others = [path for path in dev.rglob("*") if path.is_file() and path.name != "linkage.json"]
+    assert not [path for path in others if secret in path.read_bytes()]
 
 
 def test_the_manifest_names_what_the_parties_hold(dev: Path) -> None:
