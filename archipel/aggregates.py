@@ -9,12 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from archipel import sketches
+
 
 class Leak(Enum):
     """What the partial of an aggregate over many persons shows of single values."""
 
     NONE = "none"
     """A statistic of all rows: counts, sums, moments."""
+    SKETCH = "sketch"
+    """Hashes of values, of which a value that one knows can be tested for."""
     VALUE = "value"
     """A value of some row, or what lets one be derived: extremes, any value, logical and bitwise combinations."""
     ROWS = "rows"
@@ -47,6 +51,8 @@ class State(Enum):
     """Product as double, folded in the order of nodes."""
     FIRST = "first"
     """One value and whether there was a row; merged by the same function in the order of nodes."""
+    SKETCH = "sketch"
+    """Registers (``archipel.sketches``); merged by their maximum, finished as an estimate."""
     WHOLE = "whole"
     """No small exact partial: exact where a group lies at one site, or from all its values."""
 
@@ -95,7 +101,9 @@ REGISTRY: dict[str, Aggregate] = {
             "kurtosis",
             "skewness",
         ),
-        *_rows(State.WHOLE, Leak.VALUE, "approx_count_distinct", "approx_quantile"),
+        *_rows(State.SKETCH, Leak.VALUE, "approx_count_distinct"),
+        *_rows(State.WHOLE, Leak.SKETCH, sketches.FUNCTION),
+        *_rows(State.WHOLE, Leak.VALUE, "approx_quantile"),
         *_rows(State.WHOLE, Leak.ROWS, "array_agg", "list", "string_agg", "histogram"),
     )
 }

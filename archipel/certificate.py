@@ -234,13 +234,16 @@ def read(sql: str, known: Mapping[str, Table], inputs: frozenset[str] = frozense
         outputs[output.alias_or_name or f"_{number}"] = reader.values_of(output)
     return Reading(
         shape=_shape(first),
-        shows_values=any(_leak(node) is not aggregates_registry.Leak.NONE for node in _aggregates(first)),
+        shows_values=any(_leak(node) not in _OF_NO_VALUE for node in _aggregates(first)),
         tables=reader.tables(tree),
         columns=columns,
         functions=frozenset(_functions(tree)),
         group_keys=frozenset(b for key in _group_keys(first) for b in reader.values_of(key)),
         outputs=outputs,
     )
+
+
+_OF_NO_VALUE = frozenset((aggregates_registry.Leak.NONE, aggregates_registry.Leak.SKETCH))
 
 
 def _all_columns(tree: exp.Expr) -> Iterator[exp.Column]:
@@ -261,6 +264,8 @@ def _shape(query: exp.Expr) -> Form:
         return Form.ROWS
     if group is None and any(_bare(p) for p in query.expressions):
         return Form.ROWS
+    if any(_leak(node) is aggregates_registry.Leak.SKETCH for node in aggregates):
+        return Form.SKETCH
     return Form.AGGREGATE if group is not None or aggregates else Form.ROWS
 
 

@@ -15,6 +15,7 @@ from archipel import configuration, errors, schema
 _FORMS = {
     "none": schema.Form.NONE,
     "aggregate": schema.Form.AGGREGATE,
+    "sketch": schema.Form.SKETCH,
     "keys": schema.Form.KEYS,
     "rows": schema.Form.ROWS,
 }
@@ -29,7 +30,7 @@ class TableRules(configuration.Section):
 
     protected: bool = True
     """False only for tables that hold no data about persons."""
-    coordinator: Literal["none", "aggregate", "rows"] = "none"
+    coordinator: Literal["none", "aggregate", "sketch", "rows"] = "none"
     """The strongest form in which data may leave to the coordinator."""
     peers: Mapping[str, Literal["none", "keys", "rows"]] = Field(default_factory=dict)
     """The strongest form in which data may leave to other nodes, by their name. For a protected table each is named and
@@ -56,7 +57,7 @@ class TableRules(configuration.Section):
     @model_validator(mode="after")
     def _consistent(self) -> TableRules:
         if self.protected and self.coordinator == "rows":
-            raise ValueError("'rows' of a protected table never leave; allowed are none and aggregate")
+            raise ValueError("'rows' of a protected table never leave; allowed are none, aggregate and sketch")
         if self.protected and schema.EVERY_PEER in self.peers:
             raise ValueError(
                 "peers of a protected table are named one by one; '*' is for tables that are not protected"

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from archipel import arrow_inputs, border, linkage, obligations, policy
+from archipel import arrow_inputs, border, linkage, obligations, policy, sketches
 from archipel.border.decision import BorderContext
 from archipel.permit import Permit, Researcher, TableGrant
 from archipel.request import Request
@@ -310,6 +310,7 @@ def _columns(table: pa.Table) -> tuple[Column, ...]:
 def _database() -> duckdb.DuckDBPyConnection:
     database = duckdb.connect(config={"threads": 1, "python_enable_replacements": False})
     database.execute("SET TimeZone = 'UTC'")
+    database.execute(sketches.DEFINITION)
     return database
 
 

@@ -238,7 +238,8 @@ class Expressions:
         distinct = syntax.is_distinct(call) and name != "count"
         # What is computed from constants shows nothing but who contributes, which is counted as for every aggregate.
         values = not syntax.is_of_constants(unit)
-        if block.carriers and values and (leak is not aggregates.Leak.NONE or distinct):
+        sketched = block.outermost and leak is aggregates.Leak.SKETCH and not distinct  # judged with the statement
+        if block.carriers and values and not sketched and (leak is not aggregates.Leak.NONE or distinct):
             if block.outermost and leak is not aggregates.Leak.NONE:
                 raise refused(refusal.VALUE_AGGREGATE, call, name)
             if block.outermost:

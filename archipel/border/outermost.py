@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from archipel import aggregates, schema
-from archipel.border import linking, parsing, refusal, syntax, threshold
+from archipel.border import linking, parsing, refusal, sketched, syntax, threshold
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
 from archipel.border.decision import BorderContext, Release
@@ -24,7 +24,7 @@ _CHOICES = (("distinct", "DISTINCT"), ("qualify", "QUALIFY"))
 def open_release(tree: exp.Expr, analysis: Analysis, used: list[schema.Table], names: list[str]) -> Release:
     """Return the release of a statement over tables that are not protected."""
     form = min((table.policy.coordinator_form for table in used), default=schema.Form.ROWS)
-    if form is schema.Form.AGGREGATE:
+    if form < schema.Form.KEYS:
         _aggregating(tree, analysis)
         _gives_no_list(tree)
         rule = RULE_OPEN_AGGREGATE
@@ -58,7 +58,7 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
     pseudonymised = linking.with_scans(statement, analysis)
     return Release(
         sql=parsing.render(statement),
-        form=schema.Form.AGGREGATE,
+        form=sketched.form(analysis),
         protected=True,
         min_persons=analysis.min_persons,
         tables=own_tables(list(analysis.tables.values()), analysis.context),
@@ -114,6 +114,7 @@ def _aggregating(tree: exp.Expr, analysis: Analysis) -> tuple[exp.Select, Block,
             raise refused(refusal.TOP_CLAUSE, value, "A window")
         elif not isinstance(value, exp.Grouping | exp.GroupingId):
             raise refused(refusal.OUTPUT_EXPRESSION, value, projection.alias_or_name)
+    sketched.judge(tree, analysis)
     return tree, block, conditions
 
 

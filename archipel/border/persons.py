@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from archipel import sketches
 from archipel.border import syntax
 from archipel.border.relations import Carrier
 
@@ -28,7 +29,7 @@ def contributions(unit: exp.Expr) -> list[exp.Expr]:
         return [_all(parts + arguments)]
     parts += [argument.copy().is_(exp.null()).not_() for argument in _different(arguments)]
     found = [_all(parts)] if parts else []
-    if name not in COUNTS:
+    if name not in COUNTS and name != sketches.FUNCTION:
         found += [
             _all([*parts, exp.NEQ(this=_paren(a), expression=exp.Literal.number(0))]) for a in _different(arguments)
         ]

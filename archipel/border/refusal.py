@@ -140,6 +140,18 @@ ROWS_AGGREGATE = _rule(
     "The aggregate {name} gives all values; the holder lets only aggregates of the table leave.",
     "Use count, sum, avg, min, max, stddev.",
 )
+SKETCH = _rule(
+    "sketch",
+    _POLICY,
+    "Policy lets no sketch of table {name} leave, only plain aggregates.",
+    "Ask for count; the holder would have to write 'coordinator: sketch' for {name}.",
+)
+SKETCH_SALT = _rule(
+    "sketch-salt",
+    _BORDER,
+    "A sketch is not salted for the permit under which it is asked.",
+    "",
+)
 DISTINCT_AGGREGATE = _rule(
     "distinct-aggregate",
     _BORDER,

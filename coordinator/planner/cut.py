@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from archipel import errors
+from archipel.aggregates import REGISTRY, State
 from coordinator.plan import OutputColumn
-from coordinator.planner import aggregation, distinct, formula, rewrite, states, values
+from coordinator.planner import aggregation, distinct, formula, rewrite, sketches, states, values
 from coordinator.planner.assembly import Assembly, Source
 from coordinator.planner.carried import as_sent
 from coordinator.planner.placement import Placement, covers_key
@@ -72,7 +73,11 @@ def cut_aggregation(
     cuts, wanted = [], []
     for i, call in enumerate(calls):
         try:
-            made = _cut_call(call, f"p{i}", prefixes[i], len(sites), types[i][0], types[i][1], placed, local=local)
+            if _is_sketched(call) and (guarded or not local):
+                made = sketches.cut(call, f"p{i}", types[i][0][0], types[i][1], assembly.permit.permit_id)
+                assembly.notes += [sketches.NOTE] if sketches.NOTE not in assembly.notes else []
+            else:
+                made = _cut_call(call, f"p{i}", prefixes[i], len(sites), types[i][0], types[i][1], placed, local=local)
         except formula.NotSplittable:
             needed = values.wanted(call) if not guarded else None
             if needed is None:
@@ -233,6 +238,11 @@ def _cut_call(
         if not local:
             raise
     return states.whole(call, own_prefix, result_type, shards=shards)
+
+
+def _is_sketched(call: exp.Expr) -> bool:
+    entry = REGISTRY.get(aggregation.name_of(call))
+    return entry is not None and entry.state is State.SKETCH and formula.distinct_of(call) is None
 
 
 def _counts_key(distinct: exp.Distinct, placed: Placement) -> bool:

@@ -15,7 +15,7 @@ from coordinator.planner.formula import column, number
 _ORDERED = frozenset({"kurtosis", "skewness", "entropy"})
 """Sums of doubles: taken in the order of the values, so that the bits do not depend on the order in which they came."""
 
-_EVERY_ROW = frozenset({"median", "quantile_cont", "quantile_disc", "mad", "histogram", *_ORDERED})
+_EVERY_ROW = frozenset({"median", "quantile_cont", "quantile_disc", "approx_quantile", "mad", "histogram", *_ORDERED})
 
 
 def finishes(call: exp.Expr) -> bool:
@@ -36,6 +36,9 @@ def value(call: exp.Expr, part: exp.Expr, name: str, count: str) -> exp.Expr:
         return _mode(name, count)
     replaced: Callable[[exp.Expr], exp.Expr | None] = lambda node: column(name) if node == part else None  # noqa: E731
     made = rewrite.replace_below(aggregation.without_filter(call), replaced)
+    if function == "approx_quantile":
+        # With all values at hand there is nothing to estimate; a sketch's answer would depend on their order.
+        return exp.PercentileDisc(this=column(name), expression=made.args["quantile"])
     if function in _ORDERED:
         of = next(node for node in made.find_all(exp.Column))
         of.replace(exp.Order(this=of.copy(), expressions=[exp.Ordered(this=of.copy(), nulls_first=False)]))

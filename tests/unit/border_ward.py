@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from archipel import errors, linkage
+from archipel import errors, linkage, sketches
 from archipel.border import BorderContext, Release, check
 from archipel.permit import Permit, Researcher, TableGrant
 from archipel.schema import Column, Form, Role, Table, TablePolicy
@@ -169,6 +169,7 @@ class Ward:
             columns = ", ".join(f'"{c.name}" {c.type}' for c in given.columns)
             self.database.execute(f"CREATE TABLE {given.name} ({columns}, _node VARCHAR DEFAULT 'ward')")
         self.database.execute("CREATE TABLE codes (k VARCHAR, v INTEGER)")
+        self.database.execute(sketches.DEFINITION)
         self.database.register(linkage.PADS_TABLE, LINKAGE.pads("permit-1"))
 
     def put(self, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
