@@ -8,8 +8,8 @@ applied. This holds for any SELECT: where nothing better is known, every table i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -18,14 +18,20 @@ from coordinator.catalog import Catalog
 from coordinator.planner import aggregation, rewrite
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.draft import Draft, Shipment, size_of
-from coordinator.planner.estimate import rows_of, width_of
+from coordinator.planner.eager import Eager, eager
+from coordinator.planner.estimate import DISTINCT_OF_KEY, rows_of, width, width_of
 from coordinator.planner.flatten import joins_by_conditions
-from coordinator.planner.implied import TypeOf, equalities, implied
-from coordinator.planner.placement import Mixed, Placement, place, place_rows, subquery_runs_there
+from coordinator.planner.group import Columns, Group, Names, joined, placement_of, senders, tables_in, without_joins
+from coordinator.planner.implied import equalities, implied
+from coordinator.planner.placement import Mixed, Placement, place_rows, subquery_runs_there
+from coordinator.planner.semijoin import reduce
 from coordinator.planner.tables import entries_in, is_protected
 
 _SAME_WHATEVER_REPEATED = frozenset({"min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "any_value"})
 """Aggregates that are the same whether a row comes once or several times."""
+
+LEAST_SPARED = 0.2
+"""Share of a group's bytes that aggregating it before it is shipped must spare."""
 
 _PASSED_ON = "r"
 """Alias of a shipment within the small SELECT that gives its columns their names back."""
@@ -40,65 +46,17 @@ def gather(query: exp.Query, sites: tuple[str, ...], catalog: Catalog, *, above:
     Raises:
         Mixed: a source can be brought nowhere.
     """
-    names = _Names()
+    names = Names()
     work = _Gatherer(sites, catalog, names)
     tree = work.root(query, above=above)
     return Draft(tree, sites, tuple(work.shipments))
 
 
 @dataclass(slots=True)
-class _Names:
-    """Names of shipments until they are exchanges: no table can be called so."""
-
-    used: int = 0
-
-    def next(self) -> str:
-        self.used += 1
-        return f"/{self.used}"
-
-
-@dataclass(slots=True)
-class _Group:
-    """Sources of one block that are together somewhere else, and the conditions that are applied there."""
-
-    sources: list[exp.Expr]
-    placed: Placement
-    conditions: list[exp.Expr] = field(default_factory=list)
-    inputs: list[Shipment] = field(default_factory=list)
-
-    @property
-    def aliases(self) -> set[str]:
-        return {source.alias_or_name for source in self.sources}
-
-    def select(self, outputs: list[exp.Expr]) -> exp.Select:
-        """Return the group's joined and filtered rows."""
-        return joined(outputs, [source.copy() for source in self.sources], [c.copy() for c in self.conditions])
-
-
-def joined(outputs: list[exp.Expr], sources: list[exp.Expr], conditions: list[exp.Expr]) -> exp.Select:
-    """Return a SELECT of sources joined by what WHERE says."""
-    made = exp.select(*(outputs or [rewrite.aliased(exp.Literal.number(1), "c0")]))
-    plain = [without_joins(source) for source in sources]
-    made.set("from_", exp.From(this=plain[0]))
-    if plain[1:]:
-        made.set("joins", [exp.Join(this=source) for source in plain[1:]])
-    if conditions:
-        made.set("where", exp.Where(this=exp.and_(*conditions, copy=False)))
-    return made
-
-
-def without_joins(source: exp.Expr) -> exp.Expr:
-    """Return the source without the joins that hang on it; it is altered in place."""
-    for key in ("joins", "laterals"):
-        source.set(key, None)
-    return source
-
-
-@dataclass(slots=True)
 class _Gatherer:
     sites: tuple[str, ...]
     catalog: Catalog
-    names: _Names
+    names: Names
     shipments: list[Shipment] = field(default_factory=list)
 
     def root(self, query: exp.Query, *, above: bool) -> exp.Query:
@@ -170,14 +128,18 @@ class _Gatherer:
             tree.set("order", None)
         return self._shipment(tree, placed, None)
 
-    def _shipment(
-        self, tree: exp.Query, placed: Placement, widths: int | None, inputs: Iterable[Shipment] = ()
-    ) -> Shipment:
+    def _shipment(self, tree: exp.Query, placed: Placement, group: Group | None = None) -> Shipment:
         sites = senders(placed, self.catalog)
-        given = tuple(inputs)
-        rows = rows_of(tree, self.catalog, sites, {i.name: i.rows for i in given})
-        each = widths if widths is not None else sum(_width(p, tree, self.catalog) for p in tree.selects)
-        return Shipment(self.names.next(), tree, sites, rows, rows * max(1, each), given)
+        inputs = tuple(group.inputs) if group is not None else ()
+        plain = tree
+        if group is not None and group.filters:
+            plain = tree.copy()
+            plain.set("where", group.select([], filtered=False).args.get("where"))
+        rows = rows_of(plain, self.catalog, sites)
+        if group is not None:
+            rows = max(1, math.ceil(rows * group.kept))
+        each = sum(_width(p, tree, self.catalog) for p in tree.selects)
+        return Shipment(self.names.next(), tree, sites, rows, rows * max(1, each), inputs)
 
     # One block
 
@@ -185,7 +147,7 @@ class _Gatherer:
         once = once or _is_once(select)
         work = select.copy()
         if joins_by_conditions(work):
-            self._inner(work, select, once=once)
+            self._inner(work, select, once=once, above=above)
         else:
             self._outer(work)
         parts = _row_parts(work) if above else _expression_parts(work)
@@ -194,14 +156,14 @@ class _Gatherer:
                 subquery.replace(self._query(subquery, once=_asks_whether(subquery)))
         return work
 
-    def _inner(self, work: exp.Select, select: exp.Select, *, once: bool) -> None:
+    def _inner(self, work: exp.Select, select: exp.Select, *, once: bool, above: bool) -> None:
         """Ship groups of sources of a block that joins by its conditions alone; alters the block."""
         originals = {s.alias_or_name: s for s in rewrite.sources_of(select)}
         conditions = conjuncts(work.args.get("where"))
         for join in rewrite.joins_of(work):
             conditions += conjuncts(join.args.get("on"))
         here: list[exp.Expr] = []
-        groups: list[_Group] = []
+        groups: list[Group] = []
         for source in rewrite.sources_of(work):
             placed = placement_of(exp.select("*").from_(without_joins(source.copy())), self.catalog)
             if placed is None:
@@ -209,16 +171,54 @@ class _Gatherer:
             elif self._is_here(placed):
                 here.append(source)
             else:
-                groups.append(_Group([source], placed))
+                groups.append(Group([source], placed))
         groups = self._together(groups, conditions)
         left = [c for c in conditions if not any(self._applied(c, group) for group in groups)]
-        types = _types(select, self.catalog)
+        columns = Columns.of(select, self.catalog, equalities(conditions))
         for group in groups:
-            group.conditions += implied(conditions, group.aliases, types)
+            group.conditions += implied(conditions, group.aliases, columns.type_of)
         clauses = [*_clauses(work), *left]
-        brought = [self._bring(group, clauses, once=once, work=select) for group in groups]
+        reduce(groups, self._present(here, left), conditions, columns, self.names, lambda g: self._bytes_of(g, clauses))
+        grouped = None if once or above else self._grouped(work, groups, clauses, columns)
+        brought = [
+            self._bring_grouped(group, grouped[1], select)
+            if grouped is not None and group is grouped[0]
+            else self._bring(group, clauses, once=once, work=select)
+            for group in groups
+        ]
+        if grouped is not None:
+            for call, changed in grouped[1].changes:
+                call.replace(changed)
         _rebuild(work, [*(without_joins(s) for s in here), *(source for source, _ in brought)], left, originals)
         rewrite.renamed(work, {old: new for _, names in brought for old, new in names.items()})
+
+    def _present(self, here: list[exp.Expr], conditions: list[exp.Expr]) -> Group | None:
+        """Return the sources at the sites that conditions tie to each other, the largest part of them."""
+        sources = [s for s in here if isinstance(s, exp.Table) and self.catalog.find(s.name) is not None]
+        aliases = {s.alias_or_name for s in sources}
+        own = [c for c in conditions if (used := tables_in(c)) and used <= aliases and not subqueries_in(c)]
+        parts: list[set[str]] = [{alias} for alias in sorted(aliases)]
+        for condition in own:
+            tied = [p for p in parts if p & tables_in(condition)]
+            parts = [p for p in parts if p not in tied] + [set().union(*tied)]
+        best = max(parts, key=len, default=None)
+        if best is None:
+            return None
+        chosen = [s for s in sources if s.alias_or_name in best]
+        kept = [c for c in own if tables_in(c) <= best]
+        tree = joined([], [s.copy() for s in chosen], [c.copy() for c in kept])
+        placed = placement_of(tree, self.catalog)
+        if placed is None or placed.nodes is None:
+            return None
+        at = placed.at(self.sites) if len(self.sites) == 1 or not placed.replicated else placed.at(self.sites[:1])
+        return Group([s.copy() for s in chosen], at, [c.copy() for c in kept])
+
+    def _bytes_of(self, group: Group, clauses: list[exp.Expr]) -> float:
+        """Return the estimated bytes that a group would take to all sites."""
+        used = rewrite.columns_used(clauses, set(group.aliases))
+        tree = group.select([rewrite.column(*c) for c in used], filtered=False)
+        each = sum(_width(p, tree, self.catalog) for p in tree.selects)
+        return group.rows(self.catalog) * max(1, each) * len(self.sites)
 
     def _opened(self, source: exp.Expr) -> exp.Expr:
         """Return a derived table whose query was taken apart."""
@@ -229,7 +229,7 @@ class _Gatherer:
             return source
         raise Mixed("This source cannot be brought to one place.", source)
 
-    def _together(self, groups: list[_Group], conditions: list[exp.Expr]) -> list[_Group]:
+    def _together(self, groups: list[Group], conditions: list[exp.Expr]) -> list[Group]:
         """Join groups that are at the same nodes where a condition ties them, as long as less is shipped so."""
         merged = True
         while merged:
@@ -245,15 +245,15 @@ class _Gatherer:
                     break
         return groups
 
-    def _merged(self, first: _Group, second: _Group, conditions: list[exp.Expr]) -> _Group | None:
+    def _merged(self, first: Group, second: Group, conditions: list[exp.Expr]) -> Group | None:
         nodes = set(first.placed.nodes or ()) & set(second.placed.nodes or ())
         aliases = first.aliases | second.aliases
-        tying = [c for c in conditions if not subqueries_in(c) and (used := _tables(c)) and used <= aliases]
-        if not nodes or not any(_tables(c) & first.aliases and _tables(c) & second.aliases for c in tying):
+        tying = [c for c in conditions if not subqueries_in(c) and (used := tables_in(c)) and used <= aliases]
+        if not nodes or not any(tables_in(c) & first.aliases and tables_in(c) & second.aliases for c in tying):
             return None
-        if not any(isinstance(c, exp.EQ) and len(_tables(c)) == 2 for c in tying):
+        if not any(isinstance(c, exp.EQ) and len(tables_in(c)) == 2 for c in tying):
             return None
-        both = _Group([*first.sources, *second.sources], first.placed)
+        both = Group([*first.sources, *second.sources], first.placed)
         persons = self._persons(both.sources)
         if len(persons) > 1 and not set(persons) <= equalities(tying).get(persons[0], set()):
             return None
@@ -273,14 +273,14 @@ class _Gatherer:
         both.placed = placed
         return both
 
-    def _rows_alone(self, group: _Group, conditions: list[exp.Expr]) -> int:
-        own = [c.copy() for c in conditions if _tables(c) <= group.aliases]
+    def _rows_alone(self, group: Group, conditions: list[exp.Expr]) -> int:
+        own = [c.copy() for c in conditions if tables_in(c) <= group.aliases]
         tree = joined([], [s.copy() for s in group.sources], own)
         return rows_of(tree, self.catalog, senders(group.placed, self.catalog))
 
-    def _applied(self, condition: exp.Expr, group: _Group) -> bool:
+    def _applied(self, condition: exp.Expr, group: Group) -> bool:
         """Whether a condition is wholly of a group, and can be applied where that is; then it is."""
-        used = _tables(condition)
+        used = tables_in(condition)
         if not used or not used <= group.aliases:
             return False
         subqueries = subqueries_in(condition)
@@ -290,10 +290,10 @@ class _Gatherer:
         return True
 
     def _bring(
-        self, group: _Group, clauses: list[exp.Expr], *, once: bool, work: exp.Select
+        self, group: Group, clauses: list[exp.Expr], *, once: bool, work: exp.Select
     ) -> tuple[exp.Expr, dict[rewrite.ColumnName, rewrite.ColumnName]]:
         """Ship a group; return the source that stands for it, and the names of its columns there."""
-        used = rewrite.columns_used(clauses, group.aliases)
+        used = rewrite.columns_used(clauses, set(group.aliases))
         alias = group.sources[0].alias_or_name
         persons = self._persons(group.sources)
         if persons:
@@ -304,9 +304,58 @@ class _Gatherer:
         tree = group.select(outputs)
         if once:
             tree.set("distinct", exp.Distinct())
-        derived = self._derived(tree, group.placed, group.inputs, list(names.values()), alias)
+        derived = self._derived(tree, group, list(names.values()), alias)
         shown = names | (dict.fromkeys(persons, names[persons[0]]) if persons else {})
         return derived, {c: (alias, name) for c, name in shown.items()}
+
+    def _grouped(
+        self, work: exp.Select, groups: list[Group], clauses: list[exp.Expr], columns: Columns
+    ) -> tuple[Group, Eager] | None:
+        """Return the group that is best aggregated before it is shipped, and how; None if that spares nothing."""
+        best: tuple[float, Group, Eager] | None = None
+        for group in groups:
+            if any(is_protected(source, self.catalog) for source in group.sources):
+                continue
+            alias = group.sources[0].alias_or_name
+            made = eager(work, clauses, group.aliases, alias, columns.type_of)
+            if made is None:
+                continue
+            before = self._bytes_of(group, clauses)
+            spared = before - self._grouped_rows(group, made, columns) * self._grouped_width(made, columns) * len(
+                self.sites
+            )
+            if spared > LEAST_SPARED * before and (best is None or spared > best[0]):
+                best = (spared, group, made)
+        return None if best is None else best[1:]
+
+    def _grouped_rows(self, group: Group, made: Eager, columns: Columns) -> float:
+        """Return the estimated rows of a group once it is aggregated: a filter by keys leaves as few of them."""
+        rows = group.rows(self.catalog)
+        values = 1.0
+        for key in made.keys:
+            base = columns.joined_rows(key)
+            values *= base * group.kept if base is not None else DISTINCT_OF_KEY
+        return max(1.0, min(rows, values))
+
+    def _grouped_width(self, made: Eager, columns: Columns) -> int:
+        keys = sum(width(columns.type_of(key) or "") for key in made.keys)
+        return keys + sum(8 if isinstance(node, exp.Count) else 16 for node in made.partials.values())
+
+    def _bring_grouped(
+        self, group: Group, made: Eager, work: exp.Select
+    ) -> tuple[exp.Expr, dict[rewrite.ColumnName, rewrite.ColumnName]]:
+        """Ship a group aggregated; return the source that stands for it, and the names of its columns there."""
+        taken = set(made.partials)
+        names = _names_of(made.keys, taken)
+        outputs: list[exp.Expr] = [rewrite.aliased(placed_column(c, work), names[c]) for c in made.keys]
+        outputs += [rewrite.aliased(node.copy(), name) for name, node in made.partials.items()]
+        tree = group.select(outputs)
+        tree.set("group", exp.Group(expressions=[rewrite.column(*c) for c in made.keys]))
+        columns = Columns.of(work, self.catalog)
+        derived = self._derived(
+            tree, group, [*names.values(), *made.partials], made.alias, self._grouped_rows(group, made, columns)
+        )
+        return derived, {c: (made.alias, name) for c, name in names.items()}
 
     def _persons(self, sources: list[exp.Expr]) -> list[rewrite.ColumnName]:
         """Return the person columns of the protected tables among some sources: whose a row is must be sent with it."""
@@ -318,21 +367,26 @@ class _Gatherer:
         ]
 
     def _derived(
-        self, tree: exp.Select, placed: Placement, inputs: Iterable[Shipment], names: list[str], alias: str
+        self, tree: exp.Select, group: Group, names: list[str], alias: str, rows: float | None = None
     ) -> exp.Subquery:
         """Return the derived table of rows that are at the sites in part or not at all; adds the shipment."""
+        placed = group.placed
         own = placed.nodes is not None and not placed.replicated and set(self.sites) & set(placed.nodes)
         if own and len(self.sites) > 1:
             raise Mixed("Parts of a table would have to be sent round among the nodes that hold it.", tree)
         away = placed.at(tuple(n for n in placed.nodes or () if n not in self.sites)) if own else placed
-        shipment = self._shipment(tree, away, None, inputs)
+        shipment = self._shipment(tree, away, group)
+        if rows is not None:
+            each = shipment.size / shipment.rows
+            shipment = replace(shipment, rows=math.ceil(rows), size=math.ceil(rows * each))
         self.shipments.append(shipment)
-        rows: exp.Query = _passed_on(shipment, names or ["c0"])
+        brought: exp.Query = _passed_on(shipment, names or ["c0"])
         if own:
             held = tree.copy()
             held.set("distinct", None)
-            rows = exp.union(held, rows, distinct=False, copy=False)
-        return exp.Subquery(this=rows, alias=exp.TableAlias(this=rewrite.quoted(alias)))
+            held.set("where", group.select([], filtered=False).args.get("where"))  # filters are for the others
+            brought = exp.union(held, brought, distinct=False, copy=False)
+        return exp.Subquery(this=brought, alias=exp.TableAlias(this=rewrite.quoted(alias)))
 
     def _outer(self, work: exp.Select) -> None:
         """Ship each source of a block by itself, filtered by what cannot change an outer join; alters the block."""
@@ -367,8 +421,9 @@ class _Gatherer:
         used = [c for c in rewrite.columns_used(select.iter_expressions(), {alias}) if c[1] in known]
         used += [person for person in self._persons([table]) if person not in used]
         outputs: list[exp.Expr] = [rewrite.aliased(placed_column(c, select), c[1]) for c in used]
-        tree = joined(outputs, [table.copy()], [c.copy() for c in conditions])
-        derived = self._derived(tree, placed, (), [c[1] for c in used], alias)
+        group = Group([table.copy()], placed, [c.copy() for c in conditions])
+        tree = group.select(outputs)
+        derived = self._derived(tree, group, [c[1] for c in used], alias)
         for key in ("joins", "laterals"):
             derived.set(key, table.args.get(key))
         table.replace(derived)
@@ -383,15 +438,6 @@ class _Gatherer:
         return len(self.sites) > 1 and placed.nodes == self.sites
 
 
-def senders(placed: Placement, catalog: Catalog) -> tuple[str, ...]:
-    """Return the nodes that send rows: one of those that have all of them, an attached one if there is one."""
-    nodes = placed.nodes or ()
-    if not placed.replicated or not nodes:
-        return nodes
-    attached = [n for n in nodes if n in catalog.attached]
-    return ((attached or list(nodes))[0],)
-
-
 def placed_column(name: rewrite.ColumnName, select: exp.Expr) -> exp.Column:
     """Return a column with the place where the researcher wrote it, so that a refusal can point there."""
     made = rewrite.column(*name)
@@ -400,25 +446,6 @@ def placed_column(name: rewrite.ColumnName, select: exp.Expr) -> exp.Column:
             made.this.meta.update(found.this.meta)
             break
     return made
-
-
-def _types(select: exp.Select, catalog: Catalog) -> TypeOf:
-    tables = {s.alias_or_name: catalog.find(s.name) for s in rewrite.sources_of(select) if isinstance(s, exp.Table)}
-
-    def type_of(name: rewrite.ColumnName) -> str | None:
-        entry = tables.get(name[0])
-        column = entry.table.column(name[1]) if entry is not None else None
-        return column.type if column is not None else None
-
-    return type_of
-
-
-def placement_of(query: exp.Query, catalog: Catalog) -> Placement | None:
-    """Return where the rows of a query are; None if it is not proved to distribute."""
-    try:
-        return place(query, catalog)
-    except Mixed:
-        return None
 
 
 def _passed_on(shipment: Shipment, names: list[str]) -> exp.Select:
@@ -431,9 +458,11 @@ def _passed_on(shipment: Shipment, names: list[str]) -> exp.Select:
     return exp.select(*outputs).from_(rewrite.table(shipment.name, _PASSED_ON))
 
 
-def _names_of(used: list[rewrite.ColumnName]) -> dict[rewrite.ColumnName, str]:
-    """Return a name for each column among a group's outputs: its own, unless another's is the same."""
-    taken: set[str] = set()
+def _names_of(
+    used: list[rewrite.ColumnName], taken: frozenset[str] | set[str] = frozenset()
+) -> dict[rewrite.ColumnName, str]:
+    """Return a name for each column among a group's outputs: its own, unless it is taken already."""
+    taken = set(taken)
     found = {}
     for index, column in enumerate(used):
         name = column[1]
@@ -454,24 +483,6 @@ def _rebuild(
     work.set("from_", exp.From(this=sources[0]))
     work.set("joins", [exp.Join(this=source) for source in sources[1:]] or None)
     work.set("where", exp.Where(this=exp.and_(*conditions, copy=False)) if conditions else None)
-
-
-def _tables(condition: exp.Expr) -> set[str]:
-    """Return the sources of the block around a condition that it names; those of its subqueries are their own."""
-    found: set[str] = set()
-
-    def note(node: exp.Expr, hidden: set[str]) -> None:
-        if isinstance(node, exp.Column):
-            if node.table not in hidden:
-                found.add(node.table)
-            return
-        if isinstance(node, exp.Select):
-            hidden = hidden | rewrite.aliases_of(node)
-        for child in node.iter_expressions():
-            note(child, hidden)
-
-    note(condition, set())
-    return found
 
 
 def _width(projection: exp.Expr, tree: exp.Query, catalog: Catalog) -> int:
@@ -528,7 +539,7 @@ def _pushable(select: exp.Select, alias: str) -> list[exp.Expr]:
         found += conjuncts(select.args.get("where"))
     if own is not None:
         found += conjuncts(own.args.get("on"))
-    return [c for c in found if not subqueries_in(c) and _tables(c) == {alias}]
+    return [c for c in found if not subqueries_in(c) and tables_in(c) == {alias}]
 
 
 def _clauses(select: exp.Select) -> list[exp.Expr]:

@@ -13,7 +13,7 @@ TypeOf = Callable[[rewrite.ColumnName], str | None]
 """The type of a column of a table of the catalogue, None of any other."""
 
 
-def implied(conditions: list[exp.Expr], aliases: set[str], type_of: TypeOf) -> list[exp.Expr]:
+def implied(conditions: list[exp.Expr], aliases: frozenset[str], type_of: TypeOf) -> list[exp.Expr]:
     """Return conditions on ``aliases`` alone that follow from ``conditions`` and are not among them.
 
     The joins must be inner ones.
@@ -27,7 +27,7 @@ def implied(conditions: list[exp.Expr], aliases: set[str], type_of: TypeOf) -> l
     return fresh
 
 
-def _of_or(condition: exp.Expr, aliases: set[str]) -> exp.Expr | None:
+def _of_or(condition: exp.Expr, aliases: frozenset[str]) -> exp.Expr | None:
     """Return what `(a AND b) OR (c AND d)` leaves to some sources: of every alternative its part, if each has one."""
     alternatives = _alternatives(condition)
     if len(alternatives) < 2:
@@ -48,12 +48,12 @@ def _alternatives(condition: exp.Expr) -> list[exp.Expr]:
     return [node]
 
 
-def _is_of(condition: exp.Expr, aliases: set[str]) -> bool:
+def _is_of(condition: exp.Expr, aliases: frozenset[str]) -> bool:
     used = {column.table for column in condition.find_all(exp.Column)}
     return bool(used) and used <= aliases and not subqueries_in(condition)
 
 
-def _carried(conditions: list[exp.Expr], aliases: set[str], type_of: TypeOf) -> Iterable[exp.Expr]:
+def _carried(conditions: list[exp.Expr], aliases: frozenset[str], type_of: TypeOf) -> Iterable[exp.Expr]:
     """Yield conditions on one column, said of a column of the same type that is equal to it."""
     equal = equalities(conditions)
     for condition in conditions:

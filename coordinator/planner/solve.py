@@ -23,7 +23,8 @@ from coordinator.planner.choose import AT_COORDINATOR, drafts, forbidden
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.cut import cut_aggregation
 from coordinator.planner.draft import Draft, described, realised
-from coordinator.planner.gather import placed_column, placement_of
+from coordinator.planner.gather import placed_column
+from coordinator.planner.group import placement_of
 from coordinator.planner.inputs import joined_as, one, prepared, read
 from coordinator.planner.placement import Mixed, Placement, check_subqueries, place, place_rows
 from coordinator.planner.problems import closes_way, to_tell, unsupported

@@ -1131,7 +1131,7 @@ SELECT a.ward, b.ward AS other FROM wards a, wards b WHERE a.beds = b.flags AND 
 --     SELECT "a"."ward" AS "ward", "b"."ward" AS "other" FROM "x1" AS "a", "x2" AS "b" WHERE "a"."beds" = "b"."flags" AND "a"."kind" = 'surgery' AND "b"."opened" < CAST('1970-01-01' AS DATE) ORDER BY ALL
 --
 -- Result: ward VARCHAR, other VARCHAR
--- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 160 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 88 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Groups of persons are pivoted at the coordinator
 SELECT * FROM (SELECT region, sex, count(*) AS n FROM stays GROUP BY region, sex) PIVOT (sum(n) FOR sex IN ('F', 'M')) ORDER BY region;

@@ -1,0 +1,228 @@
+"""Semi-join reduction: the join keys of a small side go to the nodes of a large one, which ship only what matches.
+
+Few keys travel as they are, many as a Bloom filter in plain SQL (Bloom 1970; blocked as by Putze, Sanders and Singler,
+2007): 64-bit words chosen by the key's hash, four bits in one word for each key. At ten bits a key one of some forty
+rows without a match slips through; it finds no partner in the join, which stays as it was. Engines hash alike because
+all nodes of a plan run the same version, which the coordinator checks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from coordinator.catalog import Catalog
+from coordinator.planner import rewrite
+from coordinator.planner.draft import Shipment
+from coordinator.planner.estimate import width
+from coordinator.planner.group import Columns, Group, Names, joined, senders
+from coordinator.planner.implied import equalities
+from coordinator.planner.tables import is_protected
+
+LEAST_GAIN = 0.25
+"""Share of a group's bytes that a reduction must spare, net of the keys: less is not worth another stage."""
+
+MOST_REDUCTIONS = 2
+"""Reductions of one group: each is one more stage before it."""
+
+BITS_A_KEY = 20
+"""Twice what a filter of that kind needs: numbers of keys are guessed, and a filter with too many keys passes all."""
+
+SLIPPING_THROUGH = 0.025
+"""Share of rows without a match that pass a filter of ten bits a key."""
+
+MANY_KEYS = 1_000
+"""From so many keys on a filter is worth its false positives."""
+
+MOST_WORDS = 2**22
+
+BLOOM_WORD_BYTES = 12
+"""A word and its index, as they cross a border."""
+
+_HASHED_TYPES = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "VARCHAR", "DATE"})
+"""Types of which equal values have equal hashes; doubles have two zeros."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Side:
+    """What keys can be taken of: joined sources, and where they are."""
+
+    sources: list[exp.Expr]
+    conditions: list[exp.Expr]
+    sites: tuple[str, ...]
+    inputs: tuple[Shipment, ...]
+    rows: float
+
+    @property
+    def aliases(self) -> set[str]:
+        return {source.alias_or_name for source in self.sources}
+
+    def select(self, outputs: list[exp.Expr]) -> exp.Select:
+        return joined(outputs, [s.copy() for s in self.sources], [c.copy() for c in self.conditions])
+
+
+@dataclass(frozen=True, slots=True)
+class _Reduction:
+    """Keys of a side that would reduce a group."""
+
+    side: _Side
+    key: rewrite.ColumnName
+    of: rewrite.ColumnName
+    keys: int
+    kept: float
+    size: int
+    is_bloom: bool
+
+
+def reduce(
+    groups: list[Group],
+    here: Group | None,
+    conditions: list[exp.Expr],
+    columns: Columns,
+    names: Names,
+    bytes_of: Callable[[Group], float],
+) -> None:
+    """Give groups of a block filters by the keys of smaller sides that they are joined with; alters the groups.
+
+    ``here`` is what is at the sites already. Tables of persons are left out: their rows reach one node only, whose
+    border lets nothing that it received go further.
+    """
+    catalog = columns.catalog
+    equal = equalities(conditions)
+    ordered = sorted((g for g in groups if _is_open(g, catalog)), key=lambda g: g.rows(catalog))
+    sides = [_side(here, catalog)] if here is not None and _is_open(here, catalog) else []
+    for group in ordered:
+        size = bytes_of(group)
+        left = list(sides)
+        for number in range(MOST_REDUCTIONS):
+            # What a second filter keeps is not independent of what the first one kept.
+            found = [r for side in left for r in _reductions(group, side, equal, columns, 1 / (1 + number))]
+            best = max(found, key=lambda r: (_gain(r, group, size, catalog), r.of), default=None)
+            if best is None or _gain(best, group, size, catalog) < LEAST_GAIN * size:
+                break
+            _apply(best, group, names)
+            left.remove(best.side)
+            size *= best.kept
+        sides.append(_side(group, catalog))
+
+
+def _is_open(group: Group, catalog: Catalog) -> bool:
+    return not any(is_protected(source, catalog) for source in group.sources)
+
+
+def _side(group: Group, catalog: Catalog) -> _Side:
+    return _Side(
+        group.sources,
+        [*group.conditions, *group.filters],
+        senders(group.placed, catalog),
+        tuple(group.inputs),
+        group.rows(catalog),
+    )
+
+
+def _reductions(
+    group: Group,
+    side: _Side,
+    equal: dict[rewrite.ColumnName, set[rewrite.ColumnName]],
+    columns: Columns,
+    power: float,
+) -> Iterator[_Reduction]:
+    """Yield the reductions of a group by the columns that equate it with a side."""
+    aliases = side.aliases
+    for column in sorted(equal):
+        if column[0] not in group.aliases:
+            continue
+        for other in sorted(equal[column]):
+            if other[0] in aliases:
+                made = _reduction(side, column, other, columns, power)
+                if made is not None:
+                    yield made
+
+
+def _reduction(
+    side: _Side, column: rewrite.ColumnName, other: rewrite.ColumnName, columns: Columns, power: float
+) -> _Reduction | None:
+    ours, theirs, kind = columns.base_rows(column), columns.base_rows(other), columns.type_of(other)
+    if ours is None or theirs is None or kind is None:
+        return None
+    domain = min(ours, theirs)  # the key is taken to be unique in the smaller table
+    keys = max(1, math.ceil(min(side.rows, domain)))
+    kept = min(1.0, keys / domain) ** power
+    size = keys * width(kind)
+    filter_size = min(_words(keys), keys) * BLOOM_WORD_BYTES
+    if keys > MANY_KEYS and kind in _HASHED_TYPES and kind == columns.type_of(column) and filter_size < size / 2:
+        passed = kept + SLIPPING_THROUGH * (1 - kept)
+        return _Reduction(side, column, other, keys, passed, filter_size, is_bloom=True)
+    return _Reduction(side, column, other, keys, kept, size, is_bloom=False)
+
+
+def _gain(reduction: _Reduction, group: Group, size: float, catalog: Catalog) -> float:
+    """Return the bytes that a reduction of a group of that ``size`` spares, less those of the keys."""
+    return size * (1 - reduction.kept) - reduction.size * len(senders(group.placed, catalog))
+
+
+def _words(keys: int) -> int:
+    return min(MOST_WORDS, max(1, math.ceil(keys * BITS_A_KEY / 64)))
+
+
+def _apply(reduction: _Reduction, group: Group, names: Names) -> None:
+    name, words = names.next(), _words(reduction.keys)
+    of, key = rewrite.column(*reduction.of), rewrite.column(*reduction.key)
+    if reduction.is_bloom:
+        inner = reduction.side.select(
+            [rewrite.aliased(_word_of(of, words), "i"), rewrite.aliased(_bits_of(of), "bits")]
+        ).subquery("k", copy=False)
+        index, bits = rewrite.column("k", "i"), rewrite.column("k", "bits")
+        tree = exp.select(rewrite.aliased(index, "i"), rewrite.aliased(exp.BitwiseOrAgg(this=bits), "bits")).from_(
+            inner
+        )
+        tree.set("group", exp.Group(expressions=[index.copy()]))
+        rows = words
+        group.filters.append(_passes(name, key, words))
+    else:
+        tree = reduction.side.select([rewrite.aliased(of, "k")])
+        tree.set("distinct", exp.Distinct())
+        rows = reduction.keys
+        keys = exp.select(rewrite.column("k", "k")).from_(rewrite.table(name, "k"))
+        group.filters.append(exp.In(this=key, query=exp.Subquery(this=keys)))
+    group.inputs.append(Shipment(name, tree, reduction.side.sites, rows, max(1, reduction.size), reduction.side.inputs))
+    group.kept *= reduction.kept
+
+
+def _hash(key: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this="hash", expressions=[key.copy()])
+
+
+def _number(value: int) -> exp.Expr:
+    return exp.Literal.number(value)
+
+
+def _word_of(key: exp.Expr, words: int) -> exp.Expr:
+    """Return the index of the word that holds a key's bits."""
+    return exp.cast(exp.Mod(this=_hash(key), expression=_number(words)), "INTEGER", dialect="duckdb")
+
+
+def _bits_of(key: exp.Expr) -> exp.Expr:
+    """Return a word with the four bits of a key."""
+    made: exp.Expr | None = None
+    for shift in (32, 38, 44, 50):
+        place = exp.paren(exp.BitwiseRightShift(this=_hash(key), expression=_number(shift)))
+        place = exp.paren(exp.BitwiseAnd(this=place, expression=_number(63)))
+        one = exp.cast(_number(1), "UBIGINT", dialect="duckdb")
+        bit = exp.paren(exp.BitwiseLeftShift(this=one, expression=place))
+        made = bit if made is None else exp.BitwiseOr(this=made, expression=bit)
+    assert made is not None
+    return exp.paren(made)
+
+
+def _passes(name: str, key: exp.Expr, words: int) -> exp.Expr:
+    """Return whether a filter may hold a key: its bits are all in one of the words of that index."""
+    bits = _bits_of(key)
+    word = exp.EQ(this=rewrite.column("k", "i"), expression=_word_of(key, words))
+    within = exp.paren(exp.BitwiseAnd(this=rewrite.column("k", "bits"), expression=bits))
+    one = rewrite.aliased(_number(1), "one")
+    found = exp.select(one).from_(rewrite.table(name, "k")).where(word, exp.EQ(this=within, expression=bits.copy()))
+    return exp.Exists(this=found)
