@@ -27,6 +27,13 @@ SELECT kind, count(x) AS c, sum(x) AS s, avg(y) AS a, product(n) AS p, stddev(x)
 FROM levels GROUP BY kind
 """
 
+FROM_VALUES = """
+SELECT kind, count(DISTINCT x) AS c, sum(DISTINCT y) AS s, avg(DISTINCT x) AS a, median(x) AS m, mode(n) AS o,
+       kurtosis(y) AS k, entropy(n) AS e, quantile_cont(y, [0.1, 0.9]) AS q, any_value(n) AS v, first(y) AS f,
+       last(y) FILTER (WHERE x > 0) AS l, approx_count_distinct(y) AS d
+FROM levels GROUP BY kind
+"""
+
 
 def _shard(node: int) -> Shard:
     drawn = random.Random(node)
@@ -66,8 +73,9 @@ def test_every_state_of_doubles_merges_over_many_nodes_as_in_one_database(federa
     assert difference(federation.ask(asked).table, federation.oracle(asked), sql) == ""
 
 
-def test_many_nodes_give_the_same_bits_in_whatever_order_they_answer(federation: Federation) -> None:
-    plan = federation.plan(request(EVERY_STATE))
+@pytest.mark.parametrize("sql", [EVERY_STATE, FROM_VALUES])
+def test_many_nodes_give_the_same_bits_in_whatever_order_they_answer(federation: Federation, sql: str) -> None:
+    plan = federation.plan(request(sql))
     expected = _bits(federation.run(plan).table)
     for seed in range(5):
 
