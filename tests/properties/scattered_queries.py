@@ -144,7 +144,8 @@ class Maker:
             return self.as_table(*self.groups(inner))
         cols = self.r.sample(inner.cols, min(len(inner.cols), self.r.randint(1, 4)))
         named = {f"c{i}": col for i, col in enumerate(cols)}
-        ident = {f"i{i}": Col(sql, INT) for i, sql in enumerate(inner.ident)}
+        kind_of = {c.sql: c.kind for c in inner.cols}
+        ident = {f"i{i}": Col(sql, kind_of[sql]) for i, sql in enumerate(inner.ident)}
         body = f"FROM {inner.sql}{self.where(inner)}"
         choice = self.r.random()
         if choice < 0.15:
