@@ -17,7 +17,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from archipel import aggregates, errors, functions
-from archipel.border import refusal, vocabulary
+from archipel.border import effort, refusal, vocabulary
 from archipel.border.refusal import refused
 from archipel.border.vocabulary import Language
 
@@ -81,12 +81,17 @@ def parse(sql: str) -> exp.Expr:
         raise refused(refusal.NOT_A_QUERY)
     tree: exp.Expr = found[0]
     check_syntax(tree)
+    effort.without_copies(tree)
+    if effort.most_joins(tree) > effort.MAX_JOINS or effort.most_levels(tree) > effort.MAX_LEVELS:
+        raise refused(refusal.TOO_LARGE)
     return tree
 
 
 def bound_size(tokens: list[Token]) -> None:
     """Refuse what is too long or nests too deeply to be parsed and walked safely."""
     if len(tokens) > MAX_TOKENS:
+        raise refused(refusal.TOO_LARGE)
+    if sum(len(token.text) for token in tokens) > MAX_CHARACTERS:
         raise refused(refusal.TOO_LARGE)
     depth = prefixes = subscripts = sources = connectives = branches = calls = 0
     previous = None

@@ -23,6 +23,7 @@ from coordinator.catalog import Catalog, CatalogTable
 from coordinator.plan import OutputColumn
 from coordinator.planner.inline import inline
 from coordinator.planner.positions import position_of
+from coordinator.planner.products import refuse_effort, refuse_products
 
 Describe = Callable[..., tuple[OutputColumn, ...]]
 """``describe(sql, inputs=None, *, bare=False)``: see ``coordinator.shadow.Shadow``."""
@@ -62,6 +63,7 @@ def bind(tree: exp.Query, text: str | None, catalog: Catalog, permit: Permit, de
     schema = {entry.table.name.lower(): _columns(entry, names_node) for _, entry in tables}
     engine = _Engine(describe, tree, text, bare=not names_node, known=schema)
     _refuse_chance(written)
+    refuse_effort(written)
     unlisted = _unlisted(written, vocabulary.COORDINATOR)
     _refuse_open_pivots(written)
     if names_node:
@@ -79,6 +81,7 @@ def bind(tree: exp.Query, text: str | None, catalog: Catalog, permit: Permit, de
     columns = engine.columns(qualified)
     if unlisted is not None:
         raise unlisted
+    refuse_products(qualified or written, catalog)
     if qualified is None or closed is not None:
         return Bound(None, None, columns, tuple(sorted(schema)), written, closed)
     _name_outputs(qualified, [c.name for c in columns])

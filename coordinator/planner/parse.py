@@ -11,7 +11,7 @@ from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, TokenError, Uns
 from sqlglot.tokenizer_core import Token, TokenType
 
 from archipel import errors
-from archipel.border import parsing
+from archipel.border import effort, parsing
 from archipel.request import Parameter, Request
 
 MAX_NODES = 200_000
@@ -70,6 +70,7 @@ def _one_query(sql: str, dialect: str) -> exp.Query:
         raise errors.error(errors.SQL_NOT_A_QUERY, f"This is no query but {kind}.")
     for node in tree.walk():
         node.comments = None  # what is written in them concerns nobody else
+    effort.without_copies(tree)
     if tree.find(exp.Into):
         raise errors.error(errors.SQL_NOT_A_QUERY, "SELECT ... INTO writes; only queries are taken.")
     return tree

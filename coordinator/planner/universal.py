@@ -154,14 +154,14 @@ class _Reader:
 
     def bring(self, table: exp.Table, entry: CatalogTable) -> Source:
         """Add the stage that sends what the query needs of a table."""
-        alias = table.alias_or_name
+        name = entry.table.name.lower()  # not the alias: tables that are read twice alike cross once
         names_node = ("", NODE_COLUMN) in self._all_names()
         columns = [*entry.table.columns, *([Column(NODE_COLUMN, "VARCHAR")] if names_node else [])]
         wanted = [c for c in columns if self._is_needed(c.name.lower(), table, entry)]
         self._check_permit(table, entry, wanted)
-        outputs = [rewrite.aliased(self._placed(alias, c.name), c.name) for c in wanted]
+        outputs = [rewrite.aliased(self._placed(table, name, c.name), c.name) for c in wanted]
         stage = exp.select(*(outputs or [self._one()]))
-        stage.set("from_", exp.From(this=rewrite.table(entry.table.name, alias)))
+        stage.set("from_", exp.From(this=rewrite.table(name)))
         plain = stage.copy()
         kept = [c for c in self._pushable(table, entry) if _runs_at_nodes(c)]
         if kept:
@@ -197,10 +197,11 @@ class _Reader:
         """Return an output for a table of which rows alone are needed, under a name that the query does not know."""
         return rewrite.aliased(exp.Literal.number(1), f"{self.assembly.prefix}0")
 
-    def _placed(self, alias: str, name: str) -> exp.Column:
-        made = rewrite.column(alias, name)
+    def _placed(self, table: exp.Table, source: str, name: str) -> exp.Column:
+        """Return a column of a source with the place where the researcher may mean it."""
+        made = rewrite.column(source, name)
         for found in self.tree.find_all(exp.Column):
-            if found.name.lower() == name.lower() and found.table.lower() in {"", alias.lower()}:
+            if found.name.lower() == name.lower() and found.table.lower() in {"", table.alias_or_name.lower()}:
                 made.this.meta.update(found.this.meta)
                 break
         return made
@@ -244,7 +245,7 @@ class _Reader:
             errors.PERMIT_SCOPE,
             f"The permit does not name column '{name}' of table '{entry.table.name}'.",
             hint="If another table's column is meant, write that table's alias before it; and name columns, not '*'.",
-            position=position_of(self._placed(table.alias_or_name, name)) or position_of(table),
+            position=position_of(self._placed(table, "", name)) or position_of(table),
         )
 
     def _pushable(self, table: exp.Table, entry: CatalogTable) -> list[exp.Expr]:
@@ -269,7 +270,7 @@ class _Reader:
                 continue
             made = condition.copy()
             for column in list(made.find_all(exp.Column)):
-                column.replace(rewrite.column(table.alias_or_name, column.name.lower()))
+                column.replace(rewrite.column(entry.table.name.lower(), column.name.lower()))
             found.append(made)
         return found
 

@@ -145,11 +145,11 @@ ORDER BY ALL;
 -- Plan with 3 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "w"."finess" AS "finess", "w"."ward" AS "ward" FROM "wards" AS "w"
+--     SELECT "wards"."finess" AS "finess", "wards"."ward" AS "ward" FROM "wards" AS "wards"
 --     -> x1 for s3: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at lille, lyon, nantes
---     SELECT "s"."finess" AS "finess", "s"."ward" AS "ward", "s"."day" AS "day", "s"."nurses" AS "nurses", "s"."note" AS "note", "s"."hours" AS "hours" FROM "shifts" AS "s"
+--     SELECT "shifts"."finess" AS "finess", "shifts"."ward" AS "ward", "shifts"."day" AS "day", "shifts"."nurses" AS "nurses", "shifts"."note" AS "note", "shifts"."hours" AS "hours" FROM "shifts" AS "shifts"
 --     -> x2 for s3: crosses as rows, about 100 rows and 6,400 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
@@ -162,11 +162,11 @@ SELECT c.day, x.most FROM calendar c LEFT JOIN LATERAL (SELECT max(t.patients) A
 -- Plan with 3 stages at 4 nodes and the coordinator
 --
 -- s1 node at cnam
---     SELECT "c"."day" AS "day" FROM "calendar" AS "c"
+--     SELECT "calendar"."day" AS "day" FROM "calendar" AS "calendar"
 --     -> x1 for s3: crosses as rows, about 8 rows and 32 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at lille, lyon, nantes
---     SELECT "t"."day" AS "day", "t"."patients" AS "patients" FROM "transfers" AS "t"
+--     SELECT "transfers"."day" AS "day", "transfers"."patients" AS "patients" FROM "transfers" AS "transfers"
 --     -> x2 for s3: crosses as rows, about 25 rows and 200 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
@@ -237,18 +237,14 @@ SELECT ward, beds FROM wards UNION ALL BY NAME SELECT beds, name FROM hospitals 
 -- # A recursive query over several nodes
 WITH RECURSIVE r AS (SELECT origin, target FROM transfers UNION SELECT r.origin, t.target FROM r JOIN transfers t ON t.origin = r.target)
 SELECT count(*) FROM r;
--- Plan with 3 stages at 3 nodes and the coordinator
+-- Plan with 2 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
 --     SELECT "transfers"."origin" AS "origin", "transfers"."target" AS "target" FROM "transfers" AS "transfers"
---     -> x1 for s3: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
+--     -> x1 for s2: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
 --
--- s2 node at lille, lyon, nantes
---     SELECT "t"."origin" AS "origin", "t"."target" AS "target" FROM "transfers" AS "t"
---     -> x2 for s3: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
---
--- s3 finish at the coordinator, over x1, x2
---     WITH RECURSIVE r AS (SELECT origin, target FROM (SELECT "x1"."origin" AS "origin", "x1"."target" AS "target" FROM "x1" AS "x1") AS "transfers" UNION SELECT r.origin, t.target FROM r JOIN (SELECT "x2"."origin" AS "origin", "x2"."target" AS "target" FROM "x2" AS "x2") AS t ON t.origin = r.target) SELECT COUNT(*) FROM r
+-- s2 finish at the coordinator, over x1
+--     WITH RECURSIVE r AS (SELECT origin, target FROM (SELECT "x1"."origin" AS "origin", "x1"."target" AS "target" FROM "x1" AS "x1") AS "transfers" UNION SELECT r.origin, t.target FROM r JOIN (SELECT "x1"."origin" AS "origin", "x1"."target" AS "target" FROM "x1" AS "x1") AS t ON t.origin = r.target) SELECT COUNT(*) FROM r
 --
 -- Result: count_star() BIGINT
 
@@ -425,7 +421,7 @@ SELECT h.name, p.surgery, p.medicine FROM p JOIN hospitals h USING (finess) WHER
 -- Plan with 3 stages at 4 nodes and the coordinator
 --
 -- s1 node at cnam
---     SELECT "h"."finess" AS "finess", "h"."name" AS "name", "h"."beds" AS "beds" FROM "hospitals" AS "h"
+--     SELECT "hospitals"."finess" AS "finess", "hospitals"."name" AS "name", "hospitals"."beds" AS "beds" FROM "hospitals" AS "hospitals"
 --     -> x1 for s3: crosses as rows, about 6 rows and 216 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at lille, lyon, nantes
@@ -573,7 +569,7 @@ SELECT s.finess, s.ward, s.day, c.label FROM shifts s ASOF JOIN (FROM calendar W
 -- Plan with 3 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "s"."finess" AS "finess", "s"."ward" AS "ward", "s"."day" AS "day" FROM "shifts" AS "s"
+--     SELECT "shifts"."finess" AS "finess", "shifts"."ward" AS "ward", "shifts"."day" AS "day" FROM "shifts" AS "shifts"
 --     -> x1 for s3: crosses as rows, about 100 rows and 3,600 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at cnam
@@ -590,11 +586,11 @@ SELECT h.name, t.day, t.patients FROM hospitals h ASOF LEFT JOIN transfers t ON 
 -- Plan with 3 stages at 4 nodes and the coordinator
 --
 -- s1 node at cnam
---     SELECT "h"."finess" AS "finess", "h"."name" AS "name", "h"."beds" AS "beds" FROM "hospitals" AS "h"
+--     SELECT "hospitals"."finess" AS "finess", "hospitals"."name" AS "name", "hospitals"."beds" AS "beds" FROM "hospitals" AS "hospitals"
 --     -> x1 for s3: crosses as rows, about 6 rows and 216 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at lille, lyon, nantes
---     SELECT "t"."target" AS "target", "t"."day" AS "day", "t"."patients" AS "patients" FROM "transfers" AS "t"
+--     SELECT "transfers"."target" AS "target", "transfers"."day" AS "day", "transfers"."patients" AS "patients" FROM "transfers" AS "transfers"
 --     -> x2 for s3: crosses as rows, about 25 rows and 600 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
@@ -697,15 +693,15 @@ SELECT w.ward, s.day, h.name FROM wards w LEFT JOIN (shifts s JOIN hospitals h O
 -- Plan with 4 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "w"."finess" AS "finess", "w"."ward" AS "ward" FROM "wards" AS "w"
+--     SELECT "wards"."finess" AS "finess", "wards"."ward" AS "ward" FROM "wards" AS "wards"
 --     -> x1 for s4: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at lille, lyon, nantes
---     SELECT "s"."finess" AS "finess", "s"."ward" AS "ward", "s"."day" AS "day", "s"."nurses" AS "nurses" FROM "shifts" AS "s"
+--     SELECT "shifts"."finess" AS "finess", "shifts"."ward" AS "ward", "shifts"."day" AS "day", "shifts"."nurses" AS "nurses" FROM "shifts" AS "shifts"
 --     -> x2 for s4: crosses as rows, about 100 rows and 4,000 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 node at cnam
---     SELECT "h"."finess" AS "finess", "h"."name" AS "name" FROM "hospitals" AS "h"
+--     SELECT "hospitals"."finess" AS "finess", "hospitals"."name" AS "name" FROM "hospitals" AS "hospitals"
 --     -> x3 for s4: crosses as rows, about 6 rows and 192 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 finish at the coordinator, over x1, x2, x3
@@ -718,15 +714,15 @@ SELECT c.day, t.target, w.ward FROM calendar c LEFT JOIN (transfers t JOIN wards
 -- Plan with 4 stages at 4 nodes and the coordinator
 --
 -- s1 node at cnam
---     SELECT "c"."day" AS "day" FROM "calendar" AS "c"
+--     SELECT "calendar"."day" AS "day" FROM "calendar" AS "calendar"
 --     -> x1 for s4: crosses as rows, about 8 rows and 32 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at lille, lyon, nantes
---     SELECT "t"."target" AS "target", "t"."day" AS "day", "t"."patients" AS "patients" FROM "transfers" AS "t"
+--     SELECT "transfers"."target" AS "target", "transfers"."day" AS "day", "transfers"."patients" AS "patients" FROM "transfers" AS "transfers"
 --     -> x2 for s4: crosses as rows, about 25 rows and 600 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 node at lille, lyon, nantes
---     SELECT "w"."finess" AS "finess", "w"."ward" AS "ward", "w"."flags" AS "flags" FROM "wards" AS "w"
+--     SELECT "wards"."finess" AS "finess", "wards"."ward" AS "ward", "wards"."flags" AS "flags" FROM "wards" AS "wards"
 --     -> x3 for s4: crosses as rows, about 25 rows and 1,000 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 finish at the coordinator, over x1, x2, x3
@@ -757,15 +753,15 @@ SELECT c.day FROM calendar c ANTI JOIN (transfers t SEMI JOIN wards w ON w.flags
 -- Plan with 4 stages at 4 nodes and the coordinator
 --
 -- s1 node at cnam
---     SELECT "c"."day" AS "day" FROM "calendar" AS "c"
+--     SELECT "calendar"."day" AS "day" FROM "calendar" AS "calendar"
 --     -> x1 for s4: crosses as rows, about 8 rows and 32 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at lille, lyon, nantes
---     SELECT "t"."day" AS "day", "t"."patients" AS "patients" FROM "transfers" AS "t"
+--     SELECT "transfers"."day" AS "day", "transfers"."patients" AS "patients" FROM "transfers" AS "transfers"
 --     -> x2 for s4: crosses as rows, about 25 rows and 200 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 node at lille, lyon, nantes
---     SELECT "w"."flags" AS "flags" FROM "wards" AS "w"
+--     SELECT "wards"."flags" AS "flags" FROM "wards" AS "wards"
 --     -> x3 for s4: crosses as rows, about 25 rows and 200 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 finish at the coordinator, over x1, x2, x3
@@ -795,7 +791,7 @@ SELECT d.device, d.spec.maker, spec.size.w AS w, d.spec['size']['h'] AS h, struc
 -- Plan with 2 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "d"."Device" AS "Device", "d"."spec" AS "spec" FROM "devices" AS "d"
+--     SELECT "devices"."Device" AS "Device", "devices"."spec" AS "spec" FROM "devices" AS "devices"
 --     -> x1 for s2: crosses as rows, about 12 rows and 288 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
@@ -905,11 +901,11 @@ SELECT c FROM calendar c JOIN transfers t ON t.day = c.day WHERE t.patients = 3 
 -- Plan with 3 stages at 4 nodes and the coordinator
 --
 -- s1 node at cnam
---     SELECT "c"."day" AS "day", "c"."holiday" AS "holiday", "c"."label" AS "label" FROM "calendar" AS "c"
+--     SELECT "calendar"."day" AS "day", "calendar"."holiday" AS "holiday", "calendar"."label" AS "label" FROM "calendar" AS "calendar"
 --     -> x1 for s3: crosses as rows, about 8 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at lille, lyon, nantes
---     SELECT "t"."day" AS "day", "t"."patients" AS "patients" FROM "transfers" AS "t" WHERE "t"."patients" = 3
+--     SELECT "transfers"."day" AS "day", "transfers"."patients" AS "patients" FROM "transfers" AS "transfers" WHERE "transfers"."patients" = 3
 --     -> x2 for s3: crosses as rows, about 3 rows and 24 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
@@ -981,11 +977,11 @@ SELECT t.w, t.f FROM wards AS t(f, w) JOIN calendar c ON day(c.day) = length(t.w
 -- Plan with 3 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "t"."finess" AS "finess", "t"."ward" AS "ward", "t"."kind" AS "kind", "t"."beds" AS "beds", "t"."load" AS "load", "t"."budget" AS "budget", "t"."opened" AS "opened", "t"."active" AS "active", "t"."flags" AS "flags", "t"."big" AS "big", "t"."ratio" AS "ratio", "t"."noted" AS "noted", "t"."tags" AS "tags" FROM "wards" AS "t"
+--     SELECT "wards"."finess" AS "finess", "wards"."ward" AS "ward", "wards"."kind" AS "kind", "wards"."beds" AS "beds", "wards"."load" AS "load", "wards"."budget" AS "budget", "wards"."opened" AS "opened", "wards"."active" AS "active", "wards"."flags" AS "flags", "wards"."big" AS "big", "wards"."ratio" AS "ratio", "wards"."noted" AS "noted", "wards"."tags" AS "tags" FROM "wards" AS "wards"
 --     -> x1 for s3: crosses as rows, about 25 rows and 3,325 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at cnam
---     SELECT "c"."day" AS "day" FROM "calendar" AS "c"
+--     SELECT "calendar"."day" AS "day" FROM "calendar" AS "calendar"
 --     -> x2 for s3: crosses as rows, about 8 rows and 32 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s3 finish at the coordinator, over x1, x2
@@ -1166,7 +1162,7 @@ SELECT r.label, u.what, u.v FROM (UNPIVOT g ON n::DOUBLE AS n, d::DOUBLE AS d IN
 --     -> x2 for s4: stays at the coordinator
 --
 -- s3 node at cnam
---     SELECT "r"."region" AS "region", "r"."label" AS "label" FROM "regions" AS "r"
+--     SELECT "regions"."region" AS "region", "regions"."label" AS "label" FROM "regions" AS "regions"
 --     -> x3 for s4: crosses as rows, about 3 rows and 96 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 finish at the coordinator, over x2, x3
