@@ -7,6 +7,7 @@ is what was paid for each kind of stay.
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def run(directory: Path, *, claims: int, patients: int, repeats: int) -> tuple[l
         NodeSetup(path.parent.name, path.parent.name, (TableSetup("stays", path, OPEN),), limits)
         for path in files["stays"]
     ]
+    shutil.rmtree(directory / "federation", ignore_errors=True)
     layout = write_layout(directory / "federation", setups)
     rows = []
     with (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ def run(
     threads = os.cpu_count() or 1
     limits = {"threads": threads, "memory_limit": "4GB"}
     setups = tpch_placements.setups(placement, data, directory / placement.name / "data", limits=limits)
+    shutil.rmtree(directory / placement.name / "federation", ignore_errors=True)
     layout = write_layout(
         directory / placement.name / "federation",
         setups,
