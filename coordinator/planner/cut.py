@@ -15,7 +15,6 @@ from sqlglot import exp
 
 from archipel import errors
 from archipel.aggregates import REGISTRY, State
-from coordinator.plan import OutputColumn
 from coordinator.planner import aggregation, distinct, formula, rewrite, sketches, states, values
 from coordinator.planner.assembly import Assembly, Source
 from coordinator.planner.carried import as_sent
@@ -183,19 +182,17 @@ def _types_of(
     if not calls:
         return []
     given = {name: source.columns for name, source in inputs.items()}
-    grouped = exp.select(*(rewrite.aliased(call.copy(), f"t{i}") for i, call in enumerate(calls)))
-    plain_arguments = [[a for a in formula.arguments(c) if not isinstance(a, exp.Distinct | exp.Order)] for c in calls]
-    flat = [a for found in plain_arguments for a in found]
-    plain = exp.select(*(rewrite.aliased(a.copy(), f"a{i}") for i, a in enumerate(flat)))
-    for target in (grouped, plain):
-        for key in ("from_", "joins", "laterals", "where"):
-            value = select.args.get(key)
-            target.set(key, [v.copy() for v in value] if isinstance(value, list) else value.copy() if value else None)
-    results = assembly.describe(grouped.sql("duckdb"), given)
-    arguments: tuple[OutputColumn, ...] = assembly.describe(plain.sql("duckdb"), given) if flat else ()
-    types, start = [], 0
-    for found, result in zip(plain_arguments, results, strict=True):
-        types.append((tuple(c.type for c in arguments[start : start + len(found)]), result.type))
+    plain = [[a for a in formula.arguments(c) if not isinstance(a, exp.Distinct | exp.Order | exp.Star)] for c in calls]
+    # Any value of an expression has its type: one statement tells those of calls and arguments alike.
+    asked = [*calls, *(exp.AnyValue(this=argument.copy()) for found in plain for argument in found)]
+    tree = exp.select(*(rewrite.aliased(node.copy(), f"t{i}") for i, node in enumerate(asked)))
+    for key in ("from_", "joins", "laterals", "where"):
+        value = select.args.get(key)
+        tree.set(key, [v.copy() for v in value] if isinstance(value, list) else value.copy() if value else None)
+    described = assembly.describe(tree.sql("duckdb"), given)
+    types, start = [], len(calls)
+    for found, result in zip(plain, described[: len(calls)], strict=True):
+        types.append((tuple(c.type for c in described[start : start + len(found)]), result.type))
         start += len(found)
     return types
 
