@@ -345,6 +345,30 @@ def test_nobody_but_the_receiver_s_task_gets_a_sealed_stream(keys: Keys, tmp_pat
     run(scene())
 
 
+def test_what_a_receiver_needs_no_more_gives_its_room_back_before_the_query_ends(keys: Keys, tmp_path: Path) -> None:
+    async def scene() -> None:
+        plan = sealed_plan(senders=("alpha",), receivers=("beta", "gamma"))
+        async with (
+            coordinator(config_of(keys, tmp_path), planner=plan) as server,
+            attached(server, keys, "alpha") as alpha,
+            attached(server, keys, "beta") as beta,
+            attached(server, keys, "gamma") as gamma,
+            researcher(server, keys, permit_token=keys.permit_token(nodes=PERMIT_NODES)) as alice,
+        ):
+            query = await alice.submit()
+            routes = (("x1", "beta"), ("x1", "gamma"))
+            assert await deliver_sealed(alpha, await alpha.tasks.get(), [bytes(500)], routes)
+            assert server.relay.size == 1_000
+            first, second = await beta.tasks.get(), await gamma.tasks.get()
+            assert await beta.deliver(first, partials(a=1))
+            assert server.relay.size == 500
+            assert await collect(gamma, second, "alpha") == [bytes(500)]
+            assert await gamma.deliver(second, partials(a=1))
+            await alice.answer(query)
+
+    run(scene())
+
+
 def test_a_sender_that_tries_again_counts_once_and_the_receiver_is_told_which_attempt(
     keys: Keys, tmp_path: Path
 ) -> None:
@@ -677,6 +701,8 @@ def test_an_input_of_the_coordinator_s_own_is_still_given_in_the_clear(keys: Key
             task = await gamma.tasks.get()
             assert [bool(source.senders) for source in task.inputs] == [True, False]
             assert await collect(gamma, task, "alpha") == [b"sealed"]
+            with pytest.raises(errors.ProgrammingError):
+                await collect(gamma, task, "alpha", "x2")
             assert frames.decode_table(await collect(gamma, task, "", "x2")).to_pylist() == [{"g": "b", "p": 2}]
 
     run(scene())
