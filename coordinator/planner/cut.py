@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from archipel import errors
-from archipel.aggregates import REGISTRY, State
+from archipel.aggregates import REGISTRY, Leak, State
 from coordinator.planner import aggregation, distinct, formula, rewrite, sketches, states, values
 from coordinator.planner.assembly import Assembly, Source
 from coordinator.planner.carried import as_sent
@@ -80,7 +80,7 @@ def cut_aggregation(
         except formula.NotSplittable:
             needed = values.wanted(call) if not guarded else None
             if needed is None:
-                raise _not_splittable(call) from None
+                raise _not_splittable(call, guarded=guarded) from None
             made = values.cut(call, f"p{i}", types[i][1])
             wanted.append((f"p{i}v", needed))
         cuts.append(made)
@@ -249,15 +249,27 @@ def _counts_key(distinct: exp.Distinct, placed: Placement) -> bool:
     return covers_key(parts, replace(placed, nullable=frozenset()) if is_column else placed)
 
 
-def _not_splittable(call: exp.Expr) -> errors.ArchipelError:
+def _not_splittable(call: exp.Expr, *, guarded: bool) -> errors.ArchipelError:
+    """Return why a call is not split, with the nearest question that has an answer."""
     name = aggregation.name_of(call)
+    entry = REGISTRY.get(name)
     if formula.distinct_of(call) is not None:
         name += "(DISTINCT ...)"
         why = "its values may be at several nodes, and the same one must count once"
         hint = "Count rows, or group by a site key such as the node; persons at several nodes are counted at each."
+        if guarded:
+            hint += " approx_count_distinct estimates other values where policy says 'coordinator: sketch'."
+    elif guarded:
+        name += "(...)"
+        why, hint = "it shows single values", "Count by bands of the value, or ask for avg with stddev."
     else:
         name += "(...)"
         why, hint = "it has no small exact partial result", "Ask one node at a time (WHERE _node = '...')."
+        if aggregation.bare(call).find(exp.Order) is not None or (entry is not None and entry.leak is Leak.ROWS):
+            why, hint = (
+                "it needs every row",
+                "Every holder's policy would have to say 'coordinator: rows' of these tables.",
+            )
     return errors.error(
         errors.SQL_UNSUPPORTED,
         f"{name} cannot be split over several nodes yet: {why}.",

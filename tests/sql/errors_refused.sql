@@ -47,8 +47,8 @@ SELECT cost, count(*) AS n FROM stays GROUP BY cost;
 -- # Names of persons' groups as text
 SELECT region, string_agg(diagnosis, ',') FROM stays GROUP BY region;
 -- SQL_UNSUPPORTED at line 1, column 27
--- string_agg(...) cannot be split over several nodes yet: it has no small exact partial result.
--- Hint: Ask one node at a time (WHERE _node = '...').
+-- string_agg(...) cannot be split over several nodes yet: it shows single values.
+-- Hint: Count by bands of the value, or ask for avg with stddev.
 
 -- # A window over persons
 SELECT region, avg(d) FROM (SELECT region, days - lag(days) OVER (ORDER BY entered) AS d FROM stays) t GROUP BY region;

@@ -4,13 +4,13 @@
 SELECT region, count(DISTINCT patient) AS persons FROM stays GROUP BY region;
 -- SQL_UNSUPPORTED at line 1, column 16
 -- count(DISTINCT ...) cannot be split over several nodes yet: its values may be at several nodes, and the same one must count once.
--- Hint: Count rows, or group by a site key such as the node; persons at several nodes are counted at each.
+-- Hint: Count rows, or group by a site key such as the node; persons at several nodes are counted at each. approx_count_distinct estimates other values where policy says 'coordinator: sketch'.
 
 -- # A median over persons of several hospitals
 SELECT region, median(days) FROM stays GROUP BY region;
 -- SQL_UNSUPPORTED at line 1, column 16
--- median(...) cannot be split over several nodes yet: it has no small exact partial result.
--- Hint: Ask one node at a time (WHERE _node = '...').
+-- median(...) cannot be split over several nodes yet: it shows single values.
+-- Hint: Count by bands of the value, or ask for avg with stddev.
 
 -- # A join of persons at several hospitals by the person alone
 SELECT count(*) FROM stays s JOIN acts a ON a.patient = s.patient;
