@@ -5,7 +5,7 @@ Stages of a way that turned out to be closed are taken back: a plan holds only w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -238,6 +238,11 @@ class Assembly:
             opened = _Open(stage_id, Form.AGGREGATE, STAYS, rows, size, columns, StageKind.FINISH)
             self._known[key] = self._exchange(opened)
         return self._known[key]
+
+    def brings_persons(self, names: Iterable[str]) -> bool:
+        """Whether one of these exchanges carries rows of a protected table from node to node."""
+        found = [self._open[name].obliges for name in names if name in self._open]
+        return any(obliges is not None and obliges.policy.protected for obliges in found)
 
     def estimated(self, name: str) -> tuple[int, int]:
         """Return the estimated rows and bytes of an exchange."""

@@ -67,7 +67,7 @@ def cut_aggregation(
     calls = tuple(_distinct_calls(aggregation.aggregates_in(select)))
     types = _types_of(select, keys, calls, inputs, assembly)
     local = len(sites) == 1 or (len(sets) == 1 and covers_key(list(keys), placed))
-    guarded = is_protected(select, assembly.catalog)
+    guarded = is_protected(select, assembly.catalog) or assembly.brings_persons(inputs)
     prefixes = _prefixes(calls)
     cuts, wanted = [], []
     for i, call in enumerate(calls):
