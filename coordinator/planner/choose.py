@@ -57,6 +57,8 @@ def candidates(query: exp.Query, catalog: Catalog) -> Iterator[tuple[str, ...]]:
         alike.setdefault(frozenset(n for n, e in entries.items() if node in e.shards), node)
     for node in sorted(alike.values(), key=lambda n: (-held[n], n))[:MOST_SITES]:
         yield (node,)
+    if not isinstance(query, exp.Select):
+        return  # a set operation over parts is no union of its parts
     parts = {e.nodes for e in entries.values() if e.table.distribution is Distribution.SHARDED and len(e.nodes) > 1}
     yield from sorted(parts)
 
