@@ -95,6 +95,7 @@ def run(directory: Path, *, claims: int, patients: int, repeats: int) -> tuple[l
     ]
     shutil.rmtree(directory / "federation", ignore_errors=True)
     layout = write_layout(directory / "federation", setups)
+    measure.compress_what_leaves(layout)
     rows = []
     with (
         duckdb.connect(config={"threads": threads}) as oracle,

@@ -64,6 +64,7 @@ def run(
         setups,
         coordinator_settings={"limits": {"max_stage_bytes": 4 << 30, "max_result_rows": 10_000_000}},
     )
+    measure.compress_what_leaves(layout)
     rows = []
     with (
         tpch_placements.oracle(data, threads=threads) as oracle,
@@ -165,7 +166,7 @@ def report(rows: Sequence[Row], spent: Mapping[str, Mapping[str, float]], scale:
         f"# TPC-H, scale {scale:g}\n\nOne DuckDB over all files against a coordinator and nodes as separate processes "
         f"with mutual TLS, all on one machine ({measure.machine()}), asked in turn; medians of {repeats}. The nodes of "
         "a placement share the cores that central DuckDB has to itself. Every answer was compared with the central "
-        "one. Bytes are what left the nodes, for the coordinator and, sealed, for other nodes.\n\n"
+        "one. Bytes are what left the nodes, for the coordinator and, sealed, for other nodes, compressed (zstd).\n\n"
         f"{mean_table}\n## Every query\n\n{measure.markdown_table(header, body)}"
     )
     goals = [
