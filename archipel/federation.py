@@ -6,11 +6,8 @@ authority's keys are made and kept offline, and each party makes its own.
 
 from __future__ import annotations
 
-import base64
 import ipaddress
-import json
 import re
-import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from archipel import errors, identity, manifest, permit, tls, tokens
+from archipel import errors, identity, linkage, manifest, permit, tls, tokens
 
 NAME_PATTERN = re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
 BACKDATED = timedelta(minutes=5)
@@ -115,7 +112,7 @@ def init(
         "coordinator", "coordinator", now=now, valid_days=valid_days, hosts=coordinator_hosts
     )
     entries = []
-    linkage = _linkage_secret()
+    shared = linkage.create()
     parties: list[tuple[Path, ec.EllipticCurvePrivateKey, x509.Certificate]] = [
         (out / "coordinator", coordinator_key, coordinator_certificate)
     ]
@@ -125,7 +122,7 @@ def init(
         folder = out / "nodes" / node.name
         identity.write_private(folder / "signing.pem", identity.private_pem(receipts))
         identity.write_private(folder / "sealing.pem", identity.private_pem(sealing))
-        identity.write_private(folder / "linkage.json", linkage)
+        linkage.write(folder / "linkage.json", shared)
         parties.append((folder, key, certificate))
         entries.append(
             manifest.NodeEntry(
@@ -206,15 +203,6 @@ def create_researcher(
     )
     identity.write_private(folder / f"{name}.pem", bundle)
     return signing
-
-
-def _linkage_secret() -> bytes:
-    """Return the file of a new secret that the holders share, and nobody else has: see ``archipel.linkage``.
-
-    It is not made there, since that module needs sqlglot, and a federation can be created without.
-    """
-    content = {"epoch": 1, "secret": base64.b64encode(secrets.token_bytes(32)).decode()}
-    return (json.dumps(content) + "\n").encode()
 
 
 def _check(out: Path, federation: str, nodes: Sequence[NodeSpec], researcher: str) -> None:

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import Field
-from sqlglot import exp
 
 from archipel import configuration, errors, identity
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from sqlglot import exp
 
 PADS_TABLE = "archipel_pads"
 """The table of one row with the padded keys: columns ``inner`` and ``outer``, 64 bytes each."""
@@ -77,23 +77,21 @@ def pseudonym(value: exp.Expr) -> exp.Expr:
 
     The person's text is what the engine's CAST to VARCHAR gives, so that 42 and '42' are one person.
 
+    >>> from sqlglot import exp
     >>> pseudonym(exp.column("pid", "stays")).sql("duckdb").count("SHA256")
     2
     """
+    from sqlglot import exp  # the client makes secrets' files and has no sqlglot
+
+    def call(name: str, argument: exp.Expr) -> exp.Expr:
+        return exp.Anonymous(this=name, expressions=[argument])
+
+    def digest(pad: str, message: exp.Expr) -> exp.Expr:
+        padded = exp.DPipe(this=exp.column(pad, PADS_TABLE, quoted=True), expression=message)
+        return call("UNHEX", call("SHA256", padded))
+
     text = exp.cast(value.copy(), "VARCHAR", dialect="duckdb")
-    return _digest(_pad("outer"), _digest(_pad("inner"), _call("ENCODE", text)))
-
-
-def _digest(pad: exp.Expr, message: exp.Expr) -> exp.Expr:
-    return _call("UNHEX", _call("SHA256", exp.DPipe(this=pad, expression=message)))
-
-
-def _pad(name: str) -> exp.Expr:
-    return exp.column(name, PADS_TABLE, quoted=True)
-
-
-def _call(name: str, argument: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this=name, expressions=[argument])
+    return digest("outer", digest("inner", call("ENCODE", text)))
 
 
 _HAVE_PSEUDONYMS = re.compile(r"VARCHAR|U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|UUID|DECIMAL\(\d+, ?0\)", re.IGNORECASE)

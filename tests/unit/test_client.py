@@ -684,6 +684,9 @@ def test_the_command_line_works_with_the_client_alone(keys: Path) -> None:
         *("--authority-key", str(keys / "authority" / "authority.pub")),
     )
     assert verified.returncode == 0, verified.stderr
+    new = bare(run, "federation", "init", str(keys.parent / "new"), "--node", "a=A")
+    assert new.returncode == 0, new.stderr
+    assert (keys.parent / "new" / "nodes" / "a" / "linkage.json").exists()
 
 
 def test_identities_are_read_whole_or_refused(keys: Path, tmp_path: Path) -> None:
