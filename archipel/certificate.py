@@ -87,8 +87,9 @@ def issue(
     ``seen`` is what ``read`` returns for the statement. The form is the strongest that all policies allow, as releases
     are called.
     """
-    used = [table for tables in sites.values() for name, table in tables.items() if name in seen.tables]
-    form = min((table.policy.form_to(d) for table in used for d in destinations), default=Form.ROWS)
+    at = [(site, table) for site, tables in sites.items() for name, table in tables.items() if name in seen.tables]
+    used = [table for _, table in at]
+    form = min((table.policy.form_to(d) for site, table in at for d in destinations if d != site), default=Form.ROWS)
     protected = [table for table in used if table.policy.protected]
     return Certificate(
         sql_sha256=digest(sql),
@@ -147,7 +148,7 @@ def check(
     if seen.shape > certificate.form:
         raise Rejected(f"the statement gives {seen.shape.name.lower()}, its certificate says less")
     for table in used:
-        _check_table(certificate, table, None if table.name.lower() in received else permit)
+        _check_table(certificate, table, None if table.name.lower() in received else permit, site)
     if certificate.linkage != (bool(protected) and certificate.destinations != (COORDINATOR,)):
         raise Rejected("the certificate says linkage where there is none, or none where there is")
     if protected:
@@ -161,9 +162,10 @@ def _group_size(protected: list[Table], permit: Permit) -> int:
     return max(MIN_PERSONS_FLOOR, permit.min_persons, *(table.policy.min_persons for table in protected))
 
 
-def _check_table(certificate: Certificate, table: Table, permit: Permit | None) -> None:
+def _check_table(certificate: Certificate, table: Table, permit: Permit | None, site: str) -> None:
     for destination in certificate.destinations:
-        if table.policy.form_to(destination) < certificate.form:
+        # What a node sends to itself does not leave its holder.
+        if destination != site and table.policy.form_to(destination) < certificate.form:
             raise Rejected(f"policy lets less of {table.name} go to {destination}")
     for named in certificate.columns:
         name, _, column = named.partition(".")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from archipel import errors, telemetry, wire
+from archipel import certificate_wire, errors, telemetry, wire
 from archipel.schema import Column, Form
-from archipel.v1 import gateway_pb2
+from archipel.v1 import common_pb2, gateway_pb2
 from coordinator.asked import Asked
 from coordinator.config import LimitsSection
 from coordinator.deliveries import Deliveries, Delivery, Expected, Route
@@ -111,6 +111,7 @@ class Dispatch:
             timeout_ms=int(max(left_s, LEAST_TIMEOUT_S) * 1000),
             traceparent=span.traceparent or self._trace,
             max_bytes=max_bytes,
+            certificates=_certificates(plan, task),
         )
         session.send(gateway_pb2.AttachResponse(task=message))
         return True
@@ -169,3 +170,9 @@ def _input_of(plan: Plan, exchange_id: str, senders: tuple[TaskRef, ...]) -> gat
             sender = told[exchange.source, node]
             message.senders.add(node=sender.node, stage_id=sender.stage_id, attempt=sender.attempt)
     return message
+
+
+def _certificates(plan: Plan, task: TaskRef) -> list[common_pb2.Certificate]:
+    """Return what a task's node is told of its exchanges, in their order."""
+    sent = [e.certificate for e in plan.exchanges if e.source == task.stage_id]
+    return [certificate_wire.to_wire(certificate, task.node) for certificate in sent if certificate is not None]

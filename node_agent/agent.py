@@ -18,7 +18,7 @@ from typing import TypeVar
 import grpc
 import pyarrow as pa
 
-from archipel import __version__, errors, frames, telemetry, tls, tokens, wire
+from archipel import __version__, certificate_wire, errors, frames, telemetry, tls, tokens, wire
 from archipel.v1 import common_pb2, gateway_pb2, gateway_pb2_grpc
 from node_agent.cancellation import Cancellation
 from node_agent.collecting import Collector
@@ -385,6 +385,7 @@ def _order_of(task: gateway_pb2.Task, timeout_s: float) -> TaskOrder:
             if s.senders
         },
         outputs=tuple(Output(o.exchange_id, tuple(o.nodes), o.part_column) for o in task.outputs),
+        certificates=tuple(certificate_wire.from_wire(c) for c in task.certificates),
     )
 
 

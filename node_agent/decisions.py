@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+from archipel import certificate, errors
 from archipel.border import check
 from archipel.border.decision import BorderContext, Release
 from archipel.permit import Permit
 from archipel.schema import COORDINATOR, Column, Form, Table
+from node_agent.order import TaskOrder
 
 KEPT = 512
 MAX_SQL_CHARS = 64 * 1024
@@ -60,6 +62,40 @@ class Decisions:
                 self._tables, self._kept = tables, self._over(tables)
             kept = self._kept
         return kept(sql, given, permit, peers, destination)
+
+    def check_certificates(
+        self,
+        order: TaskOrder,
+        tables: tuple[Table, ...],
+        inputs: Mapping[str, tuple[Column, ...]],
+        permit: Permit,
+        received: Mapping[str, Table],
+    ) -> None:
+        """Make sure that what the planner certified of a task is so. The border check decided without it.
+
+        Raises:
+            ArchipelError: BORDER_REFUSED for a certificate that does not hold, or is for another destination.
+        """
+        if not order.certificates:
+            return
+        wanted = [output.nodes for output in order.outputs] or [(COORDINATOR,)]
+        if [given.destinations for given in order.certificates] != wanted:
+            raise errors.error(errors.BORDER_REFUSED, "The task's certificates are for other destinations.")
+        names = {table.name.lower(): table for table in tables} | {n.lower(): t for n, t in received.items()}
+        for given in dict.fromkeys(order.certificates):
+            try:
+                certificate.check(
+                    given,
+                    order.sql,
+                    self._node,
+                    names,
+                    permit,
+                    received=frozenset(name.lower() for name in received),
+                    inputs=frozenset(name.lower() for name in inputs),
+                )
+            except certificate.Rejected as cause:
+                text = f"The certificate of the task does not hold: {cause}."
+                raise errors.error(errors.BORDER_REFUSED, text) from None
 
     def _over(self, tables: tuple[Table, ...]) -> Callable[[str, Inputs, Permit, Received, str], Release]:
         @lru_cache(maxsize=KEPT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from archipel.certificate import Certificate
 from archipel.schema import COORDINATOR, Column
 from node_agent.sealed import Output, Sender
 
@@ -15,6 +16,7 @@ class TaskOrder:
 
     ``senders`` are, for each input that comes sealed from other nodes, the tasks that it comes from, in their order.
     ``outputs`` are the exchanges that the output is sealed for; without any it goes to the coordinator.
+    ``certificates`` are what the planner says of them, one for each, or nothing: what it says must be true.
     """
 
     task_id: str
@@ -29,6 +31,7 @@ class TaskOrder:
     max_bytes: int
     senders: Mapping[str, tuple[Sender, ...]] = field(default_factory=dict)
     outputs: tuple[Output, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
 
     @property
     def destinations(self) -> tuple[str, ...]:

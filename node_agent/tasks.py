@@ -166,6 +166,7 @@ class TaskRunner:
                     )
                     for destination in order.destinations
                 }
+                self._decisions.check_certificates(order, self.engine.tables(), own, asked.permit, tables)
             except errors.ArchipelError as problem:
                 span.set(telemetry.Attribute.POLICY_DECISION, "refused")
                 span.set(telemetry.Attribute.POLICY_RULE, problem.rule or problem.code)

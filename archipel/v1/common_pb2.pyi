@@ -349,6 +349,62 @@ class ColumnRole(_message.Message):
 Global___ColumnRole: _TypeAlias = ColumnRole  # noqa: Y015
 
 @_typing.final
+class Certificate(_message.Message):
+    """What one exchange takes from a node, and by whose rule: the planner's word, which the node checks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SQL_SHA256_FIELD_NUMBER: _builtins.int
+    DESTINATIONS_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    FUNCTIONS_FIELD_NUMBER: _builtins.int
+    MIN_PERSONS_FIELD_NUMBER: _builtins.int
+    LINKAGE_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    sql_sha256: _builtins.str
+    """Of the stage's SQL, hex."""
+    form: Global___Form.ValueType
+    min_persons: _builtins.int
+    """0 where no table is protected."""
+    linkage: _builtins.bool
+    @_builtins.property
+    def destinations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of nodes, or "@coordinator"."""
+
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All columns that the SQL reads, as "table.column" in lower case, sorted."""
+
+    @_builtins.property
+    def functions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All functions that it calls, sorted."""
+
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"node: table to destination as form", those of the node that gets the task."""
+
+    def __init__(
+        self,
+        *,
+        sql_sha256: _builtins.str = ...,
+        destinations: _abc.Iterable[_builtins.str] | None = ...,
+        form: Global___Form.ValueType = ...,
+        columns: _abc.Iterable[_builtins.str] | None = ...,
+        functions: _abc.Iterable[_builtins.str] | None = ...,
+        min_persons: _builtins.int = ...,
+        linkage: _builtins.bool = ...,
+        rules: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "destinations", b"destinations", "form", b"form", "functions", b"functions", "linkage", b"linkage", "min_persons", b"min_persons", "rules", b"rules", "sql_sha256", b"sql_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Certificate: _TypeAlias = Certificate  # noqa: Y015
+
+@_typing.final
 class ArrowFrame(_message.Message):
     """A slice of an Arrow IPC stream; the schema comes first and once. At most 256 KiB of data each."""
 

@@ -248,6 +248,7 @@ class Task(_message.Message):
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     MAX_BYTES_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
+    CERTIFICATES_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     query_id: _builtins.str
     stage_id: _builtins.str
@@ -270,6 +271,10 @@ class Task(_message.Message):
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedOutput]:
         """Not empty: the output goes to nodes, sealed for each of them, and none of it to the coordinator."""
 
+    @_builtins.property
+    def certificates(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Certificate]:
+        """One for each of outputs, or one for what goes to the coordinator. A node that gets none decides without."""
+
     def __init__(
         self,
         *,
@@ -286,10 +291,11 @@ class Task(_message.Message):
         traceparent: _builtins.str = ...,
         max_bytes: _builtins.int = ...,
         outputs: _abc.Iterable[Global___SealedOutput] | None = ...,
+        certificates: _abc.Iterable[_common_pb2.Certificate] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "form", b"form", "inputs", b"inputs", "max_bytes", b"max_bytes", "outputs", b"outputs", "permit", b"permit", "query_id", b"query_id", "request", b"request", "sql", b"sql", "stage_id", b"stage_id", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "certificates", b"certificates", "form", b"form", "inputs", b"inputs", "max_bytes", b"max_bytes", "outputs", b"outputs", "permit", b"permit", "query_id", b"query_id", "request", b"request", "sql", b"sql", "stage_id", b"stage_id", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

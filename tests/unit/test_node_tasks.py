@@ -8,6 +8,7 @@ import multiprocessing
 import resource
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from node_support import NOW, POLICY, Party, runner_of
 
-from archipel import errors, frames, receipt, tokens
-from archipel.schema import Column
+from archipel import certificate, errors, frames, permit, receipt, tokens
+from archipel.certificate import Certificate
+from archipel.schema import COORDINATOR, Column, Form
 from node_agent import audit
 from node_agent.audit import AuditLog
 from node_agent.tasks import PROTECTED_FAILURE, Cancellation, Released, TaskRunner
@@ -237,6 +239,42 @@ def test_a_statement_that_the_border_refuses_is_written_down_with_its_rule(
     if rule is not None:
         assert record["refused_by"] == rule
     assert "executed_sql" not in record
+
+
+def certified(runner: TaskRunner, party: Party, sql: str) -> Certificate:
+    tables = {table.name.lower(): table for table in runner.engine.tables()}
+    granted = permit.read_unverified(party.permit())
+    seen = certificate.read(sql, tables)
+    return certificate.issue(sql, {"hospital_a": tables}, (COORDINATOR,), permit.Permit.model_validate(granted), seen)
+
+
+def test_what_is_certified_truly_is_released(runner: TaskRunner, party: Party) -> None:
+    released = runner.run(party.order(BY_REGION, certificates=(certified(runner, party, BY_REGION),)), {})
+    assert rows(released)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sql_sha256": "0" * 64},
+        {"destinations": ("hospital_b",)},
+        {"columns": ("stays.region",)},
+        {"functions": ()},
+        {"min_persons": 5},
+        {"form": Form.ROWS},
+        {"rules": ()},
+        {"linkage": True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_certificate_that_does_not_hold_stops_the_release(
+    runner: TaskRunner, party: Party, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    false = replace(certified(runner, party, BY_REGION), **change)
+    problem = refused(runner, party.order(BY_REGION, certificates=(false,)), {})
+    assert (problem.code, "certificate" in problem.info.message) == ("BORDER_REFUSED", True)
+    (record,) = records(tmp_path)
+    assert record["kind"] == "refused"
 
 
 @pytest.mark.parametrize(
