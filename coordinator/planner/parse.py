@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, TokenError, UnsupportedError
+from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from archipel import errors
 from archipel.border import effort, parsing
 from archipel.request import Parameter, Request
+from coordinator.planner.dialects import to_duckdb
 
 MAX_NODES = 200_000
 """Expressions in a statement, after common table expressions were put in their places."""
@@ -28,7 +29,7 @@ def parse(request: Request) -> exp.Query:
         tree = _one_query(request.sql, request.dialect)
         tree = _bind(tree, request.parameters)
         if request.dialect.lower() != "duckdb":
-            tree = _transpiled(tree, request.dialect)
+            tree = to_duckdb(tree, request.dialect.lower())
     except RecursionError as cause:
         raise errors.error(
             errors.SQL_TOO_LARGE, "The query is nested too deeply.", hint="Split it into WITH parts."
@@ -126,10 +127,6 @@ def _syntax_error(cause: ParseError) -> errors.ArchipelError:
     return errors.error(errors.SQL_SYNTAX, text, position=place)
 
 
-def _first_line(cause: Exception) -> str:
-    return str(cause).splitlines()[0].rstrip(".") if str(cause) else type(cause).__name__
-
-
 def _bind(tree: exp.Query, parameters: list[Parameter] | dict[str, Parameter]) -> exp.Query:
     """Return the tree with every parameter replaced by its value as a literal."""
     used: set[str] = set()
@@ -186,22 +183,3 @@ def _literal(value: Parameter) -> exp.Expr:
         number = exp.Literal.number(abs(value))
         return exp.Paren(this=exp.Neg(this=number)) if value < 0 else number
     return exp.Literal.string(value)
-
-
-def _transpiled(tree: exp.Query, dialect: str) -> exp.Query:
-    try:
-        text = tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE)
-        again = sqlglot.parse_one(text, read="duckdb")
-    except UnsupportedError as cause:
-        raise errors.error(
-            errors.SQL_UNSUPPORTED, f"Something here has no equivalent outside of {dialect}: {_first_line(cause)}."
-        ) from None
-    except SqlglotError as cause:
-        raise errors.error(
-            errors.SQL_UNSUPPORTED, f"The query cannot be translated from {dialect}: {_first_line(cause)}."
-        ) from None
-    if not isinstance(again, exp.Select | exp.SetOperation):
-        raise errors.error(errors.SQL_UNSUPPORTED, f"The query cannot be translated from {dialect}.")
-    for node in again.walk():
-        node.meta.clear()  # positions would point into a text that the researcher never saw
-    return again

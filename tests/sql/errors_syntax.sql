@@ -110,5 +110,5 @@ SELECT count(* FROM wards;
 -- # Something another dialect has alone
 -- : dialect=snowflake
 SELECT * FROM wards AT (OFFSET => -60);
--- SQL_UNSUPPORTED by rule construct
+-- SQL_UNSUPPORTED at line 1, column 15 by rule construct
 -- The construct TABLE with when is not among those that may run at the coordinator.
