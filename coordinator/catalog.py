@@ -46,11 +46,23 @@ class CatalogTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Means:
+    """What a node has to exchange rows with other nodes: a sealing key, and a linkage secret of an epoch (0: none)."""
+
+    seals: bool = True
+    linkage_epoch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
-    """All tables, keyed by lower-case name, and which nodes are attached now."""
+    """All tables, keyed by lower-case name, and which nodes are attached now.
+
+    ``means`` says what nodes have for exchanges with each other; those that it does not name have all of it.
+    """
 
     tables: Mapping[str, CatalogTable]
     attached: frozenset[str]
+    means: Mapping[str, Means] = field(default_factory=dict)
 
     def find(self, name: str) -> CatalogTable | None:
         """Return the table of that name, case-insensitively."""
@@ -64,7 +76,11 @@ class Catalog:
             shards = {node: shard for node, shard in entry.shards.items() if node in kept}
             if shards:
                 tables[name] = build_table(shards)
-        return Catalog(tables, self.attached & kept)
+        return Catalog(tables, self.attached & kept, {n: m for n, m in self.means.items() if n in kept})
+
+    def means_of(self, node: str) -> Means:
+        """Return what a node has for exchanges with others."""
+        return self.means.get(node, Means())
 
 
 def build(registrations: Mapping[str, Iterable[Table]], attached: Iterable[str]) -> Catalog:

@@ -20,6 +20,7 @@ from coordinator.plan import COORDINATOR, SHARD_COLUMN, Alternative, Exchange, O
 from coordinator.planner.bind import Describe
 from coordinator.planner.carried import as_sent, check_carried
 from coordinator.planner.estimate import estimate
+from coordinator.planner.means import check_linkage, check_sealing
 from coordinator.planner.positions import position_of
 
 STAYS = "stays at the coordinator"
@@ -339,7 +340,15 @@ class Assembly:
                 raise errors.with_context(decided, node=site if len(asked) > 1 else "") from None
             made.releases.append(decided)
             made.linked = made.linked or linking.linked_tables(tree, context)
+        if to != (COORDINATOR,):
+            check_sealing((*sites, *to), self.catalog)
+        senders = [node for name in inputs if self.brings_persons((name,)) for node in self._senders(name)]
+        pseudonymised = any(release.pseudonymised for release in made.releases)
+        check_linkage(sites, senders, self.catalog, pseudonymised=pseudonymised)
         return made
+
+    def _senders(self, name: str) -> tuple[str, ...]:
+        return next(stage.sites for stage in self.stages if stage.stage_id == self._open[name].source)
 
     def _crossings(
         self, named: set[str], sites: tuple[str, ...], to: tuple[str, ...]
