@@ -13,7 +13,7 @@ import pytest
 import scattered_queries
 import scattered_worlds
 from comparing import difference, rows_of
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as st
 from planning import Federation, request
 from test_federated_answers import examples
@@ -39,12 +39,13 @@ def test_every_query_over_open_tables_is_answered_as_by_one_database(chance: ran
     with Federation(world.shards) as federation:
         for _ in range(QUERIES_A_WORLD):
             query = scattered_queries.any_query(chance)
+            note(f"{query.sql} -- {world.layout}")
             try:
                 expected = federation.oracle(request(query.sql))
             except duckdb.Error:
                 continue  # one database does not answer it either
             answer = federation.ask(request(query.sql))
-            assert difference(answer.table, expected, query.sql) == "", (query.sql, world.layout)
+            assert difference(answer.table, expected, query.sql) == ""
 
 
 @examples(max(1, CASES // QUERIES_A_WORLD))
@@ -56,6 +57,7 @@ def test_where_rows_may_not_go_everywhere_a_query_is_answered_as_by_one_database
     with Federation(world.shards) as federation:
         for _ in range(QUERIES_A_WORLD):
             query = scattered_queries.any_query(chance)
+            note(f"{query.sql} -- {world.layout}")
             try:
                 expected = federation.oracle(request(query.sql))
             except duckdb.Error:
@@ -71,7 +73,7 @@ def test_where_rows_may_not_go_everywhere_a_query_is_answered_as_by_one_database
                 if world.open:
                     raise
             else:
-                assert difference(answer.table, expected, query.sql) == "", (query.sql, world.layout)
+                assert difference(answer.table, expected, query.sql) == ""
 
 
 @examples(max(1, CASES // 4))
@@ -82,6 +84,7 @@ def test_aggregates_and_distinct_values_add_up_over_the_rows_where_a_condition_i
     """Ternary logic partitioning (Rigger and Su, OOPSLA 2020), on federated answers alone."""
     world = scattered_worlds.scattered_world(chance, everything_open=True)
     partition = scattered_queries.Maker(chance).partition()
+    note(f"{partition} -- {world.layout}")
     with Federation(world.shards) as federation:
         try:
             federation.oracle(request(partition.whole))
@@ -90,11 +93,11 @@ def test_aggregates_and_distinct_values_add_up_over_the_rows_where_a_condition_i
         except duckdb.Error:
             return
         whole, *parts = (rows_of(federation.ask(request(sql)).table)[0] for sql in (partition.whole, *partition.parts))
-    assert whole[0] == sum(part[0] for part in parts), partition
-    assert whole[1] == sum(part[1] for part in parts), partition
-    assert whole[2] == min((part[2] for part in parts if part[2] is not None), default=None), partition
-    assert whole[3] == max((part[3] for part in parts if part[3] is not None), default=None), partition
-    assert _known(whole[4]) == set().union(*(_known(part[4]) for part in parts)), partition
+    assert whole[0] == sum(part[0] for part in parts)
+    assert whole[1] == sum(part[1] for part in parts)
+    assert whole[2] == min((part[2] for part in parts if part[2] is not None), default=None)
+    assert whole[3] == max((part[3] for part in parts if part[3] is not None), default=None)
+    assert _known(whole[4]) == set().union(*(_known(part[4]) for part in parts))
 
 
 def _known(values: list[object] | None) -> set[str]:
