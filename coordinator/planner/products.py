@@ -78,24 +78,49 @@ def _rows_of(select: exp.Select, known: _Known) -> int:
         return 1
     joins = rewrite.joins_of(select)
     conditions = conjuncts(select.args.get("where"))
-    rows = _rows_in(sources[0], known)
-    left = {_alias(sources[0])}
+    parts = [_Part({_alias(sources[0])}, _rows_in(sources[0], known), None)]
     for join in joins:
-        more = _rows_in(join.this, known)
+        if join.args.get("side"):
+            parts = [_product(parts)]  # an outer join comes after those before it; the engine moves inner ones
         alias = _alias(join.this)
         ties = [*conditions, *conjuncts(join.args.get("on"))]
-        if _is_tied(join) or any(_ties(condition, alias, left) for condition in ties):
-            rows = max(rows, more)
-        else:
-            rows *= more
-        if rows > MAX_PAIRS:
-            raise _too_many(rows, join)
-        left.add(alias)
+        tied = [p for p in parts if _is_tied(join) or any(_ties(condition, alias, p.aliases) for condition in ties)]
+        made = _Part({alias}, _rows_in(join.this, known), join)
+        parts = [p for p in parts if p not in tied] + [_tied([*tied, made])]
+    rows = _product(parts).rows
     limit = select.args.get("limit")
     if limit is not None and isinstance(limit.args.get("expression"), exp.Literal) and limit.expression.name.isdigit():
         rows = min(rows, int(limit.expression.name))
     is_one_row = select.args.get("group") is None and any(p.find(exp.AggFunc) for p in select.expressions)
     return 1 if is_one_row and not any(p.find(exp.Window) for p in select.expressions) else max(rows, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Sources that conditions tie together, their estimated rows, and the join that began the part."""
+
+    aliases: set[str]
+    rows: int
+    began: exp.Join | None
+
+
+def _tied(parts: list[_Part]) -> _Part:
+    return _Part(set().union(*(p.aliases for p in parts)), max(p.rows for p in parts), parts[0].began)
+
+
+def _product(parts: list[_Part]) -> _Part:
+    """Return the parts multiplied with each other, which nothing ties together.
+
+    Raises:
+        ArchipelError: SQL_TOO_LARGE.
+    """
+    made = parts[0]
+    for part in parts[1:]:
+        made = _Part(made.aliases | part.aliases, made.rows * part.rows, made.began or part.began)
+        began = part.began or made.began
+        if made.rows > MAX_PAIRS and began is not None:
+            raise _too_many(made.rows, began)
+    return made
 
 
 def _too_many(rows: int, join: exp.Join) -> errors.ArchipelError:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from archipel.schema import Form
 from coordinator.catalog import Catalog
 from coordinator.planner import rewrite
 from coordinator.planner.draft import Shipment
 from coordinator.planner.estimate import width
 from coordinator.planner.group import Columns, Group, Names, joined, senders
 from coordinator.planner.implied import equalities
-from coordinator.planner.tables import is_protected
+from coordinator.planner.tables import entries_in, is_protected
 
 LEAST_GAIN = 0.25
 """Share of a group's bytes that a reduction must spare, net of the keys: less is not worth another stage."""
@@ -88,7 +89,8 @@ def reduce(
     """Give groups of a block filters by the keys of smaller sides that they are joined with; alters the groups.
 
     ``here`` is what is at the sites already. Tables of persons are left out: their rows reach one node only, whose
-    border lets nothing that it received go further.
+    border lets nothing that it received go further. So are sides whose holders do not let their rows go to the group's
+    nodes: without the filter more travels, but it may.
     """
     catalog = columns.catalog
     equal = equalities(conditions)
@@ -96,7 +98,7 @@ def reduce(
     sides = [_side(here, catalog)] if here is not None and _is_open(here, catalog) else []
     for group in ordered:
         size = bytes_of(group)
-        left = list(sides)
+        left = [side for side in sides if _may_go(side, senders(group.placed, catalog), catalog)]
         for number in range(MOST_REDUCTIONS):
             # What a second filter keeps is not independent of what the first one kept.
             found = [r for side in left for r in _reductions(group, side, equal, columns, 1 / (1 + number))]
@@ -111,6 +113,19 @@ def reduce(
 
 def _is_open(group: Group, catalog: Catalog) -> bool:
     return not any(is_protected(source, catalog) for source in group.sources)
+
+
+def _may_go(side: _Side, receivers: tuple[str, ...], catalog: Catalog) -> bool:
+    """Whether all holders of a side let its rows go to all receivers; a Bloom filter is more than keys."""
+    return all(
+        entry.shards[sender].policy.form_to(receiver) >= Form.ROWS
+        for source in side.sources
+        for entry in entries_in(source, catalog)
+        for sender in side.sites
+        if sender in entry.shards
+        for receiver in receivers
+        if receiver != sender
+    )
 
 
 def _side(group: Group, catalog: Catalog) -> _Side:

@@ -28,7 +28,7 @@ from coordinator.planner.group import placement_of
 from coordinator.planner.inputs import joined_as, one, prepared, read
 from coordinator.planner.placement import Mixed, Placement, check_subqueries, place, place_rows
 from coordinator.planner.problems import closes_way, to_tell, unsupported
-from coordinator.planner.tables import entries_in, is_protected
+from coordinator.planner.tables import entries_in, gives_groups_only, is_protected
 
 Way = Callable[[], exp.Query]
 
@@ -96,7 +96,8 @@ class Solver:
         if correlated:
             return centrally()
         before, start = self._assembly.mark(), self._assembly.bytes_over_borders()
-        thought_of = drafts(query, self._catalog, above=protected)
+        grouped = gives_groups_only(query, self._catalog)
+        thought_of = drafts(query, self._catalog, above=grouped)
         size = next((draft.size for draft in thought_of if draft.sites == AT_COORDINATOR), None)
         made: exp.Query | None = None
         if size is None or self._groups_below(query):
@@ -115,7 +116,7 @@ class Solver:
             option = options.pop(0)
             self._assembly.back(before)
             if option.draft is not None:
-                found = self._tried(partial(self._drafted, option.draft, query, protected=protected), refusals)
+                found = self._tried(partial(self._drafted, option.draft, query, grouped=grouped), refusals)
             elif made is not None:
                 self._assembly.back(after)
                 found = made
@@ -170,7 +171,7 @@ class Solver:
                 yield partial(self._rows, query)
         yield partial(self._descended, query)
 
-    def _drafted(self, draft: Draft, query: exp.Query, *, protected: bool) -> exp.Query:
+    def _drafted(self, draft: Draft, query: exp.Query, *, grouped: bool) -> exp.Query:
         """The block at the nodes of a draft, once its shipments are there."""
         closed = forbidden(draft, self._catalog, self._assembly.permit)
         if closed is not None:
@@ -182,15 +183,15 @@ class Solver:
             assert isinstance(draft.tree, exp.Select)
             placed = place_rows(draft.tree, self._catalog, names)
         tree, inputs = realised(draft.tree, draft.sites, draft.shipments, self._assembly)
-        if len(draft.sites) == 1 and not protected:
+        if len(draft.sites) == 1 and not grouped:
             source = self._assembly.node_stage(rewrite.with_unique_outputs(tree), draft.sites, inputs)
             return read(source, query.named_selects)
         if not isinstance(tree, exp.Select):
             raise Mixed("What is at several nodes cannot be put together there.", query)
-        grouped = _as_grouping(tree)
-        if not aggregation.is_aggregating(grouped):
+        aggregating = _as_grouping(tree)
+        if not aggregation.is_aggregating(aggregating):
             return self._rows_at(tree, placed, inputs, query)
-        return self._cut_at(grouped, placed, inputs)
+        return self._cut_at(aggregating, placed, inputs)
 
     def _cut_at(self, work: exp.Select, placed: Placement, inputs: dict[str, Source]) -> exp.Query:
         """Partial aggregates at the nodes, merged and finished at the coordinator."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from archipel.schema import Form
 from coordinator.catalog import Catalog, CatalogTable
 
 
@@ -16,3 +17,12 @@ def entries_in(node: exp.Expr, catalog: Catalog) -> list[CatalogTable]:
 def is_protected(node: exp.Expr, catalog: Catalog) -> bool:
     """Whether a table of persons stands at or below ``node``."""
     return any(entry.table.policy.protected for entry in entries_in(node, catalog))
+
+
+def gives_groups_only(node: exp.Expr, catalog: Catalog) -> bool:
+    """Whether of a table at or below ``node`` only aggregates may go to the coordinator, as of every table of persons.
+
+    What stands over the groups is then the coordinator's: of a node it would be a choice among groups not released.
+    """
+    policies = [entry.table.policy for entry in entries_in(node, catalog)]
+    return any(policy.protected or policy.coordinator_form < Form.KEYS for policy in policies)
