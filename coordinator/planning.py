@@ -142,7 +142,7 @@ class Planning:
         if known is not None:
             view.plans.move_to_end(key)
             return replace(known, against=state)
-        catalog = Catalog(view.catalog.tables, attached)
+        catalog = replace(view.catalog, attached=attached)
         try:
             async with asyncio.timeout(self._timeout_s):
                 planned = await self._in_thread(self._make, request, catalog, permit, view.shadow, state)

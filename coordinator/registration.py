@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from archipel import errors, wire
 from archipel.schema import NODE_COLUMN, Table
 from archipel.v1 import common_pb2, gateway_pb2
+from coordinator.catalog import Means
 from coordinator.plan import SHARD_COLUMN
 
 MAX_TABLES = 2_000
@@ -45,6 +46,7 @@ class Registration:
     node: str
     software_version: str
     profile: EngineProfile
+    means: Means
     tables: tuple[Table, ...]
     hello: bytes
 
@@ -88,6 +90,7 @@ def read_hello(hello: gateway_pb2.Hello, node: str) -> tuple[Registration, tuple
         profile=EngineProfile(
             _short(hello.engine), _short(hello.engine_version), _short(hello.collation), _short(hello.time_zone)
         ),
+        means=Means(hello.seals, hello.linkage_epoch),
         tables=tuple(tables),
         hello=hello.SerializeToString(),
     )

@@ -67,7 +67,7 @@ class Registry:
         """All tables that nodes ever registered."""
         if self._tables is None:
             self._tables = {name: catalog.build_table(shards) for name, shards in self._shards.items()}
-        return Catalog(self._tables, self.attached)
+        return Catalog(self._tables, self.attached, {node: r.means for node, r in self._registrations.items()})
 
     @property
     def attached(self) -> frozenset[str]:
@@ -144,7 +144,7 @@ class Registry:
         node = registration.node
         before = self._registrations.get(node)
         self._registrations[node] = registration
-        if before is not None and (before.tables, before.profile) == (registration.tables, registration.profile):
+        if before is not None and _planned_by(before) == _planned_by(registration):
             return
         for table in before.tables if before is not None else ():
             shards = self._shards[table.name.lower()]
@@ -166,3 +166,8 @@ class Registry:
                 pair = catalog.build_table({other: shards[other], registration.node: table})
                 found += [pair.conflict] if pair.conflict is not None else []
         return tuple(found)
+
+
+def _planned_by(registration: Registration) -> tuple[object, ...]:
+    """Return what plans depend on."""
+    return registration.tables, registration.profile, registration.means

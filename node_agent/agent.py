@@ -181,6 +181,7 @@ class Agent:
 
     def _hello(self) -> gateway_pb2.Hello:
         info = self._engine.info()
+        peers = self._runner.peers
         return gateway_pb2.Hello(
             node=self._settings.node,
             software_version=__version__,
@@ -192,6 +193,8 @@ class Agent:
             max_concurrent_tasks=self._settings.max_concurrent_tasks,
             policy_digest=self._settings.policy_digest,
             clock_unix_ms=int(time.time() * 1000),
+            seals=peers.own is not None,
+            linkage_epoch=peers.epoch,
         )
 
     def _welcomed(self, welcome: gateway_pb2.Welcome) -> None:

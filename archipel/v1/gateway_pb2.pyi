@@ -107,6 +107,8 @@ class Hello(_message.Message):
     MAX_CONCURRENT_TASKS_FIELD_NUMBER: _builtins.int
     POLICY_DIGEST_FIELD_NUMBER: _builtins.int
     CLOCK_UNIX_MS_FIELD_NUMBER: _builtins.int
+    SEALS_FIELD_NUMBER: _builtins.int
+    LINKAGE_EPOCH_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     software_version: _builtins.str
     engine: _builtins.str
@@ -118,6 +120,10 @@ class Hello(_message.Message):
     """Digest of the policy file in force."""
     clock_unix_ms: _builtins.int
     """The node's clock, Unix time in milliseconds."""
+    seals: _builtins.bool
+    """Whether it sends rows sealed to other nodes and takes theirs: its operator has configured a sealing key."""
+    linkage_epoch: _builtins.int
+    """Of its linkage secret; 0 when it has none."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Table]: ...
     def __init__(
@@ -133,10 +139,12 @@ class Hello(_message.Message):
         max_concurrent_tasks: _builtins.int = ...,
         policy_digest: _builtins.str = ...,
         clock_unix_ms: _builtins.int = ...,
+        seals: _builtins.bool = ...,
+        linkage_epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_unix_ms", b"clock_unix_ms", "collation", b"collation", "engine", b"engine", "engine_version", b"engine_version", "max_concurrent_tasks", b"max_concurrent_tasks", "node", b"node", "policy_digest", b"policy_digest", "software_version", b"software_version", "tables", b"tables", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_unix_ms", b"clock_unix_ms", "collation", b"collation", "engine", b"engine", "engine_version", b"engine_version", "linkage_epoch", b"linkage_epoch", "max_concurrent_tasks", b"max_concurrent_tasks", "node", b"node", "policy_digest", b"policy_digest", "seals", b"seals", "software_version", b"software_version", "tables", b"tables", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

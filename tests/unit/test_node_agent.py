@@ -303,6 +303,18 @@ def test_the_agent_dials_out_and_tells_what_it_holds(played: Callable[[Play], No
     played(play)
 
 
+@pytest.mark.parametrize("configured", [False, True])
+def test_the_agent_tells_whether_it_has_keys_for_exchanges(played: Callable[[Play], None], configured: bool) -> None:
+    async def play(scene: Scene) -> None:
+        own = scene.keys / "nodes" / "hospital_a"
+        files = {"sealing_key": f"{own}/sealing.pem", "linkage_secret": f"{own}/linkage.json"}
+        scene.start(**(files if configured else {}))
+        hello = (await scene.attached()).hello
+        assert (hello.seals, hello.linkage_epoch) == ((True, 1) if configured else (False, 0))
+
+    played(play)
+
+
 def test_a_task_is_accepted_run_and_delivered_with_its_receipt(played: Callable[[Play], None]) -> None:
     async def play(scene: Scene) -> None:
         scene.start()
