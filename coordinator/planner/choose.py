@@ -1,7 +1,8 @@
 """Choosing: at which nodes a block whose rows are at several is best run, by the estimated bytes over borders.
 
 Candidates are every node that holds one of its tables, and the nodes of a sharded table together. Their number is
-bounded: nodes that hold shards of the same tables only are alike, and the one with most rows stands for them.
+bounded: nodes that hold shards of the same tables, and to which the holders let the same go, are alike; the one with
+most rows stands for them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ from coordinator.planner.gather import gather
 from coordinator.planner.placement import Mixed
 from coordinator.planner.positions import position_of
 from coordinator.planner.tables import entries_in
+
+LINKAGE, PEER = "linkage-not-in-permit", "peer-not-allowed"
+_FORBIDDEN = frozenset({LINKAGE, PEER})
+
+_OF_SEVERAL_NODES = ("This cannot be answered yet.", "may be at several nodes")
+"""What problems say that would not be there if all rows were at one node."""
 
 AT_COORDINATOR = (COORDINATOR,)
 
@@ -49,12 +56,13 @@ def candidates(query: exp.Query, catalog: Catalog) -> Iterator[tuple[str, ...]]:
     """Yield the sites to consider for a query: single nodes, those that hold most first, then sets of nodes."""
     entries = {entry.table.name: entry for entry in entries_in(query, catalog)}
     held: dict[str, int] = {}
-    alike: dict[frozenset[str], str] = {}
+    alike: dict[tuple[object, ...], str] = {}
     for entry in entries.values():
         for node, shard in entry.shards.items():
             held[node] = held.get(node, 0) + shard.approximate_rows * len(shard.columns)
     for node in sorted(held, key=lambda n: (-held[n], n)):
-        alike.setdefault(frozenset(n for n, e in entries.items() if node in e.shards), node)
+        kinds = tuple((node in e.shards, e.table.policy.form_to(node)) for e in entries.values())
+        alike.setdefault(kinds, node)
     for node in sorted(alike.values(), key=lambda n: (-held[n], n))[:MOST_SITES]:
         yield (node,)
     if not isinstance(query, exp.Select):
@@ -69,6 +77,30 @@ def forbidden(draft: Draft, catalog: Catalog, permit: Permit) -> errors.Archipel
     The border check has the last word: this is asked first since it costs nothing.
     """
     return next((p for s in draft.shipments if (p := _forbidden(s, draft.sites, catalog, permit)) is not None), None)
+
+
+def with_forbidden(told: errors.ArchipelError, problems: list[errors.ArchipelError]) -> errors.ArchipelError:
+    """Return the error with what would have to cross a border for another answer, and may not, if that is known.
+
+    Where the exchanges are allowed and a border refuses what would be made of them, its refusal is told.
+    """
+    info = told.info
+    if info.code is not errors.SQL_UNSUPPORTED or not any(words in info.message for words in _OF_SEVERAL_NODES):
+        return told
+    refused = next((p for p in problems if p.info.rule and p.info.rule not in _FORBIDDEN), None)
+    if refused is not None:
+        return refused
+    closed = next((p.info for p in problems if p.info.rule in _FORBIDDEN), None)
+    if closed is None:
+        return told
+    return errors.error(
+        info.code,
+        f"{info.message} To bring the rows together, {closed.message}",
+        hint=f"{info.hint} Or: {closed.hint}",
+        position=info.position,
+        node=info.node,
+        rule=closed.rule,
+    )
 
 
 def _forbidden(
@@ -89,10 +121,9 @@ def _forbidden(
                     errors.PERMIT_SCOPE,
                     f"'{sender}' would have to send rows of '{table.name}', which are about persons, to another node, "
                     "and the permit does not say linkage.",
-                    hint="Ask the authority for a permit with linkage; or aggregate each table first in a WITH part, "
-                    "and join the groups.",
+                    hint="Ask the authority for a permit with linkage.",
                     position=position_of(table),
-                    rule="linkage-not-in-permit",
+                    rule=LINKAGE,
                 )
             closed = next((r for r in receivers if policy.form_to(r) < Form.KEYS), None)
             if closed is not None:
@@ -100,9 +131,8 @@ def _forbidden(
                     errors.POLICY_REFUSED,
                     f"'{sender}' would have to send rows of '{table.name}' to '{closed}', and the holder's policy "
                     "does not let them go there.",
-                    hint="Aggregate each table first in a WITH part, and join the groups; or ask the holder to name "
-                    "that node among the table's peers.",
+                    hint=f"Ask the holder of '{table.name}' to name '{closed}' among the table's peers.",
                     position=position_of(table),
-                    rule="peer-not-allowed",
+                    rule=PEER,
                 )
     return None

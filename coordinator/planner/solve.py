@@ -19,7 +19,7 @@ from archipel.schema import NODE_COLUMN
 from coordinator.plan import Alternative
 from coordinator.planner import aggregation, rewrite
 from coordinator.planner.assembly import Assembly, Source
-from coordinator.planner.choose import AT_COORDINATOR, drafts, forbidden
+from coordinator.planner.choose import AT_COORDINATOR, drafts, forbidden, with_forbidden
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.cut import cut_aggregation
 from coordinator.planner.draft import Draft, described, realised
@@ -74,19 +74,27 @@ class Solver:
                 found = self._tried(partial(self._aggregated, grouped, broadcast=False), problems)
                 if found is not None:
                     return found
-        found = self._cheapest(query, problems, correlated=correlated, protected=protected)
+        refusals: list[errors.ArchipelError] = []
+        found = self._cheapest(query, problems, refusals, correlated=correlated, protected=protected)
         if found is not None:
             return found
         # That not all rows are at one node is no news: it is told only where there is nothing else to tell.
-        raise to_tell([*problems, *whole_closed])
+        raise with_forbidden(to_tell([*problems, *refusals, *whole_closed]), refusals)
 
     def _cheapest(
-        self, query: exp.Query, problems: list[errors.ArchipelError], *, correlated: bool, protected: bool
+        self,
+        query: exp.Query,
+        problems: list[errors.ArchipelError],
+        refusals: list[errors.ArchipelError],
+        *,
+        correlated: bool,
+        protected: bool,
     ) -> exp.Query | None:
         """The way with the fewest bytes over borders among those that bring rows of several nodes together.
 
         What the way by the coordinator moves is estimated like the others', unless sub-blocks of its may be aggregated
-        before they are sent: then it is known only once it is made.
+        before they are sent: then it is known only once it is made. Why drafts are closed goes to ``refusals``, why the
+        way by the coordinator is goes to ``problems``.
         """
 
         def centrally() -> exp.Query | None:
@@ -96,8 +104,16 @@ class Solver:
         if correlated:
             return centrally()
         before, start = self._assembly.mark(), self._assembly.bytes_over_borders()
+<<<<<<< HEAD
         grouped = gives_groups_only(query, self._catalog)
         thought_of = drafts(query, self._catalog, above=grouped)
+=======
+        # Rows of persons never leave as they are, wherever they are brought together.
+        closed_to_rows = protected and not (
+            isinstance(query, exp.Select) and aggregation.is_aggregating(_as_grouping(query))
+        )
+        thought_of = [] if closed_to_rows else drafts(query, self._catalog, above=protected)
+>>>>>>> 1811f83 (planner)
         size = next((draft.size for draft in thought_of if draft.sites == AT_COORDINATOR), None)
         made: exp.Query | None = None
         if size is None or self._groups_below(query):
@@ -111,7 +127,6 @@ class Solver:
             options.insert(0, _Option(size, "bring the rows together at the coordinator", None))
         options.sort(key=lambda option: option.size)
         closed: list[Alternative] = []
-        refusals: list[errors.ArchipelError] = []
         while options:
             option = options.pop(0)
             self._assembly.back(before)
@@ -133,7 +148,6 @@ class Solver:
                 return found
             last = refusals if option.draft is not None else problems
             closed.append(Alternative(option.description, option.size, last[-1].info.message))
-        problems += refusals
         return None
 
     def _groups_below(self, query: exp.Query) -> bool:

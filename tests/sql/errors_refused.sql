@@ -52,9 +52,9 @@ SELECT region, string_agg(diagnosis, ',') FROM stays GROUP BY region;
 
 -- # A window over persons
 SELECT region, avg(d) FROM (SELECT region, days - lag(days) OVER (ORDER BY entered) AS d FROM stays) t GROUP BY region;
--- SQL_UNSUPPORTED at line 1, column 51
--- This cannot be answered yet. A window looks at rows of several nodes.
--- Hint: PARTITION BY a site key such as the node (_node), or aggregate first in a WITH part.
+-- SQL_UNSUPPORTED at line 1, column 51 by rule linkage-not-in-permit
+-- This cannot be answered yet. A window looks at rows of several nodes. To bring the rows together, 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
+-- Hint: PARTITION BY a site key such as the node (_node), or aggregate first in a WITH part. Or: Ask the authority for a permit with linkage.
 
 -- # A subquery that would copy one person's value
 SELECT count(*) FROM stays WHERE cost = (SELECT max(cost) FROM stays);

@@ -2,9 +2,9 @@
 
 -- # Distinct persons at several hospitals
 SELECT region, count(DISTINCT patient) AS persons FROM stays GROUP BY region;
--- SQL_UNSUPPORTED at line 1, column 16
--- count(DISTINCT ...) cannot be split over several nodes yet: its values may be at several nodes, and the same one must count once.
--- Hint: Count rows, or group by a site key such as the node; persons at several nodes are counted at each. approx_count_distinct estimates other values where policy says 'coordinator: sketch'.
+-- SQL_UNSUPPORTED at line 1, column 16 by rule linkage-not-in-permit
+-- count(DISTINCT ...) cannot be split over several nodes yet: its values may be at several nodes, and the same one must count once. To bring the rows together, 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
+-- Hint: Count rows, or group by a site key such as the node; persons at several nodes are counted at each. approx_count_distinct estimates other values where policy says 'coordinator: sketch'. Or: Ask the authority for a permit with linkage.
 
 -- # A median over persons of several hospitals
 SELECT region, median(days) FROM stays GROUP BY region;
@@ -14,33 +14,33 @@ SELECT region, median(days) FROM stays GROUP BY region;
 
 -- # A join of persons at several hospitals by the person alone
 SELECT count(*) FROM stays s JOIN acts a ON a.patient = s.patient;
--- SQL_UNSUPPORTED at line 1, column 35
--- This cannot be answered yet. This join may bring together rows of different nodes: it does not equate a site key.
--- Hint: Add ON s.finess = a.finess AND s.stay = a.stay; or aggregate each side first in a WITH part, and join the groups.
+-- SQL_UNSUPPORTED at line 1, column 35 by rule linkage-not-in-permit
+-- This cannot be answered yet. This join may bring together rows of different nodes: it does not equate a site key. To bring the rows together, 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
+-- Hint: Add ON s.finess = a.finess AND s.stay = a.stay; or aggregate each side first in a WITH part, and join the groups. Or: Ask the authority for a permit with linkage.
 
 -- # A join of persons of the insurer with those of the hospitals
 SELECT s.region, count(*) FROM stays s JOIN insured i ON i.patient = s.patient GROUP BY s.region;
--- SQL_UNSUPPORTED at line 1, column 45
--- This cannot be answered yet. This join may bring together rows of different nodes: it does not equate a site key.
--- Hint: The two sides share no site key. Aggregate each first in a WITH part, and join the groups.
+-- SQL_UNSUPPORTED at line 1, column 45 by rule linkage-not-in-permit
+-- This cannot be answered yet. This join may bring together rows of different nodes: it does not equate a site key. To bring the rows together, 'cnam' would have to send rows of 'insured', which are about persons, to another node, and the permit does not say linkage.
+-- Hint: The two sides share no site key. Aggregate each first in a WITH part, and join the groups. Or: Ask the authority for a permit with linkage.
 
 -- # A left join that keeps reference rows
 SELECT h.name, count(s.stay) AS n FROM hospitals h LEFT JOIN stays s ON s.finess = h.finess GROUP BY h.name;
--- SQL_UNSUPPORTED at line 1, column 62
--- This cannot be answered yet. This LEFT JOIN keeps rows of a table that every node has: every node would add those that match nothing.
--- Hint: Aggregate the other side first in a WITH part, and join the reference table to its groups; or turn the join round.
+-- SQL_UNSUPPORTED at line 1, column 62 by rule linkage-not-in-permit
+-- This cannot be answered yet. This LEFT JOIN keeps rows of a table that every node has: every node would add those that match nothing. To bring the rows together, 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
+-- Hint: Aggregate the other side first in a WITH part, and join the reference table to its groups; or turn the join round. Or: Ask the authority for a permit with linkage.
 
 -- # A set operation of persons' rows
 SELECT count(*) FROM (SELECT patient, region FROM stays UNION SELECT patient, region FROM insured) u;
--- SQL_UNSUPPORTED at line 1, column 30
--- This cannot be answered yet. UNION compares rows of several nodes.
--- Hint: Aggregate first in a WITH part, and do this to the groups; or ask one node (WHERE _node = '...').
+-- SQL_UNSUPPORTED at line 1, column 30 by rule linkage-not-in-permit
+-- This cannot be answered yet. UNION compares rows of several nodes. To bring the rows together, 'cnam' would have to send rows of 'insured', which are about persons, to another node, and the permit does not say linkage.
+-- Hint: Aggregate first in a WITH part, and do this to the groups; or ask one node (WHERE _node = '...'). Or: Ask the authority for a permit with linkage.
 
 -- # A LIMIT below an aggregate of persons
 SELECT avg(days) FROM (SELECT days FROM stays LIMIT 10) t;
--- SQL_UNSUPPORTED at line 1, column 53
--- This cannot be answered yet. A LIMIT chooses among rows of several nodes.
--- Hint: Aggregate first in a WITH part, and do this to the groups; or ask one node (WHERE _node = '...').
+-- SQL_UNSUPPORTED at line 1, column 53 by rule linkage-not-in-permit
+-- This cannot be answered yet. A LIMIT chooses among rows of several nodes. To bring the rows together, 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
+-- Hint: Aggregate first in a WITH part, and do this to the groups; or ask one node (WHERE _node = '...'). Or: Ask the authority for a permit with linkage.
 
 -- # The same grouping set twice
 SELECT region, count(*) FROM stays GROUP BY GROUPING SETS ((region), (region));

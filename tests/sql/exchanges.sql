@@ -49,6 +49,7 @@ SELECT i.covered, count(*) AS n FROM insured i JOIN stays s ON s.patient = i.pat
 -- Result: covered BOOLEAN, n BIGINT
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 11,340 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 11,460 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lyon, shipping insured from cnam; stays from lille, nantes, about 11,460 bytes: 'cnam' would have to send rows of 'insured' to 'lyon', and the holder's policy does not let them go there.
 
 -- # Distinct persons over all hospitals are counted at one holder
 SELECT year, count(DISTINCT patient) AS persons FROM stays GROUP BY year;
@@ -71,6 +72,7 @@ SELECT year, count(DISTINCT patient) AS persons FROM stays GROUP BY year;
 --     SELECT "x3"."g0" AS "year", CAST(COALESCE("x3"."p0v", 0) AS BIGINT) AS "persons" FROM "x3" AS "x3"
 --
 -- Result: year INTEGER, persons BIGINT
+-- Not taken: run at lyon, shipping stays from lille, nantes, about 11,520 bytes: it moves more bytes
 
 -- # What stands above the groups stays at the coordinator
 SELECT i.region, avg(s.days) AS days, rank() OVER (ORDER BY count(*) DESC) AS place
@@ -96,6 +98,7 @@ GROUP BY i.region HAVING count(*) > 20 ORDER BY place, i.region LIMIT 2;
 --
 -- Result: region VARCHAR, days DOUBLE, place BIGINT
 -- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 21,600 bytes: it moves more bytes
+-- Not taken: run at lyon, shipping insured from cnam; stays from lille, nantes, about 21,600 bytes: it moves more bytes
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: it moves more bytes
 
 -- # A person's stays at several hospitals, each person once
@@ -119,6 +122,7 @@ SELECT t.n, count(*) AS persons FROM (SELECT patient, count(*) AS n FROM stays G
 --     SELECT "x3"."g0" AS "n", CAST(COALESCE("x3"."p0v", 0) AS BIGINT) AS "persons" FROM "x3" AS "x3"
 --
 -- Result: n BIGINT, persons BIGINT
+-- Not taken: run at lyon, shipping stays from lille, nantes, about 7,680 bytes: it moves more bytes
 
 -- # Three tables of persons at two kinds of holders
 SELECT i.covered, sum(a.price) AS price
@@ -145,6 +149,7 @@ AND a.patient = s.patient GROUP BY i.covered;
 -- Result: covered BOOLEAN, price DECIMAL(38,2)
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 11,340 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping insured from cnam; acts, stays from lyon, nantes, about 38,340 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lyon, shipping insured from cnam; acts, stays from lille, nantes, about 38,340 bytes: 'cnam' would have to send rows of 'insured' to 'lyon', and the holder's policy does not let them go there.
 
 -- # Persons of one holder whom no other knows: an anti-join at the holder
 SELECT i.region, count(*) AS n FROM insured i
@@ -169,6 +174,7 @@ WHERE NOT EXISTS (SELECT 1 FROM stays s WHERE s.patient = i.patient) GROUP BY i.
 --
 -- Result: region VARCHAR, n BIGINT
 -- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 17,760 bytes: it moves more bytes
+-- Not taken: run at lyon, shipping insured from cnam; stays from lille, nantes, about 17,760 bytes: it moves more bytes
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: it moves more bytes
 
 -- # A median over the rows of three hospitals, at one of them
@@ -283,3 +289,28 @@ SELECT origin, count(*) AS n FROM reach GROUP BY origin ORDER BY origin;
 --
 -- Result: origin VARCHAR, n BIGINT
 -- Not taken: bring the rows together at the coordinator, about 1,800 bytes: it moves more bytes
+
+-- # Two tables of persons that are joined by something else than persons
+SELECT i.region, count(*) AS n FROM insured i JOIN stays s ON s.region = i.region GROUP BY i.region;
+-- Plan with 4 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "s"."patient" AS "patient", "s"."region" AS "region" FROM "stays" AS "s"
+--     -> x1 for s2: sealed, crosses as rows, about 1,440 rows and 34,560 bytes; allowed by: protected tables: rows of persons under project pseudonyms may go to this node
+--
+-- s2 node at cnam, over x1
+--     SELECT "i"."region" AS "g0", COUNT(*) AS "p0v" FROM "insured" AS "i", (SELECT "r"."patient" AS "patient", "r"."region" AS "region" FROM "x1" AS "r") AS "s" WHERE "s"."region" = "i"."region" GROUP BY "i"."region"
+--     -> x2 for s3: crosses as aggregate, about 420 rows and 10,080 bytes; allowed by: protected tables: aggregates of groups with enough persons may leave
+--
+-- s3 merge at the coordinator, over x2
+--     SELECT "g0" AS "g0", ANY_VALUE("p0v") AS "p0v" FROM "x2" AS "x2" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x3 for s4: stays at the coordinator
+--
+-- s4 finish at the coordinator, over x3
+--     SELECT "x3"."g0" AS "region", CAST(COALESCE("x3"."p0v", 0) AS BIGINT) AS "n" FROM "x3" AS "x3"
+--
+-- Result: region VARCHAR, n BIGINT
+-- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 33,120 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lyon, shipping insured from cnam; stays from lille, nantes, about 33,120 bytes: 'cnam' would have to send rows of 'insured' to 'lyon', and the holder's policy does not let them go there.

@@ -24,7 +24,6 @@ SELECT 'stays' AS what, count(*) AS n FROM stays UNION ALL SELECT 'acts', count(
 --     SELECT 'stays' AS "what", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" UNION ALL SELECT 'acts' AS "acts", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "_col_1" FROM "x4" AS "x4" ORDER BY "what"
 --
 -- Result: what VARCHAR, n BIGINT
--- Not taken: run at lille, shipping acts from lyon, nantes; stays from lyon, nantes, about 19,200 bytes: it moves more bytes
 
 -- # UNION removes what is twice
 SELECT ward FROM wards UNION SELECT ward FROM shifts ORDER BY ward;
@@ -153,7 +152,6 @@ SELECT sum(n) AS n FROM (SELECT beds AS n FROM wards UNION ALL SELECT beds FROM 
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 60 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 100 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping calendar from cnam; wards from lyon, nantes, about 124 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 192 bytes: it moves more bytes
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 100 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping calendar from cnam; wards from lyon, nantes, about 124 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 192 bytes: it moves more bytes
@@ -288,9 +286,6 @@ SELECT region, sum(n) AS n FROM u GROUP BY region ORDER BY region;
 --     SELECT "u"."region" AS "region", SUM("u"."n") AS "n" FROM (SELECT "x2"."g0" AS "region", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" UNION ALL SELECT "x4"."g0" AS "region", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "_col_1" FROM "x4" AS "x4") AS "u" GROUP BY "u"."region" ORDER BY "region"
 --
 -- Result: region VARCHAR, n HUGEINT
--- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: it moves more bytes
--- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 33,120 bytes: it moves more bytes
--- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 34,560 bytes: it moves more bytes
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: it moves more bytes
 -- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 33,120 bytes: it moves more bytes
 -- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 34,560 bytes: it moves more bytes

@@ -20,7 +20,7 @@ CASES = [case for path in FILES for case in golden.read(path)]
 PLANNED = [case for case in CASES if not case.path.stem.startswith("errors")]
 
 
-LINKED = frozenset({"exchanges"})
+LINKED = frozenset({"exchanges", "errors_exchanges"})
 """Files whose cases are asked of the world in which holders let rows go to each other."""
 
 Federations = dict[bool, Federation]

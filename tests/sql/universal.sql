@@ -230,7 +230,6 @@ SELECT ward, beds FROM wards UNION ALL BY NAME SELECT beds, name FROM hospitals 
 --
 -- Result: kind VARCHAR
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 96 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping calendar from cnam; wards from lyon, nantes, about 512 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 

@@ -28,9 +28,6 @@ SELECT s.region, stays, persons, round(1000.0 * stays / persons, 1) AS rate FROM
 --     SELECT "s"."region" AS "region", "s"."stays" AS "stays", "i"."persons" AS "persons", ROUND(1000.0 * "s"."stays" / "i"."persons", 1) AS "rate" FROM (SELECT "x2"."g0" AS "region", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "stays" FROM "x2" AS "x2") AS "s" JOIN (SELECT "x4"."g0" AS "region", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "persons" FROM "x4" AS "x4") AS "i" ON "s"."region" = "i"."region" ORDER BY "region"
 --
 -- Result: region VARCHAR, stays BIGINT, persons BIGINT, rate DOUBLE
--- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 960 bytes: 'cnam' would have to send rows of 'insured', which are about persons, to another node, and the permit does not say linkage.
--- Not taken: run at lille, shipping stays from lyon, nantes; insured from cnam, about 23,360 bytes: it moves more bytes
--- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 34,560 bytes: it moves more bytes
 
 -- # A part used twice is computed once
 WITH x AS (SELECT region, year, count(*) AS n FROM stays GROUP BY region, year)
@@ -50,7 +47,6 @@ SELECT a.region, b.n - a.n AS growth FROM x a JOIN x b ON a.region = b.region AN
 --     SELECT "a"."region" AS "region", "b"."n" - "a"."n" AS "growth" FROM (SELECT "x2"."g0" AS "region", "x2"."g1" AS "year", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2") AS "a" JOIN (SELECT "x2"."g0" AS "region", "x2"."g1" AS "year", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2") AS "b" ON "a"."region" = "b"."region" AND "b"."year" = "a"."year" + 1 ORDER BY "region"
 --
 -- Result: region VARCHAR, growth BIGINT
--- Not taken: run at lille, shipping stays from lyon, nantes; stays from lyon, nantes, about 53,760 bytes: it moves more bytes
 
 -- # A part that uses another
 WITH a AS (SELECT finess, kind, beds FROM wards WHERE active), b AS (SELECT kind, sum(beds) AS beds FROM a GROUP BY kind)
