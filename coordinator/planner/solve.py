@@ -104,16 +104,12 @@ class Solver:
         if correlated:
             return centrally()
         before, start = self._assembly.mark(), self._assembly.bytes_over_borders()
-<<<<<<< HEAD
         grouped = gives_groups_only(query, self._catalog)
-        thought_of = drafts(query, self._catalog, above=grouped)
-=======
-        # Rows of persons never leave as they are, wherever they are brought together.
-        closed_to_rows = protected and not (
+        # Where only groups may leave, rows do not, wherever they are brought together.
+        closed_to_rows = grouped and not (
             isinstance(query, exp.Select) and aggregation.is_aggregating(_as_grouping(query))
         )
-        thought_of = [] if closed_to_rows else drafts(query, self._catalog, above=protected)
->>>>>>> 1811f83 (planner)
+        thought_of = [] if closed_to_rows else drafts(query, self._catalog, above=grouped)
         size = next((draft.size for draft in thought_of if draft.sites == AT_COORDINATOR), None)
         made: exp.Query | None = None
         if size is None or self._groups_below(query):
