@@ -6,7 +6,6 @@ node keeps the demands of its senders: they are worked out here once more from t
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -164,7 +163,10 @@ def _check_own(stage: Stage) -> None:
     try:
         tree = sqlglot.parse_one(stage.sql, read=certificate.DIALECT)
     except (SqlglotError, RecursionError):
-        for word, following in itertools.pairwise(sqlglot.tokenize(stage.sql, read=certificate.DIALECT)):
+        tokens = sqlglot.tokenize(stage.sql, read=certificate.DIALECT)
+        for before, word, following in zip([None, *tokens], tokens, tokens[1:], strict=False):
+            if before is not None and before.token_type is TokenType.DISTINCT:
+                continue  # IS DISTINCT FROM compares
             named = following.token_type in {TokenType.IDENTIFIER, TokenType.VAR}
             if word.token_type in {TokenType.FROM, TokenType.JOIN} and named and following.text not in stage.inputs:
                 raise Rejected("a statement of the coordinator names what is not sent to it") from None
