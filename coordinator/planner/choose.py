@@ -7,14 +7,14 @@ most rows stands for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 
 from archipel import errors
 from archipel.permit import Permit
 from archipel.schema import COORDINATOR, Distribution, Form
-from coordinator.catalog import Catalog
+from coordinator.catalog import Catalog, CatalogTable
 from coordinator.planner.draft import Draft, Shipment
 from coordinator.planner.flatten import flattened
 from coordinator.planner.gather import gather
@@ -63,12 +63,25 @@ def candidates(query: exp.Query, catalog: Catalog) -> Iterator[tuple[str, ...]]:
     for node in sorted(held, key=lambda n: (-held[n], n)):
         kinds = tuple((node in e.shards, e.table.policy.form_to(node)) for e in entries.values())
         alike.setdefault(kinds, node)
-    for node in sorted(alike.values(), key=lambda n: (-held[n], n))[:MOST_SITES]:
+    nodes = sorted(alike.values(), key=lambda n: (-held[n], n))[:MOST_SITES]
+    for node in nodes:
         yield (node,)
+    if not any(_may_go_to(node, entries.values()) for node in nodes):
+        others = sorted(catalog.attached - held.keys())
+        yield from [(node,) for node in others if _may_go_to(node, entries.values())][:1]  # they are all alike
     if not isinstance(query, exp.Select):
         return  # a set operation over parts is no union of its parts
     parts = {e.nodes for e in entries.values() if e.table.distribution is Distribution.SHARDED and len(e.nodes) > 1}
     yield from sorted(parts)
+
+
+def _may_go_to(node: str, entries: Iterable[CatalogTable]) -> bool:
+    """Whether all holders of all tables let rows go to a node."""
+    return all(
+        holder == node or shard.policy.form_to(node) >= Form.ROWS
+        for entry in entries
+        for holder, shard in entry.shards.items()
+    )
 
 
 def forbidden(draft: Draft, catalog: Catalog, permit: Permit) -> errors.ArchipelError | None:

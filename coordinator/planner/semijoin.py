@@ -116,16 +116,26 @@ def _is_open(group: Group, catalog: Catalog) -> bool:
 
 
 def _may_go(side: _Side, receivers: tuple[str, ...], catalog: Catalog) -> bool:
-    """Whether all holders of a side let its rows go to all receivers; a Bloom filter is more than keys."""
+    """Whether all holders of what a side is made of let rows go to all receivers; a Bloom filter is more than keys."""
     return all(
         entry.shards[sender].policy.form_to(receiver) >= Form.ROWS
-        for source in side.sources
-        for entry in entries_in(source, catalog)
-        for sender in side.sites
+        for part, sites in _made_of(side.sources, side.sites, side.inputs)
+        for entry in entries_in(part, catalog)
+        for sender in sites
         if sender in entry.shards
         for receiver in receivers
         if receiver != sender
     )
+
+
+def _made_of(
+    parts: list[exp.Expr], sites: tuple[str, ...], inputs: tuple[Shipment, ...]
+) -> Iterator[tuple[exp.Expr, tuple[str, ...]]]:
+    """Yield what names tables of a side, and where they are; what filtered the side before is in its keys, too."""
+    for part in parts:
+        yield part, sites
+    for shipment in inputs:
+        yield from _made_of([shipment.tree], shipment.sites, shipment.inputs)
 
 
 def _side(group: Group, catalog: Catalog) -> _Side:
