@@ -22,9 +22,9 @@ from coordinator.planner.bind import Bound, Describe, bind
 from coordinator.planner.explain import explain_text
 from coordinator.planner.outputs import with_types
 from coordinator.planner.parse import parse
-from coordinator.planner.problems import closes_way, is_of_border, to_tell
+from coordinator.planner.problems import closes_way, is_of_border, to_tell, why_not
 from coordinator.planner.solve import Solver
-from coordinator.planner.universal import answer_at_coordinator
+from coordinator.planner.universal import answer_at_coordinator, check_size
 
 __all__ = ["Describe", "explain_text", "plan"]
 
@@ -77,14 +77,20 @@ def _finished(bound: Bound, describe: Describe, assembly: Assembly) -> tuple[str
     if bound.tree is not None and bound.whole is not None:
         mark = assembly.mark()
         try:
-            return assembly.finish_stage(with_types(Solver(assembly).solve(bound.tree, bound.whole), bound, assembly))
+            found = assembly.finish_stage(with_types(Solver(assembly).solve(bound.tree, bound.whole), bound, assembly))
+            check_size(assembly)
+            return found
         except errors.ArchipelError as problem:
             if not closes_way(problem):
                 raise
             problems.append(problem)
         assembly.back(mark)
     try:
-        return assembly.finish_stage(answer_at_coordinator(bound, describe, assembly))
+        found = assembly.finish_stage(answer_at_coordinator(bound, describe, assembly))
+        check_size(assembly)
+        if problems:
+            assembly.not_pushed.append(f"the query, which runs whole over rows: {why_not(problems)}")
+        return found
     except errors.ArchipelError as problem:
         # What no holder lets go says nothing of why the query could not be cut.
         raise to_tell([*problems, problem] if is_of_border(problem) else [problem, *problems]) from None

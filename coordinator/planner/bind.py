@@ -85,6 +85,8 @@ def bind(tree: exp.Query, text: str | None, catalog: Catalog, permit: Permit, de
     if qualified is None or closed is not None:
         return Bound(None, None, columns, tuple(sorted(schema)), written, closed)
     _name_outputs(qualified, [c.name for c in columns])
+    if names_node and _has_star(tree):
+        written = qualified  # its stars are written out, without the node
     return Bound(inline(qualified.copy()), qualified, columns, tuple(sorted(schema)), written)
 
 

@@ -9,6 +9,8 @@ from coordinator.planner.positions import position_of
 
 HINT = "Join on a site key or on reference tables, aggregate each side first in a WITH part, or ask one node at a time."
 
+_YET = "This cannot be answered yet. "
+
 _END = frozenset({errors.INTERNAL.name, errors.SQL_TOO_LARGE.name, errors.SCHEMA_CONFLICT.name})
 """Errors that end planning; any other closes one way, and the next is tried."""
 
@@ -35,11 +37,16 @@ def is_of_border(problem: errors.ArchipelError) -> bool:
     return problem.code in {errors.BORDER_REFUSED.name, errors.POLICY_REFUSED.name}
 
 
+def why_not(problems: list[errors.ArchipelError]) -> str:
+    """Return the reason of the first of the ways' problems, for EXPLAIN."""
+    return to_tell(problems).info.message.removeprefix(_YET).strip()
+
+
 def unsupported(mixed: Mixed) -> errors.ArchipelError:
     """Return why a block cannot be cut, as the researcher is told."""
     return errors.error(
         errors.SQL_UNSUPPORTED,
-        f"This cannot be answered yet. {mixed.reason}",
+        f"{_YET}{mixed.reason}",
         hint=mixed.hint or HINT,
         position=position_of(mixed.node),
     )
@@ -55,6 +62,6 @@ def to_tell(problems: list[errors.ArchipelError]) -> errors.ArchipelError:
         return told[0]
     return errors.error(
         errors.SQL_UNSUPPORTED,
-        "This cannot be answered yet. The query cannot be split over the nodes in this form.",
+        f"{_YET}The query cannot be split over the nodes in this form.",
         hint=HINT,
     )

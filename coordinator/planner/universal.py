@@ -17,8 +17,9 @@ from sqlglot import exp
 
 from archipel import errors
 from archipel.border import parsing
-from archipel.schema import NODE_COLUMN, Column
+from archipel.schema import NODE_COLUMN, Column, Form
 from coordinator.catalog import CatalogTable
+from coordinator.plan import StageKind
 from coordinator.planner import rewrite
 from coordinator.planner.assembly import Assembly, Source
 from coordinator.planner.bind import Bound, Describe, tables_of
@@ -52,7 +53,6 @@ def answer_at_coordinator(bound: Bound, describe: Describe, assembly: Assembly) 
             cut_out(table, entry, describe, assembly)
     tables = [(table, entry) for table, entry in tables if table.root() is tree]
     sources = [reader.bring(table, entry) for table, entry in tables]
-    _check_size(tree, sources, assembly)
     for (table, _), source in zip(tables, sources, strict=True):
         table.replace(_in_its_place(table, source))
     _check_read(tree, bound, assembly)
@@ -93,16 +93,21 @@ def _check_hidden(tree: exp.Query, tables: list[tuple[exp.Table, CatalogTable]])
             )
 
 
-def _check_size(tree: exp.Query, sources: list[Source], assembly: Assembly) -> None:
-    sizes = {s.name: assembly.estimated(s.name) for s in sources}
-    rows, size = (sum(found[i] for found in sizes.values()) for i in (0, 1))
+def check_size(assembly: Assembly) -> None:
+    """Make sure that a plan does not bring more rows together at the coordinator than its engine takes.
+
+    Raises:
+        ArchipelError: SQL_TOO_LARGE.
+    """
+    nodes = {stage.stage_id for stage in assembly.stages if stage.kind is StageKind.NODE}
+    brought = [e for e in assembly.exchanges if e.form is Form.ROWS and e.source in nodes and e.target not in nodes]
+    rows, size = sum(e.estimated_rows for e in brought), sum(e.estimated_bytes for e in brought)
     if size > MAX_BYTES:
         raise errors.error(
-            errors.SQL_UNSUPPORTED,
+            errors.SQL_TOO_LARGE,
             f"This would bring about {rows:,} rows and {size:,} bytes to the coordinator, "
             f"which takes {MAX_BYTES:,} bytes at most.",
             hint=_HINT,
-            position=position_of(tree),
         )
 
 

@@ -273,12 +273,23 @@ def test_a_join_that_a_condition_ties_is_no_product(sql: str) -> None:
     assert planned(sql, ROOT).stages
 
 
-def test_more_rows_than_the_coordinator_takes_are_not_brought_together() -> None:
-    sql = "SELECT a.k, b.k FROM t a FULL JOIN t b ON a.n = b.n AND list_transform([1], x -> x) = [a.n]"
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT a.k, b.k FROM t a FULL JOIN t b ON a.n = b.n AND list_transform([1], x -> x) = [a.n]",
+        "SELECT a.k, b.site FROM t a JOIN t b USING (n)",
+        "SELECT k, n, row_number() OVER (ORDER BY n) AS r FROM t",
+    ],
+)
+def test_more_rows_than_the_coordinator_takes_are_not_brought_together(sql: str) -> None:
     assert planned(sql, 1_000).stages
     with pytest.raises(ArchipelError, match="bytes to the coordinator") as refused:
-        planned(sql, universal.MAX_BYTES // 10)
-    assert refused.value.code == "SQL_UNSUPPORTED"
+        planned(sql, universal.MAX_BYTES // 5)
+    assert refused.value.code == "SQL_TOO_LARGE"
+
+
+def test_counts_of_more_rows_than_the_coordinator_takes_are_brought_together() -> None:
+    assert planned("SELECT k, count(*) AS c FROM t GROUP BY k", universal.MAX_BYTES // 5).stages
 
 
 # Without end
