@@ -44,6 +44,8 @@ def lay_out(pod: Mapping[str, Any], cluster: Cluster, root: Path) -> list[str]:
         target.mkdir(parents=True)
         for name, content in _files(volume, cluster).items():
             (target / name).write_bytes(moved(content.decode()).encode() if name.endswith(".yaml") else content)
+            if "secret" in volume:
+                (target / name).chmod(volume["secret"]["defaultMode"])
     return [moved(word) for word in container["command"]]
 
 

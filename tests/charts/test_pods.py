@@ -69,8 +69,10 @@ def _read(folder: Path, *names: str) -> Files:
     return {name: (folder / name).read_bytes() for name in names}
 
 
-def _rendered_config(helm: Helm, chart: str, *settings: str) -> tuple[dict[str, object], dict[str, Files]]:
-    found = documents(helm.render(chart, values_file(chart, "minimal"), *settings))
+def _rendered_config(
+    helm: Helm, chart: str, *settings: str, case: str = "minimal"
+) -> tuple[dict[str, object], dict[str, Files]]:
+    found = documents(helm.render(chart, values_file(chart, case), *settings))
     maps = {
         m["metadata"]["name"]: {key: text.encode() for key, text in m["data"].items()}
         for m in of_kind(found, "ConfigMap")
@@ -106,8 +108,9 @@ def _healthy(process: subprocess.Popen[bytes], port: int) -> bool:
 
 
 @pytest.mark.federation
+@pytest.mark.parametrize("case", ["minimal", "sealed-exchange"])
 def test_the_pods_commands_run_with_what_is_mounted_and_answer_their_probes_and_end_in_time(
-    helm: Helm, keys: Path, data: Path, tmp_path: Path
+    helm: Helm, keys: Path, data: Path, tmp_path: Path, case: str
 ) -> None:
     port, coordinator_health, node_health = free_port(), free_port(), free_port()
     public = _read(keys / "coordinator", "manifest.jwt", "authority.pub", "ca.crt")
@@ -124,10 +127,18 @@ def test_the_pods_commands_run_with_what_is_mounted_and_answer_their_probes_and_
 
     own = keys / "nodes" / "chu-lille"
     node_pod, node_maps = _rendered_config(
-        helm, "archipel-node", f'coordinator.address="localhost:{port}"', f"health.port={node_health}"
+        helm,
+        "archipel-node",
+        f'coordinator.address="localhost:{port}"',
+        f"health.port={node_health}",
+        case=case,
     )
+    secrets = {"chu-lille-tls": _read(own, "tls.crt", "tls.key"), "chu-lille-signing": _read(own, "signing.pem")}
+    if case == "sealed-exchange":
+        secrets["chu-lille-sealing"] = _read(own, "sealing.pem")
+        secrets["archipel-linkage"] = _read(own, "linkage.json")
     node_cluster = Cluster(
-        secrets={"chu-lille-tls": _read(own, "tls.crt", "tls.key"), "chu-lille-signing": _read(own, "signing.pem")},
+        secrets=secrets,
         config_maps={"archipel-federation": public, **node_maps},
         claims={"pmsi-parquet": data},
     )

@@ -89,6 +89,7 @@ def test_the_programs_read_the_configuration_that_is_rendered(
             coordinator = coordinator_config.load(tmp_path / "coordinator.yaml")
             assert coordinator.health_listen == "[::]:8086"
             given = values.get("ray", {}).get("mode", "local")
+            assert str(coordinator.relay.directory) == "/var/spool/archipel/relay"
             assert coordinator.merge.ray.mode is (RayMode.EXISTING if given == "kuberay" else RayMode(given))
     elif "configExistingConfigMap" in values:
         assert not files
@@ -96,6 +97,9 @@ def test_the_programs_read_the_configuration_that_is_rendered(
         node = node_config.load(tmp_path / "node.yaml")
         assert node.node == values["node"]["name"]
         assert [table.name for table in node.tables] == [table["name"] for table in values["tables"]]
+        given = {name for name in ("sealing", "linkage") if values.get(name)}
+        found_keys = {"sealing": node.sealing_key, "linkage": node.linkage_secret}
+        assert {name for name, path in found_keys.items() if path is not None} == given
         rules, _ = policy.load(tmp_path / "policy.yaml")
         assert set(rules.tables) == set(values.get("policy", {}).get("tables", {}))
 
@@ -244,6 +248,11 @@ def test_the_nodes_schema_knows_the_keys_that_the_program_knows() -> None:
     assert _properties(schema, "tables", "[]") == set(node_config.TableSection.model_fields)
     assert _properties(schema, "policy") == set(policy.Policy.model_fields)
     assert _properties(schema, "policy", "tables") == set(policy.TableRules.model_fields)
+    rules = schema["properties"]["policy"]["properties"]["tables"]["additionalProperties"]["properties"]
+    forms = policy.TableRules.model_json_schema()["properties"]
+    assert rules["coordinator"]["enum"] == forms["coordinator"]["enum"]
+    (of_peer,) = rules["peers"]["patternProperties"].values()
+    assert of_peer["enum"] == forms["peers"]["additionalProperties"]["enum"]
 
 
 def test_the_coordinators_schema_knows_the_keys_that_the_program_knows() -> None:

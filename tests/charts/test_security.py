@@ -61,7 +61,7 @@ def test_every_container_is_read_only_has_no_api_token_and_cannot_take_the_machi
             assert container["resources"]["limits"]["memory"], where
             assert not container["image"].endswith(":latest"), where
             for mount in container["volumeMounts"]:
-                writable = ("state", "spill", "tmp", "shm", "ray-tls")
+                writable = ("state", "spill", "relay", "tmp", "shm", "ray-tls")
                 assert mount.get("readOnly") is True or mount["name"] in writable, f"{where} {mount['name']}"
         for volume in pod["volumes"]:
             if "emptyDir" in volume:
@@ -244,21 +244,63 @@ def test_a_nodes_data_is_mounted_read_only_twice_over(helm: Helm, case: str) -> 
     assert all(mount["readOnly"] for mount in mounts)
 
 
-def test_the_spill_volume_is_larger_than_what_the_engine_may_spill(helm: Helm) -> None:
-    for case, kind in (("minimal", "emptyDir"), ("large", "ephemeral")):
-        found = documents(helm.template("archipel-node", case))
-        pod = one(found, "StatefulSet")["spec"]["template"]["spec"]
-        config = yaml.safe_load(one(found, "ConfigMap")["data"]["node.yaml"])
-        (volume,) = (v for v in pod["volumes"] if v["name"] == "spill")
-        size = (
-            volume[kind]["sizeLimit"]
-            if kind == "emptyDir"
-            else volume[kind]["volumeClaimTemplate"]["spec"]["resources"]["requests"]["storage"]
-        )
-        assert int(size.removesuffix("Gi")) > int(config["limits"]["max_spill"].removesuffix("GiB"))
-        disk = pod["containers"][0]["resources"]["limits"]["ephemeral-storage"]
-        if kind == "emptyDir":
-            assert int(disk.removesuffix("Gi")) > int(size.removesuffix("Gi"))
+def _spill_volume(pod: dict[str, Any]) -> tuple[str, int]:
+    """Return what the spill volume is made of, and its GiB."""
+    (volume,) = (v for v in pod["volumes"] if v["name"] == "spill")
+    if "ephemeral" in volume:
+        spec = volume["ephemeral"]["volumeClaimTemplate"]["spec"]
+        return str(spec["storageClassName"]), int(spec["resources"]["requests"]["storage"].removesuffix("Gi"))
+    return volume["emptyDir"].get("medium", "disk"), int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi"))
+
+
+@pytest.mark.parametrize(
+    ("case", "medium", "received"),
+    [("minimal", "disk", 0), ("large", "fast-local-encrypted", 100), ("sealed-exchange", "Memory", 2)],
+)
+def test_the_spill_volume_is_larger_than_what_the_engine_and_other_nodes_may_put_there(
+    helm: Helm, case: str, medium: str, received: int
+) -> None:
+    found = documents(helm.template("archipel-node", case))
+    pod = one(found, "StatefulSet")["spec"]["template"]["spec"]
+    limits = yaml.safe_load(one(found, "ConfigMap")["data"]["node.yaml"])["limits"]
+    kind, size = _spill_volume(pod)
+    assert kind == medium
+    assert size > int(limits["max_spill"].removesuffix("GiB")) + received
+    assert not received or limits["max_received_bytes"] <= received * 2**30
+    most = {name: int(text.removesuffix("Gi")) for name, text in pod["containers"][0]["resources"]["limits"].items()}
+    assert (most["ephemeral-storage"] > size) is (medium == "disk")
+    assert medium != "Memory" or most["memory"] > size
+
+
+@pytest.mark.parametrize("case", [case for chart, case in cases() if chart == "archipel-node"])
+def test_a_node_has_keys_for_exchanges_with_other_nodes_only_where_they_are_given(helm: Helm, case: str) -> None:
+    values = yaml.safe_load(values_file("archipel-node", case).read_text())
+    found = documents(helm.template("archipel-node", case))
+    pod = one(found, "StatefulSet")["spec"]["template"]["spec"]
+    mounted = {volume["name"]: volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+    for name, key in (("sealing", "sealing_key"), ("linkage", "linkage_secret")):
+        given = values.get(name, {}).get("existingSecret")
+        assert mounted.get(name) == given, name
+        for config in of_kind(found, "ConfigMap"):
+            node = yaml.safe_load(config["data"].get("node.yaml", "{}"))
+            assert (key in node) is bool(given and node), name
+
+
+@pytest.mark.parametrize("settings", [(), ("relay.sizeGiB=40", 'relay.storageClassName="fast"')])
+def test_the_relays_volume_is_its_own_and_larger_than_what_may_wait(helm: Helm, settings: tuple[str, ...]) -> None:
+    values = values_file("archipel-coordinator", "minimal")
+    found = documents(helm.render("archipel-coordinator", values, *settings))
+    pod = one(found, "StatefulSet")["spec"]["template"]["spec"]
+    relay = yaml.safe_load(one(found, "ConfigMap")["data"]["coordinator.yaml"])["relay"]
+    (mount,) = (m for m in pod["containers"][0]["volumeMounts"] if m["mountPath"] == relay["directory"])
+    (volume,) = (v for v in pod["volumes"] if v["name"] == mount["name"])
+    size = (
+        volume["ephemeral"]["volumeClaimTemplate"]["spec"]["resources"]["requests"]["storage"]
+        if settings
+        else volume["emptyDir"]["sizeLimit"]
+    )
+    assert 0 < relay["memory_bytes"] < relay["max_bytes"] < int(size.removesuffix("Gi")) * 2**30
+    assert relay["max_bytes"] == (40 if settings else 8) * 2**30
 
 
 @pytest.mark.parametrize("chart", CHARTS)

@@ -102,6 +102,11 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
+{{/* The relay may fill relay.sizeGiB; the volume is a little larger, so that senders wait before the disk is full. */}}
+{{- define "archipel-coordinator.relayVolumeSize" -}}
+{{- add (int .Values.relay.sizeGiB) 1 -}}Gi
+{{- end -}}
+
 {{/* coordinator.yaml. Built as data and printed once, so that no value can break out of its place. */}}
 {{- define "archipel-coordinator.config" -}}
 {{- $mib := 1048576 -}}
@@ -134,6 +139,10 @@ seccompProfile:
         "memory_limit_bytes" (mul (int64 .Values.merge.memoryLimitMiB) $mib)
         "ray" $ray)
       "limits" .Values.limits
+      "relay" (dict
+        "directory" "/var/spool/archipel/relay"
+        "memory_bytes" (mul (int64 .Values.relay.memoryMiB) $mib)
+        "max_bytes" (mul (int64 .Values.relay.sizeGiB) $gib))
       "health_listen" (printf "[::]:%d" (int .Values.health.port))
       "reflection" .Values.reflection -}}
 {{- with .Values.telemetry -}}

@@ -63,14 +63,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- splitList ":" . | last -}}
 {{- end -}}
 
-{{/* The engine may fill spill.sizeGiB; the volume is a little larger, so that the engine reports it before the disk does. */}}
-{{- define "archipel-node.spillVolumeSize" -}}
-{{- add (int .Values.spill.sizeGiB) 1 -}}Gi
+{{/*
+GiB of the spill volume: what the engine may fill, what other nodes send, and a little more, so that the engine reports a
+full volume before the disk does.
+*/}}
+{{- define "archipel-node.spillGiB" -}}
+{{- $received := ternary (int .Values.spill.receivedGiB) 0 (ne .Values.sealing.existingSecret "") -}}
+{{- add (int .Values.spill.sizeGiB) $received 1 -}}
 {{- end -}}
 
 {{/* Requests and limits, with the disk that spilling and temporary files need unless it is given. */}}
 {{- define "archipel-node.resources" -}}
-{{- $disk := ternary "2Gi" (printf "%dGi" (add (int .Values.spill.sizeGiB) 3)) (ne .Values.spill.storageClassName "") -}}
+{{- $elsewhere := or .Values.spill.storageClassName .Values.spill.medium -}}
+{{- $disk := ternary "2Gi" (printf "%dGi" (add (include "archipel-node.spillGiB" .) 2)) (not (empty $elsewhere)) -}}
 {{- $requests := merge (dict) (default dict .Values.resources.requests) (dict "ephemeral-storage" $disk) -}}
 {{- $limits := merge (dict) (default dict .Values.resources.limits) (dict "ephemeral-storage" $disk) -}}
 {{- toYaml (dict "requests" $requests "limits" $limits) -}}
@@ -106,6 +111,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
         "max_spill" (printf "%dGiB" (int .Values.spill.sizeGiB))) .Values.limits)
       "sources" $sources
       "tables" .Values.tables -}}
+{{- if .Values.sealing.existingSecret -}}{{- $_ := set $config "sealing_key" "/etc/archipel/sealing/sealing.pem" -}}{{- end -}}
+{{- if .Values.linkage.existingSecret -}}{{- $_ := set $config "linkage_secret" "/etc/archipel/linkage/linkage.json" -}}{{- end -}}
 {{- with .Values.telemetry -}}
 {{- if .endpoint -}}
 {{- $telemetry := dict
@@ -150,6 +157,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- range .tables -}}
 {{- if not (has .source $names) -}}
 {{- fail (printf "tables: the table '%s' names the source '%s'; there are: %s" .name .source (join ", " $names)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .linkage.existingSecret (not .sealing.existingSecret) -}}
+{{- fail "sealing.existingSecret is needed with linkage.existingSecret: pseudonyms go to other nodes only" -}}
+{{- end -}}
+{{- if and .sealing.existingSecret (gt (int64 .limits.max_received_bytes) (mul (int64 .spill.receivedGiB) 1073741824)) -}}
+{{- fail "spill.receivedGiB is too small for limits.max_received_bytes: an input of that size has to fit into it" -}}
+{{- end -}}
+{{- if and .spill.medium .spill.storageClassName -}}
+{{- fail "spill.medium and spill.storageClassName exclude each other" -}}
+{{- end -}}
+{{- if .spill.medium -}}
+{{- $memory := toString (dig "limits" "memory" "" .resources) -}}
+{{- if and (regexMatch "^[0-9]+Gi$" $memory) (le (trimSuffix "Gi" $memory | int) (include "archipel-node.spillGiB" $ | int)) -}}
+{{- fail (printf "resources.limits.memory is too small for spill.medium Memory: the volume alone takes up to %sGi of it" (include "archipel-node.spillGiB" $)) -}}
 {{- end -}}
 {{- end -}}
 {{- if .networkPolicy.enabled -}}
