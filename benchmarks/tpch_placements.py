@@ -137,7 +137,12 @@ def queries(shared: Path) -> Mapping[str, str]:
 
 
 def setups(
-    placement: Placement, data: Path, directory: Path, *, limits: Mapping[str, Any] | None = None
+    placement: Placement,
+    data: Path,
+    directory: Path,
+    *,
+    policy: Mapping[str, Any] = OPEN,
+    limits: Mapping[str, Any] | None = None,
 ) -> list[NodeSetup]:
     """Write every node's shards of the tables in ``data`` into ``directory``; return the nodes with what they hold."""
     held: dict[str, list[TableSetup]] = {node: [] for node in placement.nodes}
@@ -145,19 +150,19 @@ def setups(
         for table, where in placement.tables.items():
             source = data / f"{table}.parquet"
             if isinstance(where, str):
-                held[where].append(TableSetup(table, _linked(source, directory / where), OPEN))
+                held[where].append(TableSetup(table, _linked(source, directory / where), policy))
                 continue
             for index, node in enumerate(placement.nodes):
                 if where is None:
                     copied = _linked(source, directory / node)
-                    held[node].append(TableSetup(table, copied, OPEN, distribution="replicated"))
+                    held[node].append(TableSetup(table, copied, policy, distribution="replicated"))
                     continue
                 path = directory / node / source.name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 mine = f"hash({', '.join(where.columns)}) % {len(placement.nodes)} = {index}"
                 rows = database.read_parquet(str(source)).filter(mine)
                 rows.write_parquet(str(path), compression="zstd")
-                held[node].append(TableSetup(table, path, OPEN, site_keys=where.site_keys))
+                held[node].append(TableSetup(table, path, policy, site_keys=where.site_keys))
     return [NodeSetup(node, f"Holder {node}", tuple(tables), limits or {}) for node, tables in held.items()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import comparing
 import duckdb
@@ -12,6 +13,7 @@ from planning import request
 from tpch_federation import OnEngines
 
 from archipel import errors
+from archipel.schema import Form
 from benchmarks import tpch_placements
 from benchmarks.tpch_placements import PLACEMENTS, QUERIES, SCATTERED, Placement
 
@@ -22,20 +24,27 @@ ALL: Mapping[str, Placement] = {**PLACEMENTS, SCATTERED.name: SCATTERED}
 NOT_YET: Mapping[tuple[str, str], str] = {}
 """(placement, query): why it is refused today. An entry whose query is answered fails the test, so that it goes."""
 
-Open = Callable[[str], OnEngines]
+AGGREGATES = {"protected": False, "coordinator": "aggregate", "peers": {"*": "rows"}}
+"""Rows go from node to node, and the coordinator gets nothing but aggregates."""
+
+OF_ROWS = ("q02", "q15", "q20")
+"""Queries whose answers are rows of tables: under ``AGGREGATES`` no plan is legal."""
+
+Open = Callable[..., OnEngines]
 
 
 @pytest.fixture(scope="module")
 def opened(tpch_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     """Return the federation of a placement, which is opened when it is first asked for."""
-    found: dict[str, OnEngines] = {}
+    found: dict[tuple[str, str], OnEngines] = {}
 
-    def open_one(name: str) -> OnEngines:
-        if name not in found:
+    def open_one(name: str, policy: Mapping[str, Any] = tpch_placements.OPEN) -> OnEngines:
+        case = (name, policy["coordinator"])
+        if case not in found:
             directory = tmp_path_factory.mktemp(name)
-            setups = tpch_placements.setups(ALL[name], tpch_data, directory / "data")
-            found[name] = OnEngines(directory / "federation", setups)
-        return found[name]
+            setups = tpch_placements.setups(ALL[name], tpch_data, directory / "data", policy=policy)
+            found[case] = OnEngines(directory / "federation", setups)
+        return found[case]
 
     yield open_one
     for federation in found.values():
@@ -72,3 +81,25 @@ def test_a_query_is_answered_as_by_one_database(
     expected = pooled.execute(sql).to_arrow_table()
     assert expected.num_rows > 0
     assert comparing.difference(answer, expected, sql) == ""
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("placement", ["sharded", "holders", "hashed"])
+def test_a_query_is_answered_where_the_coordinator_gets_only_aggregates_or_refused_if_it_asks_for_rows(
+    placement: str,
+    query: str,
+    opened: Open,
+    pooled: duckdb.DuckDBPyConnection,
+    tpch_queries: Mapping[str, str],
+) -> None:
+    sql, federation = tpch_queries[query], opened(placement, AGGREGATES)
+    if query in OF_ROWS:
+        with pytest.raises(errors.ArchipelError) as refusal:
+            federation.ask(request(sql))
+        assert refusal.value.code in {"BORDER_REFUSED", "POLICY_REFUSED", "SQL_UNSUPPORTED"}
+        return
+    answer = federation.ask(request(sql))
+    assert comparing.difference(answer.table, pooled.execute(sql).to_arrow_table(), sql) == ""
+    for exchange in answer.plan.exchanges:
+        if not answer.plan.is_sealed(exchange):
+            assert exchange.form <= Form.AGGREGATE
