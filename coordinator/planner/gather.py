@@ -131,10 +131,7 @@ class _Gatherer:
     def _shipment(self, tree: exp.Query, placed: Placement, group: Group | None = None) -> Shipment:
         sites = senders(placed, self.catalog)
         inputs = tuple(group.inputs) if group is not None else ()
-        plain = tree
-        if group is not None and group.filters:
-            plain = tree.copy()
-            plain.set("where", group.select([], filtered=False).args.get("where"))
+        plain = group.unfiltered(tree) if group is not None and isinstance(tree, exp.Select) else tree
         rows = rows_of(plain, self.catalog, sites)
         if group is not None:
             rows = max(1, math.ceil(rows * group.kept))
@@ -382,9 +379,8 @@ class _Gatherer:
         self.shipments.append(shipment)
         brought: exp.Query = _passed_on(shipment, names or ["c0"])
         if own:
-            held = tree.copy()
+            held = group.unfiltered(tree)
             held.set("distinct", None)
-            held.set("where", group.select([], filtered=False).args.get("where"))  # filters are for the others
             brought = exp.union(held, brought, distinct=False, copy=False)
         return exp.Subquery(this=brought, alias=exp.TableAlias(this=rewrite.quoted(alias)))
 

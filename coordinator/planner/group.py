@@ -30,14 +30,15 @@ class Names:
 class Group:
     """Sources that are together somewhere, and the conditions that are applied there.
 
-    ``filters`` are conditions over ``inputs``, which other nodes send so that fewer rows are left; ``kept`` is the
-    share of rows that they are thought to leave.
+    ``filters`` are conditions over ``inputs``, which other nodes send so that fewer rows are left, ``filtering`` the
+    sources that they need beside the group's; ``kept`` is the share of rows that they are thought to leave.
     """
 
     sources: list[exp.Expr]
     placed: Placement
     conditions: list[exp.Expr] = field(default_factory=list)
     filters: list[exp.Expr] = field(default_factory=list)
+    filtering: list[exp.Expr] = field(default_factory=list)
     inputs: list[Shipment] = field(default_factory=list)
     kept: float = 1.0
     aliases: frozenset[str] = field(init=False)
@@ -50,7 +51,16 @@ class Group:
     def select(self, outputs: list[exp.Expr], *, filtered: bool = True) -> exp.Select:
         """Return the group's joined rows, under its conditions, and its filters too if ``filtered``."""
         conditions = [*self.conditions, *(self.filters if filtered else [])]
-        return joined(outputs, [source.copy() for source in self.sources], [c.copy() for c in conditions])
+        sources = [*self.sources, *(self.filtering if filtered else [])]
+        return joined(outputs, [source.copy() for source in sources], [c.copy() for c in conditions])
+
+    def unfiltered(self, tree: exp.Select) -> exp.Select:
+        """Return a SELECT over the group's rows without the filters: over its rows where no filter is sent."""
+        made = tree.copy()
+        plain = self.select([], filtered=False)
+        for key in ("from_", "joins", "where"):
+            made.set(key, plain.args.get(key))
+        return made
 
     def rows(self, catalog: Catalog) -> float:
         """Return the estimated number of its rows."""

@@ -140,7 +140,7 @@ def _made_of(
 
 def _side(group: Group, catalog: Catalog) -> _Side:
     return _Side(
-        group.sources,
+        [*group.sources, *group.filtering],
         [*group.conditions, *group.filters],
         senders(group.placed, catalog),
         tuple(group.inputs),
@@ -206,7 +206,11 @@ def _apply(reduction: _Reduction, group: Group, names: Names) -> None:
         )
         tree.set("group", exp.Group(expressions=[index.copy()]))
         rows = words
-        group.filters.append(_passes(name, key, words))
+        word = f"k{names.used}"
+        while word in group.aliases:
+            word += "_"
+        group.filtering.append(_words_sent(name, word))
+        group.filters += _passes(word, key, words)
     else:
         tree = reduction.side.select([rewrite.aliased(of, "k")])
         tree.set("distinct", exp.Distinct())
@@ -243,11 +247,24 @@ def _bits_of(key: exp.Expr) -> exp.Expr:
     return exp.paren(made)
 
 
-def _passes(name: str, key: exp.Expr, words: int) -> exp.Expr:
-    """Return whether a filter may hold a key: its bits are all in one of the words of that index."""
+def _words_sent(name: str, alias: str) -> exp.Subquery:
+    """Return the words of a filter, those of all senders put together: each index once, so that no row is doubled.
+
+    A join with them is hashed by index; the engine would compute EXISTS anew for every key.
+    """
+    index = rewrite.column("k", "i")
+    tree = exp.select(
+        rewrite.aliased(index, "i"), rewrite.aliased(exp.BitwiseOrAgg(this=rewrite.column("k", "bits")), "bits")
+    ).from_(rewrite.table(name, "k"))
+    tree.set("group", exp.Group(expressions=[index.copy()]))
+    return exp.Subquery(this=tree, alias=exp.TableAlias(this=rewrite.quoted(alias)))
+
+
+def _passes(alias: str, key: exp.Expr, words: int) -> list[exp.Expr]:
+    """Return whether a filter may hold a key: its bits are all in the word of its index."""
     bits = _bits_of(key)
-    word = exp.EQ(this=rewrite.column("k", "i"), expression=_word_of(key, words))
-    within = exp.paren(exp.BitwiseAnd(this=rewrite.column("k", "bits"), expression=bits))
-    one = rewrite.aliased(_number(1), "one")
-    found = exp.select(one).from_(rewrite.table(name, "k")).where(word, exp.EQ(this=within, expression=bits.copy()))
-    return exp.Exists(this=found)
+    within = exp.paren(exp.BitwiseAnd(this=rewrite.column(alias, "bits"), expression=bits))
+    return [
+        exp.EQ(this=rewrite.column(alias, "i"), expression=_word_of(key, words)),
+        exp.EQ(this=within, expression=bits.copy()),
+    ]
