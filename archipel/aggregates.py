@@ -103,7 +103,8 @@ REGISTRY: dict[str, Aggregate] = {
         ),
         *_rows(State.SKETCH, Leak.VALUE, "approx_count_distinct"),
         *_rows(State.WHOLE, Leak.SKETCH, sketches.FUNCTION),
-        *_rows(State.WHOLE, Leak.VALUE, "approx_quantile"),
+        *_rows(State.WHOLE, Leak.VALUE, "approx_quantile", "quantile", "sem", "kurtosis_pop", "arbitrary"),
+        *_rows(State.WHOLE, Leak.VALUE, "arg_max_null", "arg_min_null"),
         *_rows(State.WHOLE, Leak.ROWS, "array_agg", "list", "string_agg", "histogram"),
     )
 }

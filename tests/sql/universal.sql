@@ -1219,3 +1219,74 @@ SELECT region, list_transform(l, x -> x + 1) AS l FROM (SELECT region, list(n OR
 --
 -- Result: region VARCHAR, l BIGINT[]
 -- Not pushed down: the query, which runs whole over rows: The function 'list_transform' is not among those that may run at a node.
+
+-- # Rarer aggregates
+SELECT kind, sem(beds) AS s, kurtosis_pop(beds) AS k, quantile(beds, 0.5) AS q, arg_max_null(ward, budget) AS a, arg_min_null(beds, budget) AS i FROM wards GROUP BY kind ORDER BY kind;
+-- Plan with 2 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."kind" AS "c0", "wards"."beds" AS "c1", "wards"."ward" AS "c2", "wards"."budget" AS "c3" FROM "wards" AS "wards"
+--     -> x1 for s2: crosses as rows, about 25 rows and 1,300 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     SELECT "x1"."c0" AS "kind", SEM("x1"."c1") AS "s", KURTOSIS_POP("x1"."c1") AS "k", QUANTILE("x1"."c1", 0.5) AS "q", ARG_MAX_NULL("x1"."c2", "x1"."c3") AS "a", ARG_MIN_NULL("x1"."c1", "x1"."c3") AS "i" FROM "x1" AS "x1" GROUP BY "x1"."c0" ORDER BY "kind"
+--
+-- Result: kind VARCHAR, s DOUBLE, k DOUBLE, q INTEGER, a VARCHAR, i INTEGER
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+
+-- # All fields of the elements of lists
+SELECT unnest(parts, recursive := true) FROM devices ORDER BY ALL;
+-- Plan with 2 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "devices"."parts" AS "parts" FROM "devices" AS "devices"
+--     -> x1 for s2: crosses as rows, about 12 rows and 96 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     SELECT UNNEST(parts, recursive := TRUE) FROM (SELECT "x1"."parts" AS "parts" FROM "x1" AS "x1") AS "devices" ORDER BY ALL
+--
+-- Result: id INTEGER, code VARCHAR
+-- Not pushed down: the query, which runs whole over rows: The function 'unnest' is not among those that may run at a node.
+
+-- # A collation
+SELECT ward COLLATE NOCASE AS w, budget FROM wards ORDER BY ward COLLATE NOCASE DESC, budget LIMIT 3;
+-- Plan with 2 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."ward" AS "ward", "wards"."budget" AS "budget" FROM "wards" AS "wards"
+--     -> x1 for s2: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     SELECT ward COLLATE NOCASE AS w, budget FROM (SELECT "x1"."ward" AS "ward", "x1"."budget" AS "budget" FROM "x1" AS "x1") AS "wards" ORDER BY ward COLLATE NOCASE DESC, budget LIMIT 3
+--
+-- Result: w VARCHAR, budget DECIMAL(18,2)
+-- Not pushed down: the query, which runs whole over rows: The function 'Collate' is not among those that may run at a node.
+
+-- # A set that is computed from its own rows, by key
+WITH RECURSIVE t(a, b) USING KEY (a) AS (SELECT flags::INTEGER, 1 FROM wards UNION SELECT a, b + 1 FROM t WHERE b < 3) SELECT * FROM t ORDER BY ALL;
+-- Plan with 2 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."flags" AS "flags" FROM "wards" AS "wards"
+--     -> x1 for s2: crosses as rows, about 25 rows and 200 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     WITH RECURSIVE t(a, b) USING KEY (a) AS (SELECT CAST(flags AS INT), 1 FROM (SELECT "x1"."flags" AS "flags" FROM "x1" AS "x1") AS "wards" UNION SELECT a, b + 1 FROM t WHERE b < 3) SELECT * FROM t ORDER BY ALL
+--
+-- Result: a INTEGER, b INTEGER
+-- Not pushed down: the query, which runs whole over rows: The construct CTE with key_expressions is not among those that may run at a node.
+
+-- # The rows of a derived table keep their order for LIMIT
+SELECT list(ward) AS l FROM (SELECT ward FROM wards ORDER BY budget DESC LIMIT 4) q;
+-- Plan with 2 stages at 3 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes
+--     SELECT "wards"."ward" AS "c0", "wards"."budget" AS "c1" FROM "wards" AS "wards"
+--     -> x1 for s2: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     SELECT ARRAY_AGG("q"."ward") AS "l" FROM (SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" ORDER BY "x1"."c1" DESC LIMIT 4) AS "q"
+--
+-- Result: l VARCHAR[]
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.

@@ -51,6 +51,8 @@ MORE = {
     "map of entries": "SELECT count(map_from_entries([(days, 1)])) AS n FROM stays",
     "keys": "SELECT sum(len(map_keys(map([days], [1])))) AS n FROM stays",
     "rows of a list": "SELECT sum(x) AS n FROM (SELECT unnest([days, 1]) AS x FROM stays) q",
+    "all fields of a list": "SELECT count(*) AS n FROM (SELECT unnest([{'a': days}], recursive := true) FROM stays) q",
+    "collation": "SELECT count(*) AS n FROM stays WHERE region COLLATE NOCASE = 'f'",
     "list of a series": "SELECT sum(len(range(days))) AS n FROM stays",
     "json array": "SELECT count(json_array(days)) AS n FROM stays",
     "json object": "SELECT count(json_object('a', days)) AS n FROM stays",
