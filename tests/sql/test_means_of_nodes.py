@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import hospital_world
 import linked_world
@@ -11,10 +15,17 @@ import pytest
 from comparing import difference
 from planning import Federation, request
 
+from archipel import wire
 from archipel.errors import ArchipelError
+from archipel.v1 import gateway_pb2
 from coordinator.catalog import Means
 from coordinator.plan import Plan
 from coordinator.planner import plan as make_plan
+from coordinator.planning import Planning
+from coordinator.registration import read_hello
+from coordinator.registry import Registry, Session
+from coordinator.shadow import Shadow
+from coordinator.store import Store
 
 OPEN_JOIN = (
     "SELECT c.holiday, sum(s.nurses) AS nurses FROM shifts s JOIN calendar c ON c.day = s.day GROUP BY c.holiday"
@@ -100,3 +111,24 @@ def test_distinct_persons_of_several_nodes_need_keys_and_those_of_one_do_not(fed
     assert refusal_of(federation, DISTINCT_PERSONS, lille=NO_KEY).rule == "no-sealing-key"
     at_one = "SELECT region, count(DISTINCT patient) AS persons FROM insured GROUP BY region"
     assert planned(federation, at_one, cnam=NO_KEY) == planned(federation, at_one)
+
+
+def test_the_coordinator_plans_by_what_nodes_say_and_anew_when_one_has_got_its_keys(
+    federation: Federation, tmp_path: Path
+) -> None:
+    async def attached_and_asked(registry: Registry, planning: Planning) -> tuple[Plan, ...]:
+        made = []
+        for seals in (False, True):
+            for node, held in linked_world.shards().items():
+                tables = [wire.table_to_wire(shard.table) for shard in held]
+                hello = gateway_pb2.Hello(node=node, tables=tables, seals=seals or node != "cnam", linkage_epoch=1)
+                registry.attach(Session(read_hello(hello, node)[0]))
+            made.append((await planning.plan(request(OPEN_JOIN), federation.permit)).plan)
+        return tuple(made)
+
+    with closing(Store(f"sqlite:///{tmp_path / 'coordinator.db'}")) as store:
+        registry = Registry(store, linked_world.shards(), time.time)
+        with closing(Planning(registry, make_plan, Shadow, timeout_s=30.0)) as planning:
+            before, after = asyncio.run(attached_and_asked(registry, planning))
+    assert not is_sealed(before)
+    assert is_sealed(after)
