@@ -147,6 +147,9 @@ def check(
         raise Rejected("the certificate names other rules than the statement needs")
     if seen.shape > certificate.form:
         raise Rejected(f"the statement gives {seen.shape.name.lower()}, its certificate says less")
+    limited = {t.name.lower(): t.policy.rows_where for t in used if t.policy.rows_where}
+    if limited:
+        _check_conditions(sql, limited, tables, inputs)
     for table in used:
         _check_table(certificate, table, None if table.name.lower() in received else permit, site)
     if certificate.linkage != (bool(protected) and certificate.destinations != (COORDINATOR,)):
@@ -178,6 +181,68 @@ def _check_table(certificate: Certificate, table: Table, permit: Permit | None, 
             raise Rejected(f"policy hides {table.name}.{column}")
         if permit is not None and not permit.allows_column(table.name, column):
             raise Rejected(f"the permit does not name {table.name}.{column}")
+
+
+_INNER = frozenset({"", "INNER", "CROSS"})
+_LEFT = frozenset({"LEFT", "LEFT OUTER"})
+
+
+def _check_conditions(
+    sql: str, limited: Mapping[str, str], tables: Mapping[str, Table], inputs: frozenset[str]
+) -> None:
+    """Make sure that every scan of a table with a condition stands in a block whose WHERE says it.
+
+    Where LEFT joins are, too, the side that may be missing does not count; where any others are, nothing does.
+    """
+    tree = sqlglot.parse_one(sql, read=DIALECT)
+    reader = _Reader(tables, inputs)
+    for scan in tree.find_all(exp.Table):
+        wanted = limited.get(scan.name.lower())
+        if not wanted:
+            continue
+        select = scan.find_ancestor(exp.Select)
+        plain = select is not None and scan.parent is not None and scan.parent.parent is select
+        if select is None or not plain or any(scan.args.get(key) for key in ("pivots", "sample", "joins")):
+            raise Rejected(f"rows of {scan.name} take part that policy keeps")
+        joins = [(j, f"{j.method} {j.side} {j.kind}".upper().strip()) for j in select.args.get("joins") or []]
+        known = _INNER | _LEFT
+        if any(words not in (_INNER if j is scan.parent else known) for j, words in joins):
+            raise Rejected(f"rows of {scan.name} take part that policy keeps")
+        where = select.args.get("where")
+        said = {_of_scan(c, scan, select, reader) for c in (_flat(where.this) if where is not None else [])}
+        if not {_bare_names(part).sql(DIALECT) for part in _flat(_parsed(wanted))} <= said:
+            raise Rejected(f"rows of {scan.name} take part that policy keeps")
+
+
+def _parsed(condition: str) -> exp.Expr:
+    try:
+        return sqlglot.parse_one(condition, read=DIALECT)
+    except (SqlglotError, RecursionError):
+        raise Rejected("a policy's condition cannot be read") from None
+
+
+def _flat(condition: exp.Expr) -> list[exp.Expr]:
+    condition = condition.unnest()
+    if not isinstance(condition, exp.And):
+        return [condition]
+    return [part for side in condition.flatten() for part in _flat(side)]
+
+
+def _of_scan(condition: exp.Expr, scan: exp.Table, select: exp.Select, reader: _Reader) -> str:
+    """Return the words of a condition that is of one scan alone; empty otherwise."""
+    for column in condition.find_all(exp.Column):
+        sources = [s for s in _sources(select) if not column.table or s.alias_or_name.lower() == column.table.lower()]
+        owners = [s for s in sources if len(sources) == 1 or reader.has_column(s, column.name.lower())]
+        if len(owners) != 1 or owners[0] is not scan:
+            return ""
+    return _bare_names(condition).sql(DIALECT)
+
+
+def _bare_names(condition: exp.Expr) -> exp.Expr:
+    def bare(node: exp.Expr) -> exp.Expr:
+        return exp.column(node.name.lower(), quoted=True) if isinstance(node, exp.Column) else node
+
+    return condition.copy().transform(bare)
 
 
 def _check_protected(certificate: Certificate, seen: Reading, tables: Mapping[str, Table], permit: Permit) -> None:
@@ -389,6 +454,10 @@ class _Reader:
                     return self.values_of(output)
             select = select.find_ancestor(exp.Select, exp.SetOperation)
         return frozenset()
+
+    def has_column(self, source: exp.Expr, name: str) -> bool:
+        """Whether a source may have a column of that name."""
+        return self._in_source(source, name, False) is not None
 
     def _in_source(self, source: exp.Expr, name: str, qualified: bool) -> frozenset[tuple[str, str]] | None:
         """Return what a column of a source is made of; None where the source has no such column."""

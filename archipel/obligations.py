@@ -27,6 +27,7 @@ def strictest(policies: Sequence[TablePolicy], columns: Sequence[str]) -> TableP
         roles=tuple((name, _strictest_role(name.lower(), roles, others)) for name in columns),
         tell_withheld_count=all(p.tell_withheld_count for p in policies),
         peer_forms=tuple((peer, min(p.form_to(peer) for p in policies)) for peer in _peers(policies)),
+        rows_where=" AND ".join(dict.fromkeys(p.rows_where for p in policies if p.rows_where)),
     )
 
 

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+import sqlglot
 from pydantic import Field, field_validator, model_validator
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from archipel import configuration, errors, schema
 
@@ -39,6 +42,9 @@ class TableRules(configuration.Section):
     """Fewest distinct persons of a released group; at least 11 for protected tables."""
     tell_withheld_count: bool = False
     """Whether a result may say how many groups were withheld here."""
+    rows_where: str = Field(default="", max_length=10_000)
+    """A condition over the table's own columns, in DuckDB's SQL: only rows for which it holds take part in what leaves.
+    Nothing is added to a statement: one that does not say it is refused and told to."""
     columns: Mapping[str, RoleName] = Field(default_factory=dict)
     """Role of single columns."""
     other_columns: RoleName = "hidden"
@@ -54,6 +60,23 @@ class TableRules(configuration.Section):
                 )
         return peers
 
+    @field_validator("rows_where")
+    @classmethod
+    def _is_condition(cls, text: str) -> str:
+        """Return the condition as it is compared with statements, in brackets if it is an OR."""
+        if not text.strip():
+            return ""
+        try:
+            read = sqlglot.parse_one(text, read="duckdb")
+        except SqlglotError:
+            raise ValueError("it is no SQL condition") from None
+        if isinstance(read, exp.Query) or read.find(exp.Query, exp.AggFunc, exp.Window, exp.Star, exp.Placeholder):
+            raise ValueError("it is no condition over the columns of one row")
+        columns = list(read.find_all(exp.Column))
+        if not columns or any(column.table for column in columns):
+            raise ValueError("it names columns of the table, without a table's name before them")
+        return (exp.paren(read) if isinstance(read, exp.Or | exp.Xor) else read).sql("duckdb")
+
     @model_validator(mode="after")
     def _consistent(self) -> TableRules:
         if self.protected and self.coordinator == "rows":
@@ -68,6 +91,13 @@ class TableRules(configuration.Section):
             raise ValueError(f"min_persons of a protected table is at least {schema.MIN_PERSONS_FLOOR}")
         return self
 
+    def named_columns(self) -> tuple[str, ...]:
+        """Return the columns that the rules name; a table without one of them is left out."""
+        if not self.rows_where:
+            return tuple(self.columns)
+        read = sqlglot.parse_one(self.rows_where, read="duckdb")
+        return (*self.columns, *dict.fromkeys(column.name for column in read.find_all(exp.Column)))
+
     def for_columns(self, names: tuple[str, ...]) -> schema.TablePolicy:
         """Return the policy with a role for each of the table's columns."""
         given = {name.lower(): role for name, role in self.columns.items()}
@@ -81,6 +111,7 @@ class TableRules(configuration.Section):
             roles=tuple((name, schema.Role(given.get(name.lower(), other))) for name in names),
             tell_withheld_count=self.tell_withheld_count,
             peer_forms=tuple((peer, _FORMS[form]) for peer, form in sorted(self.peers.items())),
+            rows_where=self.rows_where,
         )
 
 

@@ -83,6 +83,9 @@ class TablePolicy:
     roles: tuple[tuple[str, Role], ...] = ()
     tell_withheld_count: bool = False
     peer_forms: tuple[tuple[str, Form], ...] = ()
+    rows_where: str = ""
+    """A condition over the table's own columns (DuckDB's SQL): only rows for which it holds take part in what leaves.
+    Every statement must say it itself."""
 
     def form_to(self, destination: str) -> Form:
         """Return the strongest form in which data may leave to ``destination``: the coordinator or a node by name."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from archipel import errors, linkage, schema
-from archipel.border import linking, outermost, parsing, peers, refusal
+from archipel.border import conditions, linking, outermost, parsing, peers, refusal
 from archipel.border.analysis import Analysis
 from archipel.border.decision import BorderContext, Release
 from archipel.border.naming import qualified
@@ -74,6 +74,7 @@ def _decide(tree: exp.Expr, context: BorderContext) -> Release:
     used = _tables(tree, seen)
     names = [projection.alias_or_name for projection in tree.selects] if isinstance(tree, exp.Query) else []
     tree = qualified(tree, seen)
+    conditions.check(tree, used)
     protected = [table for table in used if table.policy.protected]
     minimum = max([schema.MIN_PERSONS_FLOOR, context.permit.min_persons, *(t.policy.min_persons for t in protected)])
     analysis = Analysis(seen, minimum, prefix=_free_prefix(tree, context), linked=frozenset(linked))

@@ -101,6 +101,12 @@ PERMIT_COLUMN = _rule(
 )
 HIDDEN_COLUMN = _rule("hidden-column", _POLICY, "The holder does not let the column {name} be used.")
 NOTHING_LEAVES = _rule("form-none", _POLICY, "The holder lets nothing out of the table {name}.")
+ROWS_WHERE = _rule(
+    "rows-where",
+    _POLICY,
+    "The holder lets only some rows of the table {name} take part, and the statement does not say which.",
+    "Add the condition that the holder's policy names to the WHERE beside the table.",
+)
 NO_PERSON_COLUMN = _rule(
     "no-person-column", _POLICY, "The table {name} is protected but names no person column, so nothing leaves it."
 )

@@ -296,11 +296,14 @@ class TablePolicy(_message.Message):
     COLUMN_ROLES_FIELD_NUMBER: _builtins.int
     TELL_WITHHELD_COUNT_FIELD_NUMBER: _builtins.int
     PEER_FORMS_FIELD_NUMBER: _builtins.int
+    ROWS_WHERE_FIELD_NUMBER: _builtins.int
     coordinator_form: Global___Form.ValueType
     """The strongest form in which the table's data may leave to the coordinator."""
     protected: _builtins.bool
     min_persons: _builtins.int
     tell_withheld_count: _builtins.bool
+    rows_where: _builtins.str
+    """A condition over the table's columns, in DuckDB's SQL: statements must say it of every scan. Empty: none."""
     @_builtins.property
     def column_roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___ColumnRole]: ...
     @_builtins.property
@@ -316,10 +319,11 @@ class TablePolicy(_message.Message):
         column_roles: _abc.Iterable[Global___ColumnRole] | None = ...,
         tell_withheld_count: _builtins.bool = ...,
         peer_forms: _abc.Iterable[Global___PeerForm] | None = ...,
+        rows_where: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["column_roles", b"column_roles", "coordinator_form", b"coordinator_form", "min_persons", b"min_persons", "peer_forms", b"peer_forms", "protected", b"protected", "tell_withheld_count", b"tell_withheld_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column_roles", b"column_roles", "coordinator_form", b"coordinator_form", "min_persons", b"min_persons", "peer_forms", b"peer_forms", "protected", b"protected", "rows_where", b"rows_where", "tell_withheld_count", b"tell_withheld_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -142,7 +142,7 @@ class DuckDBEngine:
             for name, kind in zip(relation.columns, relation.types, strict=True)
         )
         rules = policy.rules_for(table.name)
-        _check_names(table, columns, named_by_policy=tuple(rules.columns), protected=rules.protected)
+        _check_names(table, columns, named_by_policy=rules.named_columns(), protected=rules.protected)
         rows = _count(relation)
         size = sum(file.size for file in files)
         replicated = table.distribution == "replicated"
