@@ -280,6 +280,20 @@ def test_the_notes_name_what_was_installed(helm: Helm, chart: str, case: str) ->
     assert "WARNING" not in notes
 
 
+def test_the_notes_say_when_the_policy_names_peers_and_the_node_has_no_sealing_key(helm: Helm) -> None:
+    def notes(case: str, *settings: str) -> str:
+        values = str(values_file("archipel-node", case))
+        more = [part for setting in settings for part in ("--set-json", setting)]
+        done = helm.run("install", "demo", str(CHARTS["archipel-node"]), "--values", values, "--dry-run=client", *more)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split("\nNOTES:\n")[1]
+
+    wanted = "NOTE: the policy lets stays go to other nodes, but without sealing.existingSecret nothing goes there."
+    assert wanted in notes("minimal", 'policy.tables.stays.peers={"cnam":"rows"}')
+    assert "NOTE" not in notes("minimal")
+    assert "NOTE" not in notes("sealed-exchange")
+
+
 @pytest.mark.parametrize("chart", CHARTS)
 def test_the_notes_warn_when_the_network_policy_is_off(helm: Helm, chart: str) -> None:
     values = str(values_file(chart, "minimal"))
