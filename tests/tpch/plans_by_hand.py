@@ -107,6 +107,16 @@ class Scan:
     columns: frozenset[str]
     conjuncts: tuple[exp.Expr, ...]
 
+    @property
+    def said(self) -> frozenset[str]:
+        """The conjuncts as text, without the alias; an OR is in brackets."""
+        plain = [c.transform(_without_source) for c in self.conjuncts]
+        return frozenset((exp.paren(c) if isinstance(c, exp.Or) else c).sql("duckdb") for c in plain)
+
+
+def _without_source(node: exp.Expr) -> exp.Expr:
+    return exp.column(node.name) if isinstance(node, exp.Column) else node
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -156,6 +166,20 @@ def read(sql: str) -> Read:
     )
 
 
+def saying(sql: str, condition_of: Callable[[str], str]) -> str:
+    """Return a query that says a condition more beside each scan, that of its table; none where it is empty."""
+    tree = sqlglot.parse_one(sql, read="duckdb")
+    for select in list(tree.find_all(exp.Select)):
+        for table in scans_in(select):
+            text = condition_of(table.name)
+            if text:
+                added = sqlglot.parse_one(text, read="duckdb")
+                for column in added.find_all(exp.Column):
+                    column.set("table", exp.to_identifier(table.alias_or_name))
+                select.where(added, copy=False)
+    return tree.sql("duckdb")
+
+
 def scans_in(select: exp.Select) -> Iterator[exp.Table]:
     """Yield the tables of TPC-H that stand in a block's own FROM."""
     for source in (select.args["from_"], *(select.args.get("joins") or [])):
@@ -165,8 +189,15 @@ def scans_in(select: exp.Select) -> Iterator[exp.Table]:
 
 def conjuncts_of(select: exp.Select) -> list[exp.Expr]:
     """Return the parts of a block's WHERE that must all hold."""
-    where = select.args.get("where")
-    return list(where.this.flatten()) if where and isinstance(where.this, exp.And) else [where.this] if where else []
+    left = [select.args["where"].this] if select.args.get("where") else []
+    found = []
+    while left:
+        part = left.pop(0).unnest()
+        if isinstance(part, exp.And):
+            left = [part.this, part.expression, *left]
+        else:
+            found.append(part)
+    return found
 
 
 def _may_be_missing(select: exp.Select, table: exp.Table) -> bool:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import plans_by_hand
 from planning import permit_for
 from plans_by_hand import COLUMNS, HOME, Read
 
@@ -44,6 +45,8 @@ class Rule:
     domain: str = ""
     groups: frozenset[str] = frozenset()
     min_persons: int = MIN_PERSONS_FLOOR
+    conditions: tuple[str, ...] = ()
+    """Of rows that may take part, as a scan has to say them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ def allows(world: World, query: Read, site: str) -> bool:
         rule = rules[scan.table]
         if (scan.columns - {rule.person}) & rule.hidden or scan.columns & world.withheld:
             return False
+        if not scan.said.issuperset(rule.conditions):
+            return False
         if HOME[scan.table] == site:
             continue
         if site == COORDINATOR:
@@ -93,6 +98,17 @@ def allows(world: World, query: Read, site: str) -> bool:
         return False
     keys = {(table, column) for table, column in query.keys if rules[table].person}
     return not (query.keys | query.shown) & persons and all(column in rules[table].groups for table, column in keys)
+
+
+def asked(world: World, name: str, sql: str) -> Read:
+    """Return a query as it is asked in a world: with the conditions that policy names, most of the time."""
+    chance = random.Random(f"{world.name} {name}")
+    careless = chance.random() < 0.3
+
+    def condition_of(table: str) -> str:
+        return "" if careless and chance.random() < 0.4 else " AND ".join(world.rules[table].conditions)
+
+    return plans_by_hand.read(plans_by_hand.saying(sql, condition_of))
 
 
 # What the product reads
@@ -128,6 +144,7 @@ def _table(name: str, rule: Rule) -> Table:
         min_persons=rule.min_persons,
         roles=tuple((c.name, _role(c.name, rule)) for c in columns),
         peer_forms=tuple((node, Form.ROWS) for node in sorted(rule.rows_to)),
+        rows_where=" AND ".join(rule.conditions),
     )
     return Table(
         name,
@@ -177,6 +194,34 @@ def _columns(chance: random.Random, name: str) -> World:
     return World(name, rules, withheld=_some(chance, _every_column(), 0.03))
 
 
+_CONDITIONS = {
+    "customer": ("c_acctbal > 0", "c_mktsegment = 'BUILDING'"),
+    "lineitem": ("l_shipdate >= CAST('1994-01-01' AS DATE)", "l_returnflag <> 'N'", "l_quantity < 24"),
+    "nation": ("n_regionkey <> 4",),
+    "orders": ("o_orderstatus <> 'P'", "o_orderdate >= CAST('1994-01-01' AS DATE)"),
+    "part": ("p_size < 40", "p_container <> 'JUMBO PKG' OR p_size = 1"),
+    "partsupp": ("ps_availqty > 10",),
+    "region": ("r_name <> 'AFRICA'",),
+    "supplier": ("s_acctbal > 0", "s_nationkey IN (1, 2, 3, 7, 8)"),
+}
+
+
+def _conditions(chance: random.Random, name: str) -> World:
+    """Of some tables only rows take part for which a condition holds, which every scan must say."""
+    rules = {}
+    for table in COLUMNS:
+        some = tuple(c for c in _CONDITIONS[table] if chance.random() < 0.35)
+        spelled = tuple(f"({c})" if " OR " in c else c for c in some)
+        rules[table] = Rule(
+            _some(chance, NODES, 0.9), "aggregate" if chance.random() < 0.3 else "rows", conditions=spelled
+        )
+    if chance.random() < 0.4:
+        for table, person in CUSTOMERS.items():
+            rule = _protected(chance, table, person, "customer", frozenset())
+            rules[table] = replace(rule, hidden=frozenset(), conditions=rules[table].conditions)
+    return World(name, rules)
+
+
 def _aggregates(chance: random.Random, name: str) -> World:
     """To the coordinator go aggregates only of most tables; rows to some nodes."""
     rules = {
@@ -224,6 +269,7 @@ def _pseudonyms(chance: random.Random, name: str) -> World:
 FAMILIES: Mapping[str, Callable[[random.Random, str], World]] = {
     "whole tables": _whole_tables,
     "columns": _columns,
+    "conditions": _conditions,
     "aggregates": _aggregates,
     "group size": _group_size,
     "pseudonyms": _pseudonyms,
