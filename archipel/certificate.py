@@ -57,6 +57,8 @@ class Reading:
     """Whether an outermost aggregate shows the value of some row: extremes and the like."""
     group_keys: frozenset[tuple[str, str]]
     """Base columns from which the keys of the outermost grouping are computed."""
+    choices: frozenset[str]
+    """Clauses of the outermost query that choose among what it gives, or order it."""
     outputs: Mapping[str, frozenset[tuple[str, str]]]
     """Base columns from which each output is computed, those within ``count(DISTINCT ...)`` left out."""
 
@@ -147,6 +149,9 @@ def check(
         raise Rejected("the certificate names other rules than the statement needs")
     if seen.shape > certificate.form:
         raise Rejected(f"the statement gives {seen.shape.name.lower()}, its certificate says less")
+    to_nodes = COORDINATOR not in certificate.destinations
+    if (protected or certificate.form < Form.KEYS) and seen.choices - (_OF_SETS if to_nodes else frozenset()):
+        raise Rejected("a choice is made among groups or rows that are not released")
     limited = {t.name.lower(): t.policy.rows_where for t in used if t.policy.rows_where}
     if limited:
         _check_conditions(sql, limited, tables, inputs)
@@ -306,10 +311,14 @@ def read(sql: str, known: Mapping[str, Table], inputs: frozenset[str] = frozense
         columns=columns,
         functions=frozenset(_functions(tree)),
         group_keys=frozenset(b for key in _group_keys(first) for b in reader.values_of(key)),
+        choices=frozenset(clause for clause in _CHOICES if first.args.get(clause)),
         outputs=outputs,
     )
 
 
+_CHOICES = ("distinct", "having", "limit", "offset", "order", "qualify")
+_OF_SETS = frozenset(("distinct", "having"))
+"""Clauses of what may go to a node: a set of rows, grouped or not."""
 _OF_NO_VALUE = frozenset((aggregates_registry.Leak.NONE, aggregates_registry.Leak.SKETCH))
 
 

@@ -290,6 +290,14 @@ WRONG = [
         "a column outside the permit",
         "SELECT s.region AS g0, COUNT(*) AS n FROM stays AS s WHERE s.sex = 1 GROUP BY s.region",
     ),
+    Wrong(
+        "groups chosen by HAVING",
+        "SELECT s.region AS g0, COUNT(*) AS n FROM stays AS s GROUP BY s.region HAVING AVG(s.cost) > 1000",
+    ),
+    Wrong(
+        "the first of the groups",
+        "SELECT s.region AS g0, COUNT(*) AS n FROM stays AS s GROUP BY s.region ORDER BY SUM(s.cost) LIMIT 1",
+    ),
     Wrong("a set of persons", "SELECT s.patient AS p FROM stays AS s UNION ALL SELECT a.patient AS p FROM acts AS a"),
     Wrong("protected rows to a node", "SELECT s.patient AS p FROM stays AS s", to=("cnam",)),
     Wrong("open rows to a node that policy does not name", "SELECT w.kind AS k FROM wards AS w", to=("cnam",)),
