@@ -129,6 +129,8 @@ def _paren(part: exp.Expr) -> exp.Expr:
 
 
 def _different(arguments: list[exp.Expr]) -> list[exp.Expr]:
+    if len(arguments) < 2:
+        return arguments
     return list({argument.sql(): argument for argument in arguments}.values())
 
 

@@ -6,7 +6,7 @@ parse -> bind -> place -> cut -> Plan. Same catalogue, permit and request: same 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
 
 from sqlglot import exp
 
@@ -114,13 +114,22 @@ def _read_by_engine(problem: errors.ArchipelError, text: str | None, describe: D
 
 
 def _of_stages(describe: Describe) -> Describe:
-    """Return ``describe`` for SQL that the researcher never saw: its complaints have no place in theirs."""
+    """Return ``describe`` for SQL that the researcher never saw: its complaints have no place in theirs.
 
-    def described(*args: Any, **kwargs: Any) -> tuple[OutputColumn, ...]:
-        try:
-            return describe(*args, **kwargs)
-        except errors.ArchipelError as problem:
-            raise errors.without_position(problem) from None
+    Within one plan the same statement is asked for several times.
+    """
+    known: dict[tuple[object, ...], tuple[OutputColumn, ...]] = {}
+
+    def described(
+        sql: str, inputs: Mapping[str, tuple[OutputColumn, ...]] | None = None, *, bare: bool = False
+    ) -> tuple[OutputColumn, ...]:
+        key = (sql, bare, *(inputs or {}).items())
+        if key not in known:
+            try:
+                known[key] = describe(sql, inputs, bare=bare)
+            except errors.ArchipelError as problem:
+                raise errors.without_position(problem) from None
+        return known[key]
 
     return described
 
