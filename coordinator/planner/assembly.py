@@ -5,6 +5,7 @@ Stages of a way that turned out to be closed are taken back: a plan holds only w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,11 @@ from coordinator.planner.means import check_linkage, check_sealing
 from coordinator.planner.positions import position_of
 
 STAYS = "stays at the coordinator"
+
+_PLAIN = re.compile(
+    r"BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|VARCHAR|BLOB|DATE|TIME|TIMESTAMP|DECIMAL\(\d+,\d+\)"
+)
+"""Types that come back from Arrow as what they were: of others the engine is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,10 @@ class _Decided:
         sent = [obligations.without_column(table, part_column) if part_column else table for table in found]
         table = obligations.combined("released", sent)
         return replace(table, columns=tuple(Column(c.name, c.type) for c in columns))
+
+
+def _all_plain(columns: tuple[OutputColumn, ...]) -> bool:
+    return all(_PLAIN.fullmatch(column.type) for column in columns)
 
 
 @dataclass(slots=True)
@@ -292,7 +302,7 @@ class Assembly:
 
         What was merged is left alone: the final value of every aggregate is cast by itself.
         """
-        sent = [n for n in names if self._open[n].kind is not StageKind.MERGE]
+        sent = [n for n in names if self._open[n].kind is not StageKind.MERGE and not _all_plain(self._open[n].columns)]
         casts = {n: as_sent(n, self._open[n].columns, self.describe) for n in sent}
         if not any(casts.values()):
             return tree

@@ -77,6 +77,8 @@ class Solver:
         refusals: list[errors.ArchipelError] = []
         found = self._cheapest(query, problems, refusals, correlated=correlated, protected=protected)
         if found is not None:
+            known = self._assembly.not_pushed
+            known += [reason for reason in _reasons(problems) if reason not in known]
             return found
         # That not all rows are at one node is no news: it is told only where there is nothing else to tell.
         raise with_forbidden(to_tell([*problems, *refusals, *whole_closed]), refusals)
@@ -340,6 +342,13 @@ class Solver:
             attached = [n for n in nodes if n in self._catalog.attached]
             return ((attached or list(nodes))[0],)
         return nodes
+
+
+def _reasons(problems: list[errors.ArchipelError]) -> list[str]:
+    """Return why parts of a query are not computed where their rows are, each reason once."""
+    told = [problem.info.message for problem in problems if problem.info.code is errors.SQL_UNSUPPORTED]
+    reasons = (text.removeprefix("This cannot be answered yet. ") for text in told)
+    return [reason for reason in dict.fromkeys(reasons) if not reason.startswith("Its ")]
 
 
 def _refuse_recursive(query: exp.Query) -> exp.Query:

@@ -196,6 +196,7 @@ SELECT kind, string_agg(ward, ',' ORDER BY ward, finess) AS s, percentile_cont(0
 --     SELECT "x1"."c0" AS "kind", LISTAGG("x1"."c1", ',' ORDER BY "x1"."c1", "x1"."c2") AS "s", QUANTILE_CONT("x1"."c3", 0.5 ORDER BY "x1"."c3") AS "m", COUNT(*) FILTER(WHERE "x1"."c4") AS "n" FROM "x1" AS "x1" GROUP BY "x1"."c0" ORDER BY "kind"
 --
 -- Result: kind VARCHAR, s VARCHAR, m DOUBLE, n BIGINT
+-- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 53 bytes: it moves more bytes
 
 -- # T-SQL: whole numbers divide to whole numbers, NULL is first
@@ -324,6 +325,7 @@ SELECT `kind`, COUNT(*) AS n, STD(beds) AS s, SUM(beds) / SUM(flags) AS q, GROUP
 --     SELECT "x1"."c0" AS "kind", COUNT(*) AS "n", STDDEV_POP("x1"."c1") AS "s", SUM("x1"."c1") / NULLIF(SUM("x1"."c2"), 0) AS "q", LISTAGG("x1"."c3", ';' ORDER BY "x1"."c3" NULLS FIRST, "x1"."c4" NULLS FIRST) AS "l" FROM "x1" AS "x1" GROUP BY "x1"."c0" ORDER BY "kind" NULLS FIRST LIMIT 3 OFFSET 1
 --
 -- Result: kind VARCHAR, n BIGINT, s DOUBLE, q DOUBLE, l VARCHAR
+-- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # MySQL: texts and days
@@ -388,6 +390,7 @@ SELECT kind, LISTAGG(ward) WITHIN GROUP (ORDER BY budget) AS l FROM wards GROUP 
 --     SELECT "x1"."c0" AS "kind", LISTAGG("x1"."c1", '' ORDER BY "x1"."c2") AS "l" FROM "x1" AS "x1" GROUP BY "x1"."c0" ORDER BY "kind"
 --
 -- Result: kind VARCHAR, l VARCHAR
+-- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Oracle: LISTAGG without a separator
@@ -404,6 +407,7 @@ SELECT kind, LISTAGG(ward) WITHIN GROUP (ORDER BY budget) AS l FROM wards GROUP 
 --     SELECT "x1"."c0" AS "kind", LISTAGG("x1"."c1", '' ORDER BY "x1"."c2") AS "l" FROM "x1" AS "x1" GROUP BY "x1"."c0" ORDER BY "kind"
 --
 -- Result: kind VARCHAR, l VARCHAR
+-- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Whole numbers of any kind of division
@@ -503,6 +507,7 @@ SELECT kind, "it's" AS x, ARRAY_AGG(ward ORDER BY budget) AS l, COUNT(DISTINCT f
 --     SELECT "x1"."c0" AS "kind", 'it''s' AS "x", ARRAY_AGG("x1"."c1" ORDER BY "x1"."c2" NULLS FIRST) AS "l", COUNT(DISTINCT "x1"."c3") AS "n", COUNT_IF("x1"."c4") AS "a" FROM "x1" AS "x1" GROUP BY "x1"."c0" ORDER BY "kind" NULLS FIRST
 --
 -- Result: kind VARCHAR, x VARCHAR, l VARCHAR[], n BIGINT, a HUGEINT
+-- Not pushed down: array_agg(...) cannot be split over several nodes yet: it needs every row.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 325 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Spark: days added, texts

@@ -371,6 +371,7 @@ JOIN (SELECT count(DISTINCT day) AS d FROM shifts) b ON b.d > a.d;
 --     SELECT "a"."kind" AS "kind", "a"."d" AS "d", "b"."d" AS "days" FROM (SELECT "x2v"."g0" AS "kind", CAST(COALESCE("x2v"."p0v", 0) AS BIGINT) AS "d" FROM (SELECT "g0" AS "g0", COUNT("g1") AS "p0v" FROM "x2" AS "x2" GROUP BY "g0") AS "x2v") AS "a" JOIN (SELECT CAST(COALESCE("x4v"."p0v", 0) AS BIGINT) AS "d" FROM (SELECT COUNT("g0") AS "p0v" FROM "x4" AS "x4") AS "x4v") AS "b" ON "b"."d" > "a"."d"
 --
 -- Result: kind VARCHAR, d BIGINT, days BIGINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 640 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Distinct values that a subquery chooses

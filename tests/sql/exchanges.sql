@@ -22,6 +22,7 @@ SELECT c.holiday, sum(s.nurses) AS nurses FROM shifts s JOIN calendar c ON c.day
 --     SELECT "x3"."g0" AS "holiday", CAST("x3"."p0s" AS INT128) AS "nurses" FROM "x3" AS "x3"
 --
 -- Result: holiday BOOLEAN, nurses HUGEINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 400 bytes: it moves more bytes
 -- Not taken: bring the rows together at the coordinator, about 440 bytes: it moves more bytes
 -- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 440 bytes: it moves more bytes
@@ -47,6 +48,7 @@ SELECT i.covered, count(*) AS n FROM insured i JOIN stays s ON s.patient = i.pat
 --     SELECT "x3"."g0" AS "covered", CAST(COALESCE("x3"."p0v", 0) AS BIGINT) AS "n" FROM "x3" AS "x3"
 --
 -- Result: covered BOOLEAN, n BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 11,340 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 11,460 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lyon, shipping insured from cnam; stays from lille, nantes, about 11,460 bytes: 'cnam' would have to send rows of 'insured' to 'lyon', and the holder's policy does not let them go there.
@@ -72,6 +74,7 @@ SELECT year, count(DISTINCT patient) AS persons FROM stays GROUP BY year;
 --     SELECT "x3"."g0" AS "year", CAST(COALESCE("x3"."p0v", 0) AS BIGINT) AS "persons" FROM "x3" AS "x3"
 --
 -- Result: year INTEGER, persons BIGINT
+-- Not pushed down: count(DISTINCT ...) cannot be split over several nodes yet: its values may be at several nodes, and the same one must count once.
 -- Not taken: run at lyon, shipping stays from lille, nantes, about 11,520 bytes: it moves more bytes
 
 -- # What stands above the groups stays at the coordinator
@@ -97,6 +100,7 @@ GROUP BY i.region HAVING count(*) > 20 ORDER BY place, i.region LIMIT 2;
 --     SELECT "x3"."g0" AS "region", CAST("x3"."p0v" AS DOUBLE) AS "days", RANK() OVER (ORDER BY CAST(COALESCE("x3"."p1v", 0) AS BIGINT) DESC) AS "place" FROM "x3" AS "x3" WHERE CAST(COALESCE("x3"."p1v", 0) AS BIGINT) > 20 ORDER BY "place", "region" LIMIT 2
 --
 -- Result: region VARCHAR, days DOUBLE, place BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 21,600 bytes: it moves more bytes
 -- Not taken: run at lyon, shipping insured from cnam; stays from lille, nantes, about 21,600 bytes: it moves more bytes
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: it moves more bytes
@@ -122,6 +126,7 @@ SELECT t.n, count(*) AS persons FROM (SELECT patient, count(*) AS n FROM stays G
 --     SELECT "x3"."g0" AS "n", CAST(COALESCE("x3"."p0v", 0) AS BIGINT) AS "persons" FROM "x3" AS "x3"
 --
 -- Result: n BIGINT, persons BIGINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lyon, shipping stays from lille, nantes, about 7,680 bytes: it moves more bytes
 
 -- # Three tables of persons at two kinds of holders
@@ -147,6 +152,7 @@ AND a.patient = s.patient GROUP BY i.covered;
 --     SELECT "x3"."g0" AS "covered", CAST("x3"."p0v" AS DECIMAL(38, 2)) AS "price" FROM "x3" AS "x3"
 --
 -- Result: covered BOOLEAN, price DECIMAL(38,2)
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 11,340 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping insured from cnam; acts, stays from lyon, nantes, about 38,340 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lyon, shipping insured from cnam; acts, stays from lille, nantes, about 38,340 bytes: 'cnam' would have to send rows of 'insured' to 'lyon', and the holder's policy does not let them go there.
@@ -173,6 +179,7 @@ WHERE NOT EXISTS (SELECT 1 FROM stays s WHERE s.patient = i.patient) GROUP BY i.
 --     SELECT "x3"."g0" AS "region", CAST(COALESCE("x3"."p0v", 0) AS BIGINT) AS "n" FROM "x3" AS "x3"
 --
 -- Result: region VARCHAR, n BIGINT
+-- Not pushed down: A subquery may need rows of other nodes than the row that it is asked for.
 -- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 17,760 bytes: it moves more bytes
 -- Not taken: run at lyon, shipping insured from cnam; stays from lille, nantes, about 17,760 bytes: it moves more bytes
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: it moves more bytes
@@ -234,6 +241,7 @@ SELECT c.label, count(s.ward) AS n FROM calendar c LEFT JOIN shifts s ON s.day =
 --     SELECT "x3"."label" AS "label", "x3"."n" AS "n" FROM "x3" AS "x3"
 --
 -- Result: label VARCHAR, n BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: This cannot be answered yet. This LEFT JOIN keeps rows of a table that every node has: every node would add those that match nothing.
 -- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 720 bytes: it moves more bytes
 -- Not taken: bring the rows together at the coordinator, about 880 bytes: it moves more bytes
@@ -311,6 +319,7 @@ SELECT i.region, count(*) AS n FROM insured i JOIN stays s ON s.region = i.regio
 --     SELECT "x3"."g0" AS "region", CAST(COALESCE("x3"."p0v", 0) AS BIGINT) AS "n" FROM "x3" AS "x3"
 --
 -- Result: region VARCHAR, n BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 33,120 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lyon, shipping insured from cnam; stays from lille, nantes, about 33,120 bytes: 'cnam' would have to send rows of 'insured' to 'lyon', and the holder's policy does not let them go there.

@@ -307,6 +307,7 @@ SELECT h.finess, count(w.ward) AS wards FROM hospitals h LEFT JOIN wards w ON w.
 --     SELECT "x4"."g0" AS "finess", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "wards" FROM "x4" AS "x4"
 --
 -- Result: finess VARCHAR, wards BIGINT
+-- Not pushed down: This LEFT JOIN keeps rows of a table that every node has: every node would add those that match nothing.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
@@ -327,6 +328,7 @@ SELECT h.name, t.patients FROM hospitals h FULL JOIN transfers t ON t.target = h
 --     SELECT "h"."name" AS "name", "t"."patients" AS "patients" FROM "x1" AS "h" FULL JOIN "x2" AS "t" ON "t"."target" = "h"."finess" ORDER BY ALL
 --
 -- Result: name VARCHAR, patients INTEGER
+-- Not pushed down: This FULL JOIN keeps rows of a table that every node has: every node would add those that match nothing.
 -- Not taken: run at lille, shipping transfers from lyon, nantes, about 300 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping transfers from lille, lyon, nantes, about 500 bytes: 'lille' would have to send rows of 'transfers' to 'cnam', and the holder's policy does not let them go there.
 
@@ -381,6 +383,7 @@ SELECT h.finess FROM hospitals h ANTI JOIN wards w ON w.finess = h.finess;
 --     SELECT "h"."finess" AS "finess" FROM "x1" AS "h" ANTI JOIN "x2" AS "w" ON "w"."finess" = "h"."finess"
 --
 -- Result: finess VARCHAR
+-- Not pushed down: This ANTI JOIN keeps rows of a table that every node has: every node would add those that match nothing.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 400 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
@@ -401,6 +404,7 @@ ORDER BY ALL;
 --     SELECT "w"."ward" AS "ward", "t"."patients" AS "patients" FROM "x1" AS "w" JOIN "x2" AS "t" ON "t"."target" = "w"."finess" WHERE "w"."beds" > 15 AND "t"."patients" > 2 ORDER BY ALL
 --
 -- Result: ward VARCHAR, patients INTEGER
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 260 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # ... and an aggregate over it
@@ -428,6 +432,7 @@ SELECT w.kind, sum(t.patients) AS patients FROM wards w JOIN transfers t ON t.ta
 --     SELECT "x4"."g0" AS "kind", CAST("x4"."p0s" AS INT128) AS "patients" FROM "x4" AS "x4"
 --
 -- Result: kind VARCHAR, patients HUGEINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, shipping transfers from lyon, nantes, about 300 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
@@ -448,6 +453,7 @@ WHERE t.patients IS NULL OR w.beds > 15 ORDER BY ALL;
 --     SELECT "w"."finess" AS "finess", "w"."ward" AS "ward", "t"."patients" AS "patients" FROM "x1" AS "w" LEFT JOIN "x2" AS "t" ON "t"."target" = "w"."finess" AND "t"."patients" > 3 WHERE "t"."patients" IS NULL OR "w"."beds" > 15 ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR, patients INTEGER
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 640 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Tables of different nodes
@@ -475,6 +481,7 @@ SELECT c.label, sum(s.nurses) AS nurses FROM shifts s JOIN calendar c ON c.day =
 --     SELECT "x4"."g0" AS "label", CAST("x4"."p0s" AS INT128) AS "nurses" FROM "x4" AS "x4" ORDER BY "label"
 --
 -- Result: label VARCHAR, nurses HUGEINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 400 bytes: 'lille' would have to send rows of 'shifts' to 'cnam', and the holder's policy does not let them go there.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 560 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
@@ -618,6 +625,7 @@ SELECT r.label, count(*) AS n FROM stays s JOIN regions r ON r.region = s.region
 --     SELECT "x4"."g0" AS "label", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4" ORDER BY "label"
 --
 -- Result: label VARCHAR, n BIGINT
+-- Not pushed down: This join's tables are not at the same nodes.
 -- Not taken: run at lille, lyon, nantes, shipping regions from cnam, about 288 bytes: 'cnam' would have to send rows of 'regions' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping stays from lyon, nantes; regions from cnam, about 23,136 bytes: it moves more bytes
 -- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 34,560 bytes: it moves more bytes
@@ -647,6 +655,7 @@ SELECT r.label, count(*) AS n FROM stays s LEFT JOIN regions r ON r.region = s.r
 --     SELECT "x4"."g0" AS "label", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: label VARCHAR, n BIGINT
+-- Not pushed down: This join's tables are not at the same nodes.
 -- Not taken: run at lille, lyon, nantes, shipping regions from cnam, about 288 bytes: 'cnam' would have to send rows of 'regions' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping stays from lyon, nantes; regions from cnam, about 23,136 bytes: it moves more bytes
 -- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 34,560 bytes: it moves more bytes
@@ -676,6 +685,7 @@ SELECT t.origin, count(*) AS n FROM stays s JOIN transfers t ON t.target = s.fin
 --     SELECT "x4"."g0" AS "origin", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: origin VARCHAR, n BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, shipping transfers from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping stays from lyon, nantes; transfers from lyon, nantes, about 23,520 bytes: it moves more bytes
 
@@ -705,6 +715,7 @@ ON g.holiday = s.urgent GROUP BY ALL;
 --     SELECT "x4"."g0" AS "holidays", "x4"."g1" AS "year", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: holidays BIGINT, year INTEGER, n BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 384 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping stays from lyon, nantes; calendar from cnam, about 12,608 bytes: 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
 -- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 18,720 bytes: 'lille' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.

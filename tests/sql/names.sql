@@ -218,6 +218,7 @@ SELECT g0, p0v, p1s, gid, (SELECT count(*) FROM wards w WHERE w.kind = x.g0) AS 
 --     SELECT "x"."g0" AS "g0", "x"."p0v" AS "p0v", "x"."p1s" AS "p1s", "x"."gid" AS "gid", (SELECT COUNT(*) AS "_col_0" FROM "x3" AS "w" WHERE "w"."kind" = "x"."g0") AS "c0" FROM (SELECT "x2"."g0" AS "g0", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "p0v", CAST("x2"."p1s" AS INT128) AS "p1s", 1 AS "gid" FROM "x2" AS "x2") AS "x" ORDER BY "g0"
 --
 -- Result: g0 VARCHAR, p0v BIGINT, p1s HUGEINT, gid INTEGER, c0 BIGINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Derived tables named like the merge's own
@@ -247,6 +248,7 @@ USING (kind) ORDER BY m.kind;
 --     SELECT "m"."kind" AS "kind", "c"."n" AS "n" FROM (SELECT "x2"."g0" AS "kind", CAST(CASE WHEN "x2"."p0n" >= 2 THEN SQRT("x2"."p0q" / ("x2"."p0n" - 1)) ELSE NULL END AS DOUBLE) AS "s" FROM "x2" AS "x2") AS "m" JOIN (SELECT "x4"."g0" AS "kind", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4") AS "c" ON "m"."kind" = "c"."kind" ORDER BY "m"."kind"
 --
 -- Result: kind VARCHAR, n BIGINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # The same alias at two levels
@@ -266,6 +268,7 @@ SELECT w.kind, sum(w.n) AS n FROM (SELECT w.kind, w.ward, count(*) AS n FROM war
 --     SELECT "w"."kind" AS "kind", SUM("w"."n") AS "n" FROM (SELECT "x2"."g0" AS "kind", "x2"."g1" AS "ward", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2") AS "w" GROUP BY "w"."kind" ORDER BY "kind"
 --
 -- Result: kind VARCHAR, n HUGEINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An alias of a subquery hides that of the query around it

@@ -339,4 +339,5 @@ SELECT kind, string_agg(ward, ',' ORDER BY finess, ward) AS w, array_agg(beds OR
 --     SELECT "x1"."c0" AS "kind", LISTAGG("x1"."c1", ',' ORDER BY "x1"."c2", "x1"."c1") AS "w", ARRAY_AGG("x1"."c3" ORDER BY "x1"."c2", "x1"."c1") AS "b" FROM "x1" AS "x1" GROUP BY "x1"."c0"
 --
 -- Result: kind VARCHAR, w VARCHAR, b INTEGER[]
+-- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.

@@ -149,6 +149,7 @@ SELECT sum(n) AS n FROM (SELECT beds AS n FROM wards UNION ALL SELECT beds FROM 
 --     SELECT SUM("_0"."n") AS "n" FROM (SELECT "x1"."c0" AS "n" FROM "x1" AS "x1" UNION ALL SELECT "x2"."beds" AS "beds" FROM "x2" AS "x2" UNION ALL SELECT "x3"."1" AS "1" FROM "x3" AS "x3") AS "_0"
 --
 -- Result: n HUGEINT
+-- Not pushed down: UNION ALL of tables that are not at the same nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 60 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 100 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping calendar from cnam; wards from lyon, nantes, about 124 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
@@ -172,6 +173,7 @@ SELECT count(*) AS n FROM (SELECT ward FROM wards UNION SELECT ward FROM shifts)
 --     SELECT COUNT(*) AS "n" FROM (SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" UNION SELECT "x2"."c0" AS "ward" FROM "x2" AS "x2") AS "_0"
 --
 -- Result: n BIGINT
+-- Not pushed down: UNION compares rows of several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping shifts from lyon, nantes, about 960 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping shifts from lyon, nantes; wards from lyon, nantes, about 880 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
@@ -253,6 +255,7 @@ WITH u AS (SELECT finess FROM wards UNION SELECT target FROM transfers) SELECT u
 --     SELECT "u"."finess" AS "finess", "h"."name" AS "name" FROM (SELECT "x1"."c0" AS "finess" FROM "x1" AS "x1" UNION SELECT "x2"."c0" AS "target" FROM "x2" AS "x2") AS "u" LEFT JOIN "x3" AS "h" ON "u"."finess" = "h"."finess" ORDER BY ALL
 --
 -- Result: finess VARCHAR, name VARCHAR
+-- Not pushed down: UNION compares rows of several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping transfers from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping transfers from lyon, nantes; wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
@@ -286,6 +289,7 @@ SELECT region, sum(n) AS n FROM u GROUP BY region ORDER BY region;
 --     SELECT "u"."region" AS "region", SUM("u"."n") AS "n" FROM (SELECT "x2"."g0" AS "region", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2" UNION ALL SELECT "x4"."g0" AS "region", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "_col_1" FROM "x4" AS "x4") AS "u" GROUP BY "u"."region" ORDER BY "region"
 --
 -- Result: region VARCHAR, n HUGEINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: it moves more bytes
 -- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 33,120 bytes: it moves more bytes
 -- Not taken: run at cnam, shipping stays from lille, lyon, nantes, about 34,560 bytes: it moves more bytes

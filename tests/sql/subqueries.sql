@@ -255,6 +255,7 @@ ORDER BY ALL;
 --     SELECT "w"."finess" AS "finess", "w"."ward" AS "ward" FROM "x1" AS "w" WHERE EXISTS(SELECT 1 AS "1" FROM "x2" AS "t" WHERE "t"."target" = "w"."finess" AND "t"."patients" > "w"."beds" % 5) ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not pushed down: A subquery may need rows of other nodes than the row that it is asked for.
 -- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 840 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A scalar subquery among the outputs of an aggregation
@@ -358,6 +359,7 @@ SELECT max(n) AS most FROM (SELECT region, count(*) AS n FROM stays GROUP BY reg
 --     SELECT MAX("_0"."n") AS "most" FROM (SELECT "x2"."g0" AS "region", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2") AS "_0"
 --
 -- Result: most BIGINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping stays from lyon, nantes, about 23,040 bytes: it moves more bytes
 
 -- # Aggregates over aggregates of three levels
@@ -377,6 +379,7 @@ SELECT avg(m) AS a FROM (SELECT region, max(n) AS m FROM (SELECT region, year, c
 --     SELECT AVG("_1"."m") AS "a" FROM (SELECT "_0"."region" AS "region", MAX("_0"."n") AS "m" FROM (SELECT "x2"."g0" AS "region", "x2"."g1" AS "year", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2") AS "_0" GROUP BY "_0"."region") AS "_1"
 --
 -- Result: a DOUBLE
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping stays from lyon, nantes, about 26,880 bytes: 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
 -- Not taken: run at lille, shipping stays from lyon, nantes, about 26,880 bytes: 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
 

@@ -16,6 +16,7 @@ SELECT w.ward, (SELECT max(t.patients) FROM transfers t WHERE t.target = w.fines
 --     SELECT "w"."ward" AS "ward", (SELECT MAX("t"."patients") AS "_col_0" FROM "x2" AS "t" WHERE "t"."target" = "w"."finess") AS "most" FROM "x1" AS "w" ORDER BY ALL
 --
 -- Result: ward VARCHAR, most INTEGER
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # EXISTS and NOT EXISTS over two holders
@@ -41,6 +42,7 @@ ORDER BY ALL;
 --     SELECT "w"."finess" AS "finess", "w"."ward" AS "ward" FROM "x1" AS "w" WHERE EXISTS(SELECT 1 AS "1" FROM "x2" AS "t" WHERE "t"."target" = "w"."finess" AND "t"."patients" > "w"."flags") AND NOT EXISTS(SELECT "c"."day" AS "day", "c"."holiday" AS "holiday", "c"."label" AS "label" FROM "x3" AS "c" WHERE "c"."day" = "w"."opened") ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
+-- Not pushed down: A subquery may need rows of other nodes than the row that it is asked for.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 504 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes; calendar from cnam, about 1,128 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes; transfers from lille, lyon, nantes, about 1,600 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
@@ -117,6 +119,7 @@ FROM wards w ORDER BY ALL;
 --     SELECT "w"."ward" AS "ward", "w"."ward" = ANY (SELECT "s"."ward" AS "ward" FROM "x2" AS "s" WHERE "s"."finess" <> "w"."finess") AS "elsewhere", "w"."beds" > ANY([1, 20]) AS "some", "w"."beds" >= ALL (SELECT "b"."beds" AS "beds" FROM "x3" AS "b" WHERE "b"."kind" = "w"."kind") AS "largest" FROM "x1" AS "w" ORDER BY ALL
 --
 -- Result: ward VARCHAR, elsewhere BOOLEAN, some BOOLEAN, largest BOOLEAN
+-- Not pushed down: A subquery may need rows of other nodes than the row that it is asked for.
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes; wards from lyon, nantes, about 3,000 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A subquery that gives two columns
@@ -135,6 +138,7 @@ SELECT w.ward FROM wards w WHERE (w.finess, w.ward) IN (SELECT (s.finess, s.ward
 --     SELECT "w"."ward" AS "ward" FROM "x1" AS "w" WHERE ("w"."finess", "w"."ward") IN (SELECT ("x2"."c0", "x2"."c1") AS "_col_0" FROM "x2" AS "x2" GROUP BY ALL HAVING COUNT(*) > 3) ORDER BY "ward"
 --
 -- Result: ward VARCHAR
+-- Not pushed down: A column is of a type that cannot be handed from one stage to another.
 -- Not taken: run at lille, shipping shifts from lyon, nantes, about 1,920 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,400 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
@@ -496,6 +500,7 @@ SELECT kind, active, sum(beds) FROM wards GROUP BY GROUPING SETS ((kind), (), (k
 --     SELECT "x1"."c0" AS "kind", "x1"."c1" AS "active", SUM("x1"."c2") AS "_col_2" FROM "x1" AS "x1" GROUP BY GROUPING SETS (("x1"."c0"), (), ("x1"."c0", "x1"."c1"), ("x1"."c0")) ORDER BY ALL
 --
 -- Result: kind VARCHAR, active BOOLEAN, sum(beds) HUGEINT
+-- Not pushed down: The same grouping set stands twice, which cannot be split over nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 315 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # CUBE within a derived table, of distinct values
@@ -515,6 +520,7 @@ SELECT count(*) AS n, sum(d) AS d FROM (SELECT kind, active, count(DISTINCT fine
 --     SELECT COUNT(*) AS "n", SUM("q"."d") AS "d" FROM (SELECT "x2"."g0" AS "kind", "x2"."g1" AS "active", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "d" FROM "x2" AS "x2") AS "q" WHERE "q"."d" > 1
 --
 -- Result: n BIGINT, d HUGEINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 495 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # ROLLUP with GROUPING and distinct values
@@ -557,6 +563,7 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY beds DESC) AS c, percentile_d
 --     SELECT QUANTILE_CONT("x1"."c0", 0.5 ORDER BY "x1"."c0" DESC) AS "c", QUANTILE_DISC("x1"."c0", 0.25 ORDER BY "x1"."c0") AS "d", MODE( ORDER BY "x1"."c1") AS "m", LISTAGG("x1"."c2", '-' ORDER BY "x1"."c3") AS "l" FROM "x1" AS "x1"
 --
 -- Result: c DOUBLE, d INTEGER, m VARCHAR, l VARCHAR
+-- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Aggregates of all values
@@ -573,6 +580,7 @@ FROM wards GROUP BY kind ORDER BY kind;
 --     SELECT "x1"."c0" AS "kind", ARRAY_AGG("x1"."c1" ORDER BY "x1"."c2") AS "l", LISTAGG(DISTINCT "x1"."c1", ',' ORDER BY "x1"."c1") AS "s", MEDIAN("x1"."c2") AS "m", QUANTILE_CONT("x1"."c3", [0.1, 0.5]) AS "q", HISTOGRAM("x1"."c3") AS "h", ARG_MAX("x1"."c1", "x1"."c2", 2) AS "a", MAD("x1"."c3") AS "d", ENTROPY("x1"."c1") AS "e" FROM "x1" AS "x1" GROUP BY "x1"."c0" ORDER BY "kind"
 --
 -- Result: kind VARCHAR, l VARCHAR[], s VARCHAR, m DECIMAL(18,2), q DOUBLE[], h MAP(INTEGER, UBIGINT), a VARCHAR[], d DOUBLE, e DOUBLE
+-- Not pushed down: array_agg(...) cannot be split over several nodes yet: it needs every row.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An ASOF join
@@ -627,6 +635,7 @@ SELECT w.ward, c.label FROM wards w JOIN calendar c ON w.flags BETWEEN day(c.day
 --     SELECT "w"."ward" AS "ward", "c"."label" AS "label" FROM "x1" AS "w" JOIN "x2" AS "c" ON "w"."flags" BETWEEN DAY("c"."day") - 1 AND DAY("c"."day") + 1 ORDER BY ALL
 --
 -- Result: ward VARCHAR, label VARCHAR
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 520 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 600 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
@@ -647,6 +656,7 @@ SELECT day, holiday, nurses, ward FROM shifts NATURAL JOIN calendar ORDER BY ALL
 --     SELECT COALESCE("shifts"."day", "calendar"."day") AS "day", "calendar"."holiday" AS "holiday", "shifts"."nurses" AS "nurses", "shifts"."ward" AS "ward" FROM "x1" AS "shifts" JOIN "x2" AS "calendar" ON "shifts"."day" = "calendar"."day" ORDER BY ALL
 --
 -- Result: day DATE, holiday BOOLEAN, nurses INTEGER, ward VARCHAR
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 120 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 1,480 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 2,400 bytes: 'lille' would have to send rows of 'shifts' to 'cnam', and the holder's policy does not let them go there.
@@ -667,6 +677,7 @@ SELECT * FROM (SELECT day, nurses FROM shifts) NATURAL LEFT JOIN calendar ORDER 
 --     SELECT COALESCE("_0"."day", "calendar"."day") AS "day", "_0"."nurses" AS "nurses", "calendar"."holiday" AS "holiday", "calendar"."label" AS "label" FROM (SELECT "x1"."c0" AS "day", "x1"."c1" AS "nurses" FROM "x1" AS "x1") AS "_0" LEFT JOIN "x2" AS "calendar" ON "_0"."day" = "calendar"."day" ORDER BY ALL
 --
 -- Result: day DATE, nurses INTEGER, holiday BOOLEAN, label VARCHAR
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, shipping shifts from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 504 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 648 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
@@ -697,6 +708,7 @@ SELECT day, label, sum(patients) AS p FROM transfers JOIN calendar USING (day) G
 --     SELECT "x4"."g0" AS "day", "x4"."g1" AS "label", CAST("x4"."p0s" AS INT128) AS "p" FROM "x4" AS "x4" ORDER BY ALL
 --
 -- Result: day DATE, label VARCHAR, p HUGEINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at cnam, shipping transfers from lille, lyon, nantes, about 200 bytes: 'lille' would have to send rows of 'transfers' to 'cnam', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping transfers from lyon, nantes; calendar from cnam, about 280 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
@@ -761,6 +773,8 @@ SELECT t.target, w.ward, count(*) AS n FROM wards w FULL JOIN transfers t ON w.f
 --     SELECT "t"."target" AS "target", "w"."ward" AS "ward", COUNT(*) AS "n" FROM "x1" AS "w" FULL JOIN "x2" AS "t" ON "w"."finess" = "t"."target" AND "w"."flags" = "t"."patients" GROUP BY ALL ORDER BY ALL
 --
 -- Result: target VARCHAR, ward VARCHAR, n BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not pushed down: This FULL JOIN keeps rows of a table that every node has: every node would add those that match nothing.
 -- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 900 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # SEMI and ANTI joins over nodes
@@ -981,6 +995,7 @@ SELECT v.i, w.finess, c.label FROM (VALUES (1, 'A'), (2, 'B')) v(i, ward) JOIN w
 --     SELECT "v"."i" AS "i", "w"."finess" AS "finess", "c"."label" AS "label" FROM (VALUES (1, 'A'), (2, 'B')) AS "v"("i", "ward") JOIN "x1" AS "w" ON "v"."ward" = "w"."ward" JOIN "x2" AS "c" ON DAY("c"."day") = "v"."i" ORDER BY ALL
 --
 -- Result: i INTEGER, finess VARCHAR, label VARCHAR
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 640 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
@@ -1033,6 +1048,7 @@ SELECT w.* EXCLUDE (tags, noted) REPLACE (upper(ward) AS ward) RENAME (beds AS l
 --     SELECT "w"."finess" AS "finess", UPPER("w"."ward") AS "ward", "w"."kind" AS "kind", "w"."beds" AS "lits", "w"."load" AS "load", "w"."budget" AS "budget", "w"."opened" AS "opened", "w"."active" AS "active", "w"."flags" AS "flags", "w"."big" AS "big", "w"."ratio" AS "ratio", "c"."label" AS "label" FROM (SELECT "x1"."finess" AS "finess", "x1"."ward" AS "ward", "x1"."kind" AS "kind", "x1"."beds" AS "beds", "x1"."load" AS "load", "x1"."budget" AS "budget", "x1"."opened" AS "opened", "x1"."active" AS "active", "x1"."flags" AS "flags", CAST("x1"."big" AS INT128) AS "big", "x1"."ratio" AS "ratio" FROM "x1" AS "x1") AS "w", "x2" AS "c" WHERE "c"."holiday" AND "w"."kind" = 'surgery' ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR, kind VARCHAR, lits INTEGER, load DOUBLE, budget DECIMAL(18,2), opened DATE, active BOOLEAN, flags UTINYINT, big HUGEINT, ratio FLOAT, label VARCHAR
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 144 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 266 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 327 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
@@ -1061,6 +1077,7 @@ SELECT count(*) AS n FROM calendar, (SELECT 1 AS c0) q, transfers WHERE c0 = 1;
 --     SELECT CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: n BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, shipping transfers from lyon, nantes, about 120 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping calendar from cnam; transfers from lyon, nantes, about 184 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 192 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
@@ -1137,6 +1154,7 @@ SELECT w.beds, h.name FROM wards w FULL JOIN hospitals h ON h.finess = w.finess 
 --     SELECT "w"."beds" AS "beds", "h"."name" AS "name" FROM "x1" AS "w" FULL JOIN "x2" AS "h" ON "h"."finess" = "w"."finess" AND "w"."kind" = 'surgery' ORDER BY ALL
 --
 -- Result: beds INTEGER, name VARCHAR
+-- Not pushed down: This FULL JOIN keeps rows of a table that every node has: every node would add those that match nothing.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 900 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
@@ -1156,6 +1174,7 @@ SELECT a.ward, b.ward AS other FROM wards a, wards b WHERE a.beds = b.flags AND 
 --     SELECT "a"."ward" AS "ward", "b"."ward" AS "other" FROM "x1" AS "a", "x2" AS "b" WHERE "a"."beds" = "b"."flags" AND "a"."kind" = 'surgery' AND "b"."opened" < CAST('1970-01-01' AS DATE) ORDER BY ALL
 --
 -- Result: ward VARCHAR, other VARCHAR
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 160 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Groups of persons are pivoted at the coordinator
@@ -1232,6 +1251,7 @@ SELECT kind, sem(beds) AS s, kurtosis_pop(beds) AS k, quantile(beds, 0.5) AS q, 
 --     SELECT "x1"."c0" AS "kind", SEM("x1"."c1") AS "s", KURTOSIS_POP("x1"."c1") AS "k", QUANTILE("x1"."c1", 0.5) AS "q", ARG_MAX_NULL("x1"."c2", "x1"."c3") AS "a", ARG_MIN_NULL("x1"."c1", "x1"."c3") AS "i" FROM "x1" AS "x1" GROUP BY "x1"."c0" ORDER BY "kind"
 --
 -- Result: kind VARCHAR, s DOUBLE, k DOUBLE, q INTEGER, a VARCHAR, i INTEGER
+-- Not pushed down: sem(...) cannot be split over several nodes yet: it has no small exact partial result.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # All fields of the elements of lists
@@ -1288,5 +1308,6 @@ SELECT list(ward) AS l FROM (SELECT ward FROM wards ORDER BY budget DESC LIMIT 4
 --     SELECT ARRAY_AGG("q"."ward") AS "l" FROM (SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" ORDER BY "x1"."c1" DESC LIMIT 4) AS "q"
 --
 -- Result: l VARCHAR[]
+-- Not pushed down: A LIMIT chooses among rows of several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.

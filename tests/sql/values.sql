@@ -405,4 +405,5 @@ SELECT (flags::VARCHAR || '1')::BIT AS bits, count(*) AS n FROM wards WHERE flag
 --     SELECT CAST((CAST("x1"."c0" AS TEXT) || '1') AS BIT) AS "bits", COUNT(*) AS "n" FROM "x1" AS "x1" GROUP BY CAST((CAST("x1"."c0" AS TEXT) || '1') AS BIT)
 --
 -- Result: bits BIT, n BIGINT
+-- Not pushed down: A value of type BIT cannot leave a node as it is.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 40 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.

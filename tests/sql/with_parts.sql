@@ -28,6 +28,7 @@ SELECT s.region, stays, persons, round(1000.0 * stays / persons, 1) AS rate FROM
 --     SELECT "s"."region" AS "region", "s"."stays" AS "stays", "i"."persons" AS "persons", ROUND(1000.0 * "s"."stays" / "i"."persons", 1) AS "rate" FROM (SELECT "x2"."g0" AS "region", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "stays" FROM "x2" AS "x2") AS "s" JOIN (SELECT "x4"."g0" AS "region", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "persons" FROM "x4" AS "x4") AS "i" ON "s"."region" = "i"."region" ORDER BY "region"
 --
 -- Result: region VARCHAR, stays BIGINT, persons BIGINT, rate DOUBLE
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 
 -- # A part used twice is computed once
 WITH x AS (SELECT region, year, count(*) AS n FROM stays GROUP BY region, year)
@@ -47,6 +48,7 @@ SELECT a.region, b.n - a.n AS growth FROM x a JOIN x b ON a.region = b.region AN
 --     SELECT "a"."region" AS "region", "b"."n" - "a"."n" AS "growth" FROM (SELECT "x2"."g0" AS "region", "x2"."g1" AS "year", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2") AS "a" JOIN (SELECT "x2"."g0" AS "region", "x2"."g1" AS "year", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2") AS "b" ON "a"."region" = "b"."region" AND "b"."year" = "a"."year" + 1 ORDER BY "region"
 --
 -- Result: region VARCHAR, growth BIGINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 
 -- # A part that uses another
 WITH a AS (SELECT finess, kind, beds FROM wards WHERE active), b AS (SELECT kind, sum(beds) AS beds FROM a GROUP BY kind)
@@ -66,6 +68,7 @@ SELECT kind, beds FROM b WHERE beds > 20 ORDER BY kind;
 --     SELECT "b"."kind" AS "kind", "b"."beds" AS "beds" FROM (SELECT "x2"."g0" AS "kind", CAST("x2"."p0s" AS INT128) AS "beds" FROM "x2" AS "x2") AS "b" WHERE "b"."beds" > 20 ORDER BY "kind"
 --
 -- Result: kind VARCHAR, beds HUGEINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 100 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A part named like a table hides it
@@ -134,6 +137,7 @@ SELECT max(s) AS most FROM a;
 --     SELECT MAX("a"."s") AS "most" FROM (SELECT "x2"."g0" AS "kind", CAST("x2"."p0s" AS INT128) AS "s" FROM "x2" AS "x2") AS "a"
 --
 -- Result: most HUGEINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 300 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An inner WITH that hides an outer one
@@ -174,6 +178,7 @@ SELECT kind, count(*) AS n FROM wards WHERE beds > (WITH m AS (SELECT avg(beds) 
 --     SELECT "x5"."g0" AS "kind", CAST(COALESCE("x5"."p0v", 0) AS BIGINT) AS "n" FROM "x5" AS "x5"
 --
 -- Result: kind VARCHAR, n BIGINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 60 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A part that is not used is checked but not run
@@ -210,6 +215,7 @@ WITH a AS MATERIALIZED (SELECT kind, count(*) AS n FROM wards GROUP BY kind) SEL
 --     SELECT SUM("a"."n") AS "n" FROM (SELECT "x2"."g0" AS "kind", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "n" FROM "x2" AS "x2") AS "a"
 --
 -- Result: n HUGEINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A part with ORDER BY and LIMIT
@@ -234,6 +240,7 @@ SELECT h.name, top.beds FROM top JOIN hospitals h USING (finess) ORDER BY top.be
 --     SELECT "h"."name" AS "name", "top"."beds" AS "beds" FROM (SELECT "x2"."g0" AS "finess", CAST("x2"."p0s" AS INT128) AS "beds" FROM "x2" AS "x2" ORDER BY "beds" DESC, "finess" LIMIT 2) AS "top" JOIN "x3" AS "h" ON "top"."finess" = "h"."finess" ORDER BY "top"."beds" DESC
 --
 -- Result: name VARCHAR, beds HUGEINT
+-- Not pushed down: A LIMIT chooses among rows of several nodes.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 300 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 500 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 

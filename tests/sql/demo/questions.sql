@@ -212,6 +212,7 @@ LIMIT 10;
 --     SELECT "d"."region" AS "region", SUM("insured"."persons") AS "persons", SUM("hospital"."stays") AS "stays", ROUND(1000.0 * SUM("hospital"."stays") / SUM("insured"."persons"), 1) AS "stays_per_1000" FROM (SELECT "x2"."g0" AS "dept", CAST(COALESCE("x2"."p0v", 0) AS BIGINT) AS "persons" FROM "x2" AS "x2") AS "insured" JOIN "x3" AS "d" ON "d"."code" = "insured"."dept" LEFT JOIN (SELECT "x5"."g0" AS "dept", CAST(COALESCE("x5"."p0v", 0) AS BIGINT) AS "stays" FROM "x5" AS "x5") AS "hospital" ON "hospital"."dept" = "insured"."dept" GROUP BY "d"."region" ORDER BY "stays_per_1000" DESC LIMIT 10
 --
 -- Result: region VARCHAR, persons HUGEINT, stays HUGEINT, stays_per_1000 DOUBLE
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
 -- Not taken: run at cnam, shipping t_mcoaab from hospital_a, hospital_b, hospital_c, about 9,600 bytes: 'hospital_a' would have to send rows of 't_mcoaab', which are about persons, to another node, and the permit does not say linkage.
 -- Not taken: run at hospital_a, shipping ir_ben_r from cnam; t_mcoaab from hospital_b, hospital_c, about 38,400 bytes: it moves more bytes
 -- Not taken: run at hospital_a, hospital_b, hospital_c, shipping ir_ben_r from cnam, about 96,000 bytes: it moves more bytes
