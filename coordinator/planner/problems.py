@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archipel import errors
+from archipel.border import refusal
 from coordinator.planner import means
 from coordinator.planner.placement import Mixed
 from coordinator.planner.positions import position_of
@@ -53,10 +54,14 @@ def unsupported(mixed: Mixed) -> errors.ArchipelError:
 
 
 def to_tell(problems: list[errors.ArchipelError]) -> errors.ArchipelError:
-    """Return the one of the ways' problems, in their order, that helps most: keys, where nothing else is missing."""
-    keys = next((problem for problem in problems if problem.rule in means.RULES), None)
-    if keys is not None:
-        return keys
+    """Return the one of the ways' problems, in their order, that helps most: keys, where nothing else is missing.
+
+    A condition that a holder wants said closes every way alike, and can be added.
+    """
+    for rules in ({refusal.ROWS_WHERE.name}, means.RULES):
+        first = next((problem for problem in problems if problem.rule in rules), None)
+        if first is not None:
+            return first
     told = [problem for problem in problems if problem.code not in _OURS]
     if told:
         return told[0]

@@ -187,6 +187,27 @@ def test_the_planner_finds_a_plan_where_a_site_is_allowed_and_the_check_accepts_
     assert wrong == {}
 
 
+@pytest.mark.parametrize("seed", VARIANTS)
+def test_whoever_leaves_a_condition_out_is_told_the_words_to_add(
+    seed: int, tpch_queries: Mapping[str, str], shadow: Shadow
+) -> None:
+    world = policy_families.world("conditions", seed)
+    catalog = policy_families.catalog_of(world)
+    permit = policy_families.permit_of(world, catalog)
+    asked = {name: policy_families.asked(world, name, sql) for name, sql in tpch_queries.items()}
+    conditions = [c for rule in world.rules.values() for c in rule.conditions]
+    told = 0
+    for query in asked.values():
+        if all(scan.said.issuperset(world.rules[scan.table].conditions) for scan in query.scans):
+            continue
+        with pytest.raises(errors.ArchipelError) as refused:
+            plan(request(query.sql), catalog, permit, shadow.describe)
+        assert refused.value.rule == "rows-where"
+        assert any(condition in (refused.value.info.hint or "") for condition in conditions)
+        told += 1
+    assert told > 0
+
+
 def _answerable(world: World, query: Read, catalog: Catalog, permit: Permit) -> str:
     """Return a site at which the query may be run, all borders agreeing; empty if there is none."""
     for site in SITES:
