@@ -29,6 +29,7 @@ from coordinator.planner.inputs import joined_as, one, prepared, read
 from coordinator.planner.placement import Mixed, Placement, check_subqueries, place, place_rows
 from coordinator.planner.problems import closes_way, to_tell, unsupported
 from coordinator.planner.tables import entries_in, gives_groups_only, is_protected
+from coordinator.planner.topk import limit_rows
 
 Way = Callable[[], exp.Query]
 
@@ -255,6 +256,8 @@ class Solver:
         stage = exp.select(*(aliased or [one()]))
         for key in ("from_", "joins", "laterals", "where"):
             stage.set(key, work.args.get(key))
+        if not values and len(sites) > 1:
+            limit_rows(stage, work)
         source = self._assembly.node_stage(stage, sites, inputs)
         rest = work.copy()
         for key in ("joins", "laterals", "where"):

@@ -206,8 +206,8 @@ SELECT TOP 6 [ward], beds / 7 AS q, IIF(beds > 15, 'many', 'few') AS size FROM [
 -- Plan with 2 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."ward" AS "c0", "wards"."beds" AS "c1", "wards"."budget" AS "c2" FROM "wards" AS "wards"
---     -> x1 for s2: crosses as rows, about 25 rows and 900 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."ward" AS "c0", "wards"."beds" AS "c1", "wards"."budget" AS "c2" FROM "wards" AS "wards" ORDER BY "wards"."beds" NULLS FIRST, "wards"."budget" NULLS FIRST LIMIT 6
+--     -> x1 for s2: crosses as rows, about 18 rows and 648 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "ward", "x1"."c1" // 7 AS "q", CASE WHEN "x1"."c1" > 15 THEN 'many' ELSE 'few' END AS "size" FROM "x1" AS "x1" ORDER BY "x1"."c1" NULLS FIRST, "x1"."c2" NULLS FIRST LIMIT 6
@@ -254,8 +254,8 @@ SELECT ward, LAST_DAY(opened) AS e, beds / 2 AS h, MOD(beds, 4) AS r FROM wards 
 -- Plan with 2 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."ward" AS "c0", "wards"."opened" AS "c1", "wards"."beds" AS "c2", "wards"."budget" AS "c3" FROM "wards" AS "wards"
---     -> x1 for s2: crosses as rows, about 25 rows and 1,000 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."ward" AS "c0", "wards"."opened" AS "c1", "wards"."beds" AS "c2", "wards"."budget" AS "c3" FROM "wards" AS "wards" ORDER BY "wards"."beds" DESC NULLS FIRST, "wards"."budget" LIMIT 5
+--     -> x1 for s2: crosses as rows, about 15 rows and 600 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "ward", LAST_DAY("x1"."c1") AS "e", "x1"."c2" / 2 AS "h", "x1"."c2" % 4 AS "r" FROM "x1" AS "x1" ORDER BY "x1"."c2" DESC NULLS FIRST, "x1"."c3" LIMIT 5
@@ -441,7 +441,7 @@ SELECT ward, beds FROM wards WHERE kind = N'surgery' AND beds <> ALL (SELECT nur
 --     -> x2 for s3: stays at the coordinator
 --
 -- s3 node at lille, lyon, nantes, over x2
---     SELECT "wards"."ward" AS "c0", "wards"."beds" AS "c1" FROM "wards" AS "wards" WHERE "wards"."kind" = 'surgery' AND "wards"."beds" <> ALL (SELECT "x2"."nurses" AS "nurses" FROM "x2" AS "x2")
+--     SELECT "wards"."ward" AS "c0", "wards"."beds" AS "c1" FROM "wards" AS "wards" WHERE "wards"."kind" = 'surgery' AND "wards"."beds" <> ALL (SELECT "x2"."nurses" AS "nurses" FROM "x2" AS "x2") ORDER BY "wards"."beds" NULLS FIRST LIMIT 3
 --     -> x3 for s4: crosses as rows, about 3 rows and 60 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s4 finish at the coordinator, over x3

@@ -51,8 +51,8 @@ SELECT -beds AS beds, finess, ward FROM wards WHERE beds IS NOT NULL ORDER BY be
 -- Plan with 2 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."beds" AS "c0", "wards"."finess" AS "c1", "wards"."ward" AS "c2" FROM "wards" AS "wards" WHERE NOT "wards"."beds" IS NULL
---     -> x1 for s2: crosses as rows, about 23 rows and 828 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."beds" AS "c0", "wards"."finess" AS "c1", "wards"."ward" AS "c2" FROM "wards" AS "wards" WHERE NOT "wards"."beds" IS NULL ORDER BY -"wards"."beds", "wards"."finess", "wards"."ward" LIMIT 3
+--     -> x1 for s2: crosses as rows, about 9 rows and 324 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT -"x1"."c0" AS "beds", "x1"."c1" AS "finess", "x1"."c2" AS "ward" FROM "x1" AS "x1" ORDER BY "beds", "finess", "ward" LIMIT 3

@@ -96,8 +96,8 @@ SELECT ward, finess FROM wards ORDER BY ward, finess LIMIT ?;
 -- Plan with 2 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."ward" AS "c0", "wards"."finess" AS "c1" FROM "wards" AS "wards"
---     -> x1 for s2: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."ward" AS "c0", "wards"."finess" AS "c1" FROM "wards" AS "wards" ORDER BY "wards"."ward", "wards"."finess" LIMIT 2
+--     -> x1 for s2: crosses as rows, about 6 rows and 192 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "ward", "x1"."c1" AS "finess" FROM "x1" AS "x1" ORDER BY "ward", "finess" LIMIT 2

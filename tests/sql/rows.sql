@@ -19,8 +19,8 @@ SELECT finess, ward, budget FROM wards ORDER BY budget DESC LIMIT 4 OFFSET 1;
 -- Plan with 2 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1", "wards"."budget" AS "c2" FROM "wards" AS "wards"
---     -> x1 for s2: crosses as rows, about 25 rows and 1,200 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1", "wards"."budget" AS "c2" FROM "wards" AS "wards" ORDER BY "wards"."budget" DESC LIMIT 5
+--     -> x1 for s2: crosses as rows, about 15 rows and 720 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward", "x1"."c2" AS "budget" FROM "x1" AS "x1" ORDER BY "budget" DESC LIMIT 4 OFFSET 1
@@ -33,8 +33,8 @@ SELECT ward, finess FROM wards ORDER BY budget * -1, 1 LIMIT 3;
 -- Plan with 2 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."ward" AS "c0", "wards"."finess" AS "c1", "wards"."budget" AS "c2" FROM "wards" AS "wards"
---     -> x1 for s2: crosses as rows, about 25 rows and 1,200 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."ward" AS "c0", "wards"."finess" AS "c1", "wards"."budget" AS "c2" FROM "wards" AS "wards" ORDER BY "wards"."budget" * -1, "wards"."ward" LIMIT 3
+--     -> x1 for s2: crosses as rows, about 9 rows and 432 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "ward", "x1"."c1" AS "finess" FROM "x1" AS "x1" ORDER BY "x1"."c2" * -1, "ward" LIMIT 3

@@ -181,14 +181,18 @@ SELECT count(*) AS n FROM (SELECT ward FROM wards UNION SELECT ward FROM shifts)
 
 -- # Parenthesised branches with LIMIT
 (SELECT finess, ward FROM wards ORDER BY budget LIMIT 1) UNION ALL (SELECT finess, ward FROM wards ORDER BY budget DESC LIMIT 1);
--- Plan with 2 stages at 3 nodes and the coordinator
+-- Plan with 3 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1", "wards"."budget" AS "c2" FROM "wards" AS "wards"
---     -> x1 for s2: crosses as rows, about 25 rows and 1,200 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1", "wards"."budget" AS "c2" FROM "wards" AS "wards" ORDER BY "wards"."budget" LIMIT 1
+--     -> x1 for s3: crosses as rows, about 3 rows and 144 bytes; allowed by: tables that are not protected: rows may leave
 --
--- s2 finish at the coordinator, over x1
---     (SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY "x1"."c2" LIMIT 1) UNION ALL (SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY "x1"."c2" DESC LIMIT 1)
+-- s2 node at lille, lyon, nantes
+--     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1", "wards"."budget" AS "c2" FROM "wards" AS "wards" ORDER BY "wards"."budget" DESC LIMIT 1
+--     -> x2 for s3: crosses as rows, about 3 rows and 144 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s3 finish at the coordinator, over x1, x2
+--     (SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY "x1"."c2" LIMIT 1) UNION ALL (SELECT "x2"."c0" AS "finess", "x2"."c1" AS "ward" FROM "x2" AS "x2" ORDER BY "x2"."c2" DESC LIMIT 1)
 --
 -- Result: finess VARCHAR, ward VARCHAR
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.

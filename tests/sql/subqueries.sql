@@ -678,8 +678,8 @@ SELECT finess, ward FROM wards WHERE finess IN (SELECT finess FROM shifts ORDER 
 -- Plan with 4 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "shifts"."finess" AS "c0", "shifts"."hours" AS "c1", "shifts"."day" AS "c2" FROM "shifts" AS "shifts"
---     -> x1 for s2: crosses as rows, about 100 rows and 2,800 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "shifts"."finess" AS "c0", "shifts"."hours" AS "c1", "shifts"."day" AS "c2" FROM "shifts" AS "shifts" ORDER BY "shifts"."hours" DESC, "shifts"."finess", "shifts"."day" LIMIT 2
+--     -> x1 for s2: crosses as rows, about 6 rows and 168 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "finess" FROM "x1" AS "x1" ORDER BY "x1"."c1" DESC, "finess", "x1"."c2" LIMIT 2

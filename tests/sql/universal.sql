@@ -225,8 +225,8 @@ SELECT ward, beds FROM wards UNION ALL BY NAME SELECT beds, name FROM hospitals 
 -- Plan with 3 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."kind" AS "c0", "wards"."budget" AS "c1" FROM "wards" AS "wards"
---     -> x1 for s3: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."kind" AS "c0", "wards"."budget" AS "c1" FROM "wards" AS "wards" ORDER BY "wards"."budget" LIMIT 3
+--     -> x1 for s3: crosses as rows, about 9 rows and 288 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 node at cnam
 --     SELECT "calendar"."label" AS "label" FROM "calendar" AS "calendar" ORDER BY "calendar"."day" LIMIT 2
@@ -1301,8 +1301,8 @@ SELECT list(ward) AS l FROM (SELECT ward FROM wards ORDER BY budget DESC LIMIT 4
 -- Plan with 2 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."ward" AS "c0", "wards"."budget" AS "c1" FROM "wards" AS "wards"
---     -> x1 for s2: crosses as rows, about 25 rows and 800 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."ward" AS "c0", "wards"."budget" AS "c1" FROM "wards" AS "wards" ORDER BY "wards"."budget" DESC LIMIT 4
+--     -> x1 for s2: crosses as rows, about 12 rows and 384 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT ARRAY_AGG("q"."ward") AS "l" FROM (SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" ORDER BY "x1"."c1" DESC LIMIT 4) AS "q"

@@ -340,8 +340,8 @@ SELECT finess, ward, big // 7 AS d, big % 7 AS m, big / 4 AS q FROM wards ORDER 
 -- Plan with 2 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1", "wards"."big" AS "c2" FROM "wards" AS "wards"
---     -> x1 for s2: crosses as rows, about 25 rows and 1,200 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."finess" AS "c0", "wards"."ward" AS "c1", "wards"."big" AS "c2" FROM "wards" AS "wards" ORDER BY "wards"."big" DESC LIMIT 3
+--     -> x1 for s2: crosses as rows, about 9 rows and 432 bytes; allowed by: tables that are not protected: rows may leave
 --
 -- s2 finish at the coordinator, over x1
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward", "x1"."c2" // 7 AS "d", "x1"."c2" % 7 AS "m", "x1"."c2" / 4 AS "q" FROM (SELECT "x1"."c0" AS "c0", "x1"."c1" AS "c1", CAST("x1"."c2" AS INT128) AS "c2" FROM "x1" AS "x1") AS "x1" ORDER BY "x1"."c2" DESC LIMIT 3
