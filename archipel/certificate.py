@@ -364,8 +364,12 @@ def _leak(node: exp.Expr) -> aggregates_registry.Leak:
 
 
 def _bare(output: exp.Expr) -> bool:
-    """Whether an output shows a column outside of any aggregate."""
-    return any(isinstance(node, exp.Column) for node in output.walk(prune=_is_aggregate))
+    """Whether an output shows a column outside of any aggregate, whose filter chooses rows and shows nothing."""
+    return any(isinstance(node, exp.Column) for node in output.walk(prune=_is_whole_aggregate))
+
+
+def _is_whole_aggregate(node: exp.Expr) -> bool:
+    return _is_aggregate(node) or (isinstance(node, exp.Filter) and _is_aggregate(node.this))
 
 
 def _own(tree: exp.Expr) -> Iterator[exp.Expr]:

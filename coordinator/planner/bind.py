@@ -78,6 +78,8 @@ def bind(tree: exp.Query, text: str | None, catalog: Catalog, permit: Permit, de
             qualified, closed = None, _unqualified("its names are resolved by the engine alone")
         except parsing.LIBRARY_ERRORS:
             qualified, closed = None, _unqualified("it is of a form that is run whole")
+    if qualified is not None and _has_keys_alike(written):
+        qualified, closed = None, _unqualified("two keys of its grouping sets are one expression under two names")
     columns = engine.columns(qualified)
     if unlisted is not None:
         raise unlisted
@@ -281,6 +283,29 @@ def _name_position(key: exp.Literal, select: exp.Select) -> None:
     if not key.is_string and key.name.isdigit() and 1 <= int(key.name) <= len(select.expressions):
         output = select.expressions[int(key.name) - 1].unalias()
         key.replace(output.copy())
+
+
+def _has_keys_alike(tree: exp.Query) -> bool:
+    """Whether keys of grouping sets are one expression by different names or positions: the engine keeps them apart."""
+    for select in tree.find_all(exp.Select):
+        group = select.args.get("group")
+        sets = list(group.find_all(exp.Rollup, exp.Cube, exp.GroupingSets)) if group is not None else []
+        if not sets:
+            continue
+        outputs = {p.alias.lower(): p.unalias() for p in select.expressions if p.alias}
+        spelled: dict[str, str] = {}
+        for key in (k for part in sets for found in part.expressions for k in found.walk()):
+            value: exp.Expr | None = None
+            if isinstance(key, exp.Literal) and key.name.isdigit() and 1 <= int(key.name) <= len(select.expressions):
+                value = select.expressions[int(key.name) - 1].unalias()
+            elif isinstance(key, exp.Column):
+                value = outputs.get(key.name.lower(), key) if not key.table else key
+            if value is None:
+                continue
+            name = key.sql("duckdb").lower()
+            if spelled.setdefault(value.sql("duckdb").lower(), name) != name:
+                return True
+    return False
 
 
 def _place_stars(qualified: exp.Query, tree: exp.Query) -> None:
