@@ -178,7 +178,7 @@ class _Gatherer:
         reduce(groups, self._present(here, left), conditions, columns, self.names, lambda g: self._bytes_of(g, clauses))
         grouped = None if once or above else self._grouped(work, groups, clauses, columns)
         brought = [
-            self._bring_grouped(group, grouped[1], select)
+            self._bring_grouped(group, grouped[1], select, columns)
             if grouped is not None and group is grouped[0]
             else self._bring(group, clauses, once=once, work=select)
             for group in groups
@@ -339,7 +339,7 @@ class _Gatherer:
         return keys + sum(8 if isinstance(node, exp.Count) else 16 for node in made.partials.values())
 
     def _bring_grouped(
-        self, group: Group, made: Eager, work: exp.Select
+        self, group: Group, made: Eager, work: exp.Select, columns: Columns
     ) -> tuple[exp.Expr, dict[rewrite.ColumnName, rewrite.ColumnName]]:
         """Ship a group aggregated; return the source that stands for it, and the names of its columns there."""
         taken = set(made.partials)
@@ -348,7 +348,6 @@ class _Gatherer:
         outputs += [rewrite.aliased(node.copy(), name) for name, node in made.partials.items()]
         tree = group.select(outputs)
         tree.set("group", exp.Group(expressions=[rewrite.column(*c) for c in made.keys]))
-        columns = Columns.of(work, self.catalog)
         derived = self._derived(
             tree, group, [*names.values(), *made.partials], made.alias, self._grouped_rows(group, made, columns)
         )

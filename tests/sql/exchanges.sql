@@ -23,9 +23,9 @@ SELECT c.holiday, sum(s.nurses) AS nurses FROM shifts s JOIN calendar c ON c.day
 --
 -- Result: holiday BOOLEAN, nurses HUGEINT
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 400 bytes: it moves more bytes
--- Not taken: bring the rows together at the coordinator, about 440 bytes: it moves more bytes
--- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 440 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 160 bytes: it moves more bytes
+-- Not taken: bring the rows together at the coordinator, about 200 bytes: it moves more bytes
+-- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 200 bytes: it moves more bytes
 
 -- # Persons of two holders are joined under pseudonyms at the holder whom the others' policies name
 SELECT i.covered, count(*) AS n FROM insured i JOIN stays s ON s.patient = i.patient GROUP BY i.covered;

@@ -482,9 +482,9 @@ SELECT c.label, sum(s.nurses) AS nurses FROM shifts s JOIN calendar c ON c.day =
 --
 -- Result: label VARCHAR, nurses HUGEINT
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 400 bytes: 'lille' would have to send rows of 'shifts' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 160 bytes: 'lille' would have to send rows of 'shifts' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 320 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 560 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 
 -- # Three tables
 SELECT h.region, w.kind, sum(s.nurses) AS nurses, avg(s.hours) AS hours

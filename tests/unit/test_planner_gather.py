@@ -15,6 +15,7 @@ from coordinator.plan import Plan
 from coordinator.planner.flatten import flattened
 
 ORDERS, LINES, PARTS = 20_000, 80_000, 5_000
+LABELS = ("maker", "brand", "shelf", "label", "box", "unit", "place", "guard")
 OPEN = TablePolicy(protected=False, coordinator_form=Form.ROWS, peer_forms=((EVERY_PEER, Form.ROWS),))
 
 
@@ -55,8 +56,10 @@ def _parts() -> Shard:
         "kind": [f"kind {n % 40}" for n in numbers],
         "size": [n % 17 for n in numbers],
         "cost": [f"{n % 300}.5" for n in numbers],
+        **{name: [f"{name} {n % 3}" for n in numbers] for name in LABELS},
     }
-    return _shard("parts", "pkey BIGINT; kind VARCHAR; size INTEGER; cost DECIMAL(10,2)", values)
+    labels = "".join(f"; {name} VARCHAR" for name in LABELS)
+    return _shard("parts", f"pkey BIGINT; kind VARCHAR; size INTEGER; cost DECIMAL(10,2){labels}", values)
 
 
 @pytest.fixture(scope="module")
@@ -124,10 +127,20 @@ def test_the_words_of_a_bloom_filter_are_fewer_bytes_than_its_keys(federation: F
 def test_sums_travel_in_place_of_rows(federation: Federation) -> None:
     answer = _answered(
         federation,
-        "SELECT p.kind, sum(l.price * (1 + l.qty)) AS s, count(l.qty) AS q, count(*) AS n, avg(l.qty) AS a, "
-        "min(l.price) AS low, max(l.rate) AS high FROM lines l JOIN parts p ON p.pkey = l.pkey GROUP BY p.kind",
+        "SELECT p.kind, p.maker, p.brand, p.shelf, p.label, p.box, p.unit, p.place, p.guard, "
+        "sum(l.price * (1 + l.qty)) AS s, count(l.qty) AS q, count(*) AS n, avg(l.qty) AS a, min(l.price) AS low, "
+        "max(l.rate) AS high FROM lines l JOIN parts p ON p.pkey = l.pkey GROUP BY ALL",
     )
     assert _shipped(answer, "lines").num_rows == PARTS
+
+
+def test_rows_travel_where_sums_by_their_keys_would_be_more(federation: Federation) -> None:
+    answer = _answered(
+        federation,
+        "SELECT p.kind, sum(l.price * (1 + l.qty)) AS s, count(l.qty) AS q, min(l.price) AS low, max(l.rate) AS high "
+        "FROM lines l JOIN parts p ON p.pkey = l.pkey GROUP BY p.kind",
+    )
+    assert _shipped(answer, "parts").num_rows == PARTS
 
 
 def test_values_of_the_other_side_count_once_for_every_row_that_a_sum_stands_for(federation: Federation) -> None:
