@@ -60,7 +60,7 @@ class Reading:
     choices: frozenset[str]
     """Clauses of the outermost query that choose among what it gives, or order it."""
     outputs: Mapping[str, frozenset[tuple[str, str]]]
-    """Base columns from which each output is computed, those within ``count(DISTINCT ...)`` left out."""
+    """Base columns from which each output is computed, those within counts left out."""
 
 
 def digest(sql: str) -> str:
@@ -432,7 +432,7 @@ class _Reader:
     def values_of(self, part: exp.Expr) -> frozenset[tuple[str, str]]:
         """Return the base columns whose values an expression shows.
 
-        A count of distinct values and EXISTS show none, a window those of its function alone, a subquery its outputs'.
+        Counts, EXISTS, IN over a subquery and IS NULL show none, windows those of their function, subqueries their outputs'.
         """
         found: set[tuple[str, str]] = set()
         for node in part.walk(prune=_is_pruned):
@@ -525,9 +525,11 @@ class _Reader:
 
 
 def _is_pruned(node: exp.Expr) -> bool:
-    if isinstance(node, exp.Count):
-        return isinstance(node.this, exp.Distinct)
-    return isinstance(node, exp.Exists | exp.Window | exp.Query)
+    if isinstance(node, exp.In):
+        return bool(node.args.get("query"))
+    if isinstance(node, exp.Is):
+        return isinstance(node.expression, exp.Null)
+    return isinstance(node, exp.Count | exp.Exists | exp.Window | exp.Query)
 
 
 def _sources(select: exp.Select) -> Iterator[exp.Expr]:
