@@ -432,7 +432,8 @@ class _Reader:
     def values_of(self, part: exp.Expr) -> frozenset[tuple[str, str]]:
         """Return the base columns whose values an expression shows.
 
-        Counts, EXISTS, IN over a subquery and IS NULL show none, windows those of their function, subqueries their outputs'.
+        Counts, EXISTS, IN over a subquery and IS NULL show none; a window shows those of its function, a subquery its
+        outputs'.
         """
         found: set[tuple[str, str]] = set()
         for node in part.walk(prune=_is_pruned):
