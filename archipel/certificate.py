@@ -8,7 +8,7 @@ it cannot follow a statement, it takes it for the worst. The border check, which
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import sqlglot
@@ -60,7 +60,9 @@ class Reading:
     choices: frozenset[str]
     """Clauses of the outermost query that choose among what it gives, or order it."""
     outputs: Mapping[str, frozenset[tuple[str, str]]]
-    """Base columns from which each output is computed, those within counts left out."""
+    """Base columns from which each output is computed, those within ``count(DISTINCT ...)`` left out."""
+    shown: frozenset[tuple[str, str]]
+    """Base columns whose values outputs or group keys show; what is only counted or tested for is not shown."""
 
 
 def digest(sql: str) -> str:
@@ -200,7 +202,7 @@ def _check_conditions(
     Where LEFT joins are, too, the side that may be missing does not count; where any others are, nothing does.
     """
     tree = sqlglot.parse_one(sql, read=DIALECT)
-    reader = _Reader(tables, inputs)
+    reader = _Reader(tables, inputs, _is_distinct_count)
     for scan in tree.find_all(exp.Table):
         wanted = limited.get(scan.name.lower())
         if not wanted:
@@ -261,9 +263,9 @@ def _check_protected(certificate: Certificate, seen: Reading, tables: Mapping[st
         return
     if seen.shape > Form.SKETCH or seen.shows_values:
         raise Rejected("single rows or values of a protected table go to the coordinator")
-    if seen.group_keys & persons or any(columns & persons for columns in seen.outputs.values()):
+    if seen.shown & persons:
         raise Rejected("a person column is handed out")
-    for name, column in seen.group_keys:
+    for name, column in seen.group_keys - persons:
         table = tables[name]
         role = table.policy.role_of(column)
         if table.policy.protected and column != NODE_COLUMN and role not in {Role.PUBLIC, Role.GROUP}:
@@ -288,7 +290,7 @@ def read(sql: str, known: Mapping[str, Table], inputs: frozenset[str] = frozense
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise Rejected("the statement is not one query")
     tree = statements[0]
-    reader = _Reader(known, inputs)
+    reader, shown = _Reader(known, inputs, _is_distinct_count), _Reader(known, inputs, _shows_no_value)
     columns = frozenset(c for node in _all_columns(tree) for c in reader.bases(node))
     starred = frozenset(
         (base, "*")
@@ -313,6 +315,7 @@ def read(sql: str, known: Mapping[str, Table], inputs: frozenset[str] = frozense
         group_keys=frozenset(b for key in _group_keys(first) for b in reader.values_of(key)),
         choices=frozenset(clause for clause in _CHOICES if first.args.get(clause)),
         outputs=outputs,
+        shown=frozenset(b for part in (*first.selects, *_group_keys(first)) for b in shown.values_of(part)),
     )
 
 
@@ -410,7 +413,10 @@ def _name_of(node: exp.Expr) -> str:
 class _Reader:
     """Follows columns of one statement to the tables that they come from."""
 
-    def __init__(self, known: Mapping[str, Table], inputs: frozenset[str]) -> None:
+    def __init__(
+        self, known: Mapping[str, Table], inputs: frozenset[str], leaves_out: Callable[[exp.Expr], bool]
+    ) -> None:
+        self._leaves_out = leaves_out
         self._tables = known
         self._inputs = inputs
         self._known: dict[int, frozenset[tuple[str, str]]] = {}
@@ -430,13 +436,9 @@ class _Reader:
         return frozenset(found)
 
     def values_of(self, part: exp.Expr) -> frozenset[tuple[str, str]]:
-        """Return the base columns whose values an expression shows.
-
-        Counts, EXISTS, IN over a subquery and IS NULL show none; a window shows those of its function, a subquery its
-        outputs'.
-        """
+        """Return the base columns behind an expression: windows: of their function; subqueries: of outputs."""
         found: set[tuple[str, str]] = set()
-        for node in part.walk(prune=_is_pruned):
+        for node in part.walk(prune=self._is_pruned):
             if isinstance(node, exp.Column):
                 found |= self.bases(node)
             elif isinstance(node, exp.Window):
@@ -444,6 +446,9 @@ class _Reader:
             elif isinstance(node, exp.Query):
                 found |= frozenset().union(*(self.values_of(p) for q in _branches(node) for p in q.selects))
         return frozenset(found)
+
+    def _is_pruned(self, node: exp.Expr) -> bool:
+        return isinstance(node, exp.Exists | exp.Window | exp.Query) or self._leaves_out(node)
 
     def bases(self, column: exp.Column) -> frozenset[tuple[str, str]]:
         """Return the base columns behind a column."""
@@ -525,12 +530,17 @@ class _Reader:
         return found
 
 
-def _is_pruned(node: exp.Expr) -> bool:
+def _is_distinct_count(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Count) and isinstance(node.this, exp.Distinct)
+
+
+def _shows_no_value(node: exp.Expr) -> bool:
+    """Whether an expression counts or tests for values without showing one."""
     if isinstance(node, exp.In):
         return bool(node.args.get("query"))
     if isinstance(node, exp.Is):
         return isinstance(node.expression, exp.Null)
-    return isinstance(node, exp.Count | exp.Exists | exp.Window | exp.Query)
+    return isinstance(node, exp.Count)
 
 
 def _sources(select: exp.Select) -> Iterator[exp.Expr]:
