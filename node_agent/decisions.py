@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from archipel import certificate, errors
 from archipel.border import check
 from archipel.border.decision import BorderContext, Release
+from archipel.certificate import Certificate
 from archipel.permit import Permit
 from archipel.schema import COORDINATOR, Column, Form, Table
 from node_agent.order import TaskOrder
@@ -26,14 +27,22 @@ Inputs = tuple[tuple[str, tuple[Column, ...]], ...]
 Received = tuple[tuple[str, Table], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What was found over one state of the node's tables."""
+
+    tables: tuple[Table, ...]
+    decide: Callable[[str, Inputs, Permit, Received, str], Release]
+    certify: Callable[[str, Inputs, Permit, Received, Certificate], None]
+
+
 class Decisions:
     """Decides statements of one node. Safe to use from several threads."""
 
     def __init__(self, node: str) -> None:
         self._node = node
         self._mutex = threading.Lock()
-        self._tables: tuple[Table, ...] = ()
-        self._kept: Callable[[str, Inputs, Permit, Received, str], Release] = self._over(())
+        self._kept = self._over((), KEPT)
 
     def decide(
         self,
@@ -52,16 +61,7 @@ class Decisions:
         Raises:
             ArchipelError: the border check refuses it.
         """
-        given = tuple(sorted((name.lower(), tuple(columns)) for name, columns in inputs.items()))
-        peers = tuple(sorted(((name.lower(), table) for name, table in (received or {}).items()), key=lambda p: p[0]))
-        if len(sql) > MAX_SQL_CHARS:
-            return check(sql, self._context(tables, given, permit, peers, destination))
-        with self._mutex:
-            # The engine hands out the same objects until it is opened anew; then nothing of before holds.
-            if len(tables) != len(self._tables) or any(a is not b for a, b in zip(tables, self._tables, strict=True)):
-                self._tables, self._kept = tables, self._over(tables)
-            kept = self._kept
-        return kept(sql, given, permit, peers, destination)
+        return self._for(sql, tables).decide(sql, _listed(inputs), permit, _listed_tables(received or {}), destination)
 
     def check_certificates(
         self,
@@ -81,28 +81,43 @@ class Decisions:
         wanted = [output.nodes for output in order.outputs] or [(COORDINATOR,)]
         if [given.destinations for given in order.certificates] != wanted:
             raise errors.error(errors.BORDER_REFUSED, "The task's certificates are for other destinations.")
-        names = {table.name.lower(): table for table in tables} | {n.lower(): t for n, t in received.items()}
+        kept = self._for(order.sql, tables)
         for given in dict.fromkeys(order.certificates):
             try:
-                certificate.check(
-                    given,
-                    order.sql,
-                    self._node,
-                    names,
-                    permit,
-                    received=frozenset(name.lower() for name in received),
-                    inputs=frozenset(name.lower() for name in inputs),
-                )
+                kept.certify(order.sql, _listed(inputs), permit, _listed_tables(received), given)
             except certificate.Rejected as cause:
                 text = f"The certificate of the task does not hold: {cause}."
                 raise errors.error(errors.BORDER_REFUSED, text) from None
 
-    def _over(self, tables: tuple[Table, ...]) -> Callable[[str, Inputs, Permit, Received, str], Release]:
-        @lru_cache(maxsize=KEPT)
+    def _for(self, sql: str, tables: tuple[Table, ...]) -> _Kept:
+        """Return what is remembered over ``tables``; a long statement gets a memory of its own."""
+        if len(sql) > MAX_SQL_CHARS:
+            return self._over(tables, 0)
+        with self._mutex:
+            # The engine hands out the same objects until it is opened anew; then nothing of before holds.
+            known = self._kept.tables
+            if len(tables) != len(known) or any(a is not b for a, b in zip(tables, known, strict=True)):
+                self._kept = self._over(tables, KEPT)
+            return self._kept
+
+    def _over(self, tables: tuple[Table, ...], size: int) -> _Kept:
+        @lru_cache(maxsize=size)
         def decided(sql: str, inputs: Inputs, permit: Permit, received: Received, destination: str) -> Release:
             return check(sql, self._context(tables, inputs, permit, received, destination))
 
-        return decided
+        @lru_cache(maxsize=size)
+        def certified(sql: str, inputs: Inputs, permit: Permit, received: Received, given: Certificate) -> None:
+            certificate.check(
+                given,
+                sql,
+                self._node,
+                {table.name.lower(): table for table in tables} | dict(received),
+                permit,
+                received=frozenset(name for name, _ in received),
+                inputs=frozenset(name for name, _ in inputs),
+            )
+
+        return _Kept(tables, decided, certified)
 
     def _context(
         self, tables: tuple[Table, ...], inputs: Inputs, permit: Permit, received: Received, destination: str
@@ -123,3 +138,11 @@ def _own(table: Table, node: str) -> Table:
     """Return a table as its own node may get it back: nothing leaves the holder, whatever its policy says of others."""
     forms = {**dict(table.policy.peer_forms), node: Form.ROWS}
     return replace(table, policy=replace(table.policy, peer_forms=tuple(forms.items())))
+
+
+def _listed(inputs: Mapping[str, tuple[Column, ...]]) -> Inputs:
+    return tuple(sorted((name.lower(), tuple(columns)) for name, columns in inputs.items()))
+
+
+def _listed_tables(received: Mapping[str, Table]) -> Received:
+    return tuple(sorted(((name.lower(), table) for name, table in received.items()), key=lambda part: part[0]))
