@@ -291,7 +291,7 @@ def read(sql: str, known: Mapping[str, Table], inputs: frozenset[str] = frozense
         raise Rejected("the statement is not one query")
     tree = statements[0]
     reader, shown = _Reader(known, inputs, _is_distinct_count), _Reader(known, inputs, _shows_no_value)
-    columns = frozenset(c for node in _all_columns(tree) for c in reader.bases(node))
+    columns = frozenset(c for node in tree.find_all(exp.Column) for c in reader.bases(node))
     starred = frozenset(
         (base, "*")
         for star in tree.find_all(exp.Star)
@@ -323,10 +323,6 @@ _CHOICES = ("distinct", "having", "limit", "offset", "order", "qualify")
 _OF_SETS = frozenset(("distinct", "having"))
 """Clauses of what may go to a node: a set of rows, grouped or not."""
 _OF_NO_VALUE = frozenset((aggregates_registry.Leak.NONE, aggregates_registry.Leak.SKETCH))
-
-
-def _all_columns(tree: exp.Expr) -> Iterator[exp.Column]:
-    return tree.find_all(exp.Column)
 
 
 def _shape(query: exp.Expr) -> Form:

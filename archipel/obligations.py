@@ -12,7 +12,7 @@ from dataclasses import replace
 from archipel import errors
 from archipel.schema import Distribution, Role, Table, TablePolicy
 
-_STRICTEST_FIRST = (Role.HIDDEN, Role.MEASURE, Role.GROUP, Role.PUBLIC)
+STRICTEST_FIRST = (Role.HIDDEN, Role.MEASURE, Role.GROUP, Role.PUBLIC)
 
 
 def strictest(policies: Sequence[TablePolicy], columns: Sequence[str]) -> TablePolicy:
@@ -74,4 +74,4 @@ def _peers(policies: Sequence[TablePolicy]) -> list[str]:
 
 def _strictest_role(name: str, roles: list[dict[str, Role]], others: list[Role]) -> Role:
     found = {named.get(name, other) for named, other in zip(roles, others, strict=True)}
-    return next(role for role in _STRICTEST_FIRST if role in found)
+    return next(role for role in STRICTEST_FIRST if role in found)

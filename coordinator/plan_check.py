@@ -16,12 +16,11 @@ from sqlglot.tokenizer_core import TokenType
 
 from archipel import certificate
 from archipel.certificate import Reading, Rejected
+from archipel.obligations import STRICTEST_FIRST, strictest
 from archipel.permit import Permit
 from archipel.schema import COORDINATOR, Column, Form, Role, Table, TablePolicy
 from coordinator.catalog import Catalog
 from coordinator.plan import Exchange, Plan, Stage, StageKind
-
-_STRICTEST_FIRST = (Role.HIDDEN, Role.MEASURE, Role.GROUP, Role.PUBLIC)
 
 
 def certified(plan: Plan, catalog: Catalog, permit: Permit) -> Plan:
@@ -119,7 +118,8 @@ class _Checker:
             return
         stage = self._plan.stage(exchange.source)
         parts = [_obliges(exchange, stage, seen, self.tables_at(site, stage)) for site, seen in readings.items()]
-        self._received[exchange.exchange_id.lower()] = _strictest(parts)
+        policy = strictest([part.policy for part in parts], [column.name for column in parts[0].columns])
+        self._received[exchange.exchange_id.lower()] = replace(parts[0], policy=policy)
 
 
 def _check_shape(plan: Plan) -> None:
@@ -210,20 +210,4 @@ def _obliges(exchange: Exchange, stage: Stage, seen: Reading, tables: Mapping[st
 
 def _role(bases: frozenset[tuple[str, str]], tables: Mapping[str, Table]) -> Role:
     found = {tables[table].policy.role_of(column) for table, column in bases if table in tables and column != "_node"}
-    return next((role for role in _STRICTEST_FIRST if role in found), Role.PUBLIC)
-
-
-def _strictest(parts: list[Table]) -> Table:
-    first = parts[0]
-    roles = [dict(part.policy.roles) for part in parts]
-    policies = [part.policy for part in parts]
-    return replace(
-        first,
-        policy=TablePolicy(
-            protected=any(p.protected for p in policies),
-            coordinator_form=min(p.coordinator_form for p in policies),
-            min_persons=max(p.min_persons for p in policies),
-            roles=tuple((n, next(r for r in _STRICTEST_FIRST if r in {found[n] for found in roles})) for n in roles[0]),
-            peer_forms=tuple((p, min(q.form_to(p) for q in policies)) for p, _ in first.policy.peer_forms),
-        ),
-    )
+    return next((role for role in STRICTEST_FIRST if role in found), Role.PUBLIC)
