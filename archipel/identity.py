@@ -51,10 +51,7 @@ def load_signing_key(path: Path) -> Ed25519PrivateKey:
     Raises:
         ArchipelError: CONFIG_INVALID when the file cannot be read or holds no such key.
     """
-    try:
-        key = serialization.load_pem_private_key(_read(path), password=None)
-    except (ValueError, TypeError) as cause:
-        raise _no_key(path, "an Ed25519 private key") from cause
+    key = _load_private_key(path, "an Ed25519 private key")
     if not isinstance(key, Ed25519PrivateKey):
         raise _no_key(path, "an Ed25519 private key")
     return key
@@ -66,13 +63,17 @@ def load_sealing_key(path: Path) -> X25519PrivateKey:
     Raises:
         ArchipelError: CONFIG_INVALID when the file cannot be read or holds no such key.
     """
-    try:
-        key = serialization.load_pem_private_key(_read(path), password=None)
-    except (ValueError, TypeError) as cause:
-        raise _no_key(path, "an X25519 private key") from cause
+    key = _load_private_key(path, "an X25519 private key")
     if not isinstance(key, X25519PrivateKey):
         raise _no_key(path, "an X25519 private key")
     return key
+
+
+def _load_private_key(path: Path, words: str) -> object:
+    try:
+        return serialization.load_pem_private_key(_read(path), password=None)
+    except (ValueError, TypeError) as cause:
+        raise _no_key(path, words) from cause
 
 
 def load_public_key(path: Path) -> Ed25519PublicKey:
