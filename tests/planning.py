@@ -273,12 +273,11 @@ class EngineFederation(LocalFederation):
 
     def __init__(self, node_configs: Mapping[str, Path]) -> None:
         self._engines = {name: _engine(path) for name, path in node_configs.items()}
+        super().__init__({name: self._advertised(engine) for name, engine in self._engines.items()})
+
+    def _advertised(self, engine: DuckDBEngine) -> Sequence[Table]:
         # Estimates are set alike: a plan that is compared must not change with the number of rows.
-        tables = {
-            name: [replace(t, approximate_rows=1000, approximate_bytes=100_000) for t in engine.tables()]
-            for name, engine in self._engines.items()
-        }
-        super().__init__(tables)
+        return [replace(t, approximate_rows=1000, approximate_bytes=100_000) for t in engine.tables()]
 
     def close(self) -> None:
         """Close all engines; idempotent."""
