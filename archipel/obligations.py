@@ -6,13 +6,14 @@ whose parts came sealed from several other nodes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from archipel import errors
-from archipel.schema import Distribution, Role, Table, TablePolicy
+from archipel.schema import Distribution, Dominance, Role, Scope, Table, TablePolicy
 
-STRICTEST_FIRST = (Role.HIDDEN, Role.MEASURE, Role.GROUP, Role.PUBLIC)
+STRICTEST_FIRST = (Role.HIDDEN, Role.LINK, Role.MEASURE, Role.IDENTIFIER, Role.GROUP, Role.PUBLIC)
 
 
 def strictest(policies: Sequence[TablePolicy], columns: Sequence[str]) -> TablePolicy:
@@ -28,6 +29,16 @@ def strictest(policies: Sequence[TablePolicy], columns: Sequence[str]) -> TableP
         tell_withheld_count=all(p.tell_withheld_count for p in policies),
         peer_forms=tuple((peer, min(p.form_to(peer) for p in policies)) for peer in _peers(policies)),
         rows_where=" AND ".join(dict.fromkeys(p.rows_where for p in policies if p.rows_where)),
+        bins=_common_bins(policies),
+        dominance=Dominance(
+            top=max(p.dominance.top for p in policies),
+            share=min(p.dominance.share for p in policies),
+            p_percent=max(p.dominance.p_percent for p in policies),
+            min_degrees=max(p.dominance.min_degrees for p in policies),
+        ),
+        sensitive=tuple(dict.fromkeys(codes for p in policies for codes in p.sensitive)),
+        rounding=math.lcm(*(p.rounding or 1 for p in policies)) if any(p.rounding for p in policies) else 0,
+        scopes=tuple(scope for scope in Scope if all(scope in p.scopes for p in policies)),
     )
 
 
@@ -61,6 +72,13 @@ def without_column(table: Table, column: str) -> Table:
     roles = tuple((name, role) for name, role in table.policy.roles if name.lower() != folded)
     kept = tuple(c for c in table.columns if c.name.lower() != folded)
     return replace(table, columns=kept, policy=replace(table.policy, roles=roles))
+
+
+def _common_bins(policies: Sequence[TablePolicy]) -> tuple[tuple[str, str], ...]:
+    """Return the bins that all policies name alike; a column that has several of them is no group key."""
+    first = [(column.lower(), text) for column, text in policies[0].bins]
+    others = [{(column.lower(), text) for column, text in p.bins} for p in policies[1:]]
+    return tuple(found for found in first if all(found in other for other in others))
 
 
 def _shape(table: Table) -> tuple[object, ...]:

@@ -35,6 +35,7 @@ class Request(BaseModel):
     on_missing: Literal["fail", "partial"] = "fail"
     timeout_s: float = Field(default=300.0, gt=0, le=24 * 3600)
     max_rows: int | None = Field(default=None, ge=0)
+    threshold_scope: Literal["node", "federation"] = "node"
     issued: int
 
 

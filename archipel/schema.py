@@ -41,14 +41,24 @@ class Form(IntEnum):
 class Role(Enum):
     """What may be done with a column of a protected table.
 
-    ``PUBLIC`` and ``GROUP`` may be group keys; ``MEASURE`` may be aggregated and filtered on but is no group
-    key; ``HIDDEN`` may not be named. The person column has its own rules, whatever its role.
+    ``PUBLIC`` and ``GROUP`` may be group keys; ``IDENTIFIER`` (a potential identifier, such as a care date) only as the
+    bin that the policy names; ``MEASURE`` may be aggregated and filtered on but is no group key; ``LINK`` may be joined
+    on and counted and nothing else; ``HIDDEN`` may not be named. The person column has its own rules, whatever its role.
     """
 
     PUBLIC = "public"
     GROUP = "group"
+    IDENTIFIER = "identifier"
     MEASURE = "measure"
+    LINK = "link"
     HIDDEN = "hidden"
+
+
+class Scope(Enum):
+    """Over whose persons a threshold counts: those of each node, or those of all nodes together."""
+
+    NODE = "node"
+    FEDERATION = "federation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,30 @@ class SiteKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Dominance:
+    """How much few persons may make up of a released sum, and how few values a model may rest on.
+
+    A sum is withheld when its ``top`` largest contributors have more than ``share`` of it, or when what remains without
+    the two largest is less than ``p_percent`` of the largest; a moment when it has fewer than ``min_degrees`` degrees of
+    freedom.
+    """
+
+    top: int = 2
+    share: float = 0.9
+    p_percent: float = 10.0
+    min_degrees: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SensitiveCodes:
+    """Codes of a column, by their beginnings, for which groups need more persons than others."""
+
+    column: str
+    prefixes: tuple[str, ...]
+    min_persons: int
+
+
+@dataclass(frozen=True, slots=True)
 class TablePolicy:
     """What one node lets out of one table, to the coordinator and to other nodes. The defaults are the strictest."""
 
@@ -86,6 +120,15 @@ class TablePolicy:
     rows_where: str = ""
     """A condition over the table's own columns (DuckDB's SQL): only rows for which it holds take part in what leaves.
     Every statement must say it itself."""
+    bins: tuple[tuple[str, str], ...] = ()
+    """Column of role ``IDENTIFIER``: the bin in which it may be a group key: ``year``, ``quarter``, ``month``,
+    ``prefix:N`` (the first N characters) or ``width:N`` (multiples of N). One that has none may be no group key."""
+    dominance: Dominance = Dominance()
+    sensitive: tuple[SensitiveCodes, ...] = ()
+    rounding: int = 0
+    """Released counts and sums are rounded to multiples of this; 0: not rounded."""
+    scopes: tuple[Scope, ...] = (Scope.NODE,)
+    """Which scopes of the threshold a query may choose."""
 
     def form_to(self, destination: str) -> Form:
         """Return the strongest form in which data may leave to ``destination``: the coordinator or a node by name."""

@@ -48,6 +48,19 @@ def table_to_wire(table: schema.Table) -> common_pb2.Table:
             tell_withheld_count=table.policy.tell_withheld_count,
             peer_forms=[common_pb2.PeerForm(peer=p, form=form_to_wire(f)) for p, f in table.policy.peer_forms],
             rows_where=table.policy.rows_where,
+            bins=[common_pb2.ColumnBin(column=c, bin=b) for c, b in table.policy.bins],
+            dominance=common_pb2.Dominance(
+                top=table.policy.dominance.top,
+                share=table.policy.dominance.share,
+                p_percent=table.policy.dominance.p_percent,
+                min_degrees=table.policy.dominance.min_degrees,
+            ),
+            sensitive=[
+                common_pb2.SensitiveCodes(column=s.column, prefixes=s.prefixes, min_persons=s.min_persons)
+                for s in table.policy.sensitive
+            ],
+            rounding=table.policy.rounding,
+            scopes=[scope.value for scope in table.policy.scopes],
         ),
         approximate_rows=table.approximate_rows,
         approximate_bytes=table.approximate_bytes,
@@ -63,8 +76,10 @@ def table_from_wire(message: common_pb2.Table) -> schema.Table:
     """
     try:
         roles = tuple((r.column, schema.Role(r.role)) for r in message.policy.column_roles)
+        scopes = tuple(schema.Scope(scope) for scope in message.policy.scopes) or (schema.Scope.NODE,)
     except ValueError as cause:
-        raise errors.error(errors.BAD_REQUEST, "A table registers a column role that does not exist.") from cause
+        text = "A table registers a column role or a scope of the threshold that does not exist."
+        raise errors.error(errors.BAD_REQUEST, text) from cause
     distributions = {wire: d for d, wire in _DISTRIBUTION_TO_WIRE.items()}
     if message.distribution not in distributions:
         raise errors.error(errors.BAD_REQUEST, "A table registers no distribution.")
@@ -84,11 +99,25 @@ def table_from_wire(message: common_pb2.Table) -> schema.Table:
             tell_withheld_count=message.policy.tell_withheld_count,
             peer_forms=tuple((p.peer, form_from_wire(p.form)) for p in message.policy.peer_forms),
             rows_where=message.policy.rows_where,
+            bins=tuple((b.column, b.bin) for b in message.policy.bins),
+            dominance=_dominance(message.policy),
+            sensitive=tuple(
+                schema.SensitiveCodes(s.column, tuple(s.prefixes), s.min_persons) for s in message.policy.sensitive
+            ),
+            rounding=message.policy.rounding,
+            scopes=scopes,
         ),
         approximate_rows=message.approximate_rows,
         approximate_bytes=message.approximate_bytes,
         content_digest=message.content_digest,
     )
+
+
+def _dominance(policy: common_pb2.TablePolicy) -> schema.Dominance:
+    if not policy.HasField("dominance"):
+        return schema.Dominance()
+    said = policy.dominance
+    return schema.Dominance(said.top, said.share, said.p_percent, said.min_degrees)
 
 
 def column_to_wire(column: schema.Column) -> common_pb2.Column:

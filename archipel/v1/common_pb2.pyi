@@ -297,6 +297,11 @@ class TablePolicy(_message.Message):
     TELL_WITHHELD_COUNT_FIELD_NUMBER: _builtins.int
     PEER_FORMS_FIELD_NUMBER: _builtins.int
     ROWS_WHERE_FIELD_NUMBER: _builtins.int
+    BINS_FIELD_NUMBER: _builtins.int
+    DOMINANCE_FIELD_NUMBER: _builtins.int
+    SENSITIVE_FIELD_NUMBER: _builtins.int
+    ROUNDING_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
     coordinator_form: Global___Form.ValueType
     """The strongest form in which the table's data may leave to the coordinator."""
     protected: _builtins.bool
@@ -304,11 +309,27 @@ class TablePolicy(_message.Message):
     tell_withheld_count: _builtins.bool
     rows_where: _builtins.str
     """A condition over the table's columns, in DuckDB's SQL: statements must say it of every scan. Empty: none."""
+    rounding: _builtins.int
+    """Released numbers are multiples of it; 0: not rounded."""
     @_builtins.property
     def column_roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___ColumnRole]: ...
     @_builtins.property
     def peer_forms(self) -> _containers.RepeatedCompositeFieldContainer[Global___PeerForm]:
         """Nodes to which more than nothing may leave."""
+
+    @_builtins.property
+    def bins(self) -> _containers.RepeatedCompositeFieldContainer[Global___ColumnBin]:
+        """How columns of role "identifier" may be group keys."""
+
+    @_builtins.property
+    def dominance(self) -> Global___Dominance:
+        """Absent: the strictest limits that are used by default."""
+
+    @_builtins.property
+    def sensitive(self) -> _containers.RepeatedCompositeFieldContainer[Global___SensitiveCodes]: ...
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"node", "federation": which scopes of the threshold a query may choose. None: "node"."""
 
     def __init__(
         self,
@@ -320,14 +341,128 @@ class TablePolicy(_message.Message):
         tell_withheld_count: _builtins.bool = ...,
         peer_forms: _abc.Iterable[Global___PeerForm] | None = ...,
         rows_where: _builtins.str = ...,
+        bins: _abc.Iterable[Global___ColumnBin] | None = ...,
+        dominance: Global___Dominance | None = ...,
+        sensitive: _abc.Iterable[Global___SensitiveCodes] | None = ...,
+        rounding: _builtins.int = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dominance", b"_dominance", "dominance", b"dominance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dominance", b"_dominance", "bins", b"bins", "column_roles", b"column_roles", "coordinator_form", b"coordinator_form", "dominance", b"dominance", "min_persons", b"min_persons", "peer_forms", b"peer_forms", "protected", b"protected", "rounding", b"rounding", "rows_where", b"rows_where", "scopes", b"scopes", "sensitive", b"sensitive", "tell_withheld_count", b"tell_withheld_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__dominance: _TypeAlias = _typing.Literal["dominance"]  # noqa: Y015
+    _WhichOneofArgType__dominance: _TypeAlias = _typing.Literal["_dominance", b"_dominance"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dominance) -> _WhichOneofReturnType__dominance | None: ...
+
+Global___TablePolicy: _TypeAlias = TablePolicy  # noqa: Y015
+
+@_typing.final
+class ColumnBin(_message.Message):
+    """The bin in which a potential identifier may be a group key: "year", "quarter", "month", "prefix:N" or "width:N"."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMN_FIELD_NUMBER: _builtins.int
+    BIN_FIELD_NUMBER: _builtins.int
+    column: _builtins.str
+    bin: _builtins.str
+    def __init__(
+        self,
+        *,
+        column: _builtins.str = ...,
+        bin: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["column_roles", b"column_roles", "coordinator_form", b"coordinator_form", "min_persons", b"min_persons", "peer_forms", b"peer_forms", "protected", b"protected", "rows_where", b"rows_where", "tell_withheld_count", b"tell_withheld_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bin", b"bin", "column", b"column"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TablePolicy: _TypeAlias = TablePolicy  # noqa: Y015
+Global___ColumnBin: _TypeAlias = ColumnBin  # noqa: Y015
+
+@_typing.final
+class Dominance(_message.Message):
+    """How much few persons may make up of a released sum, and how few values a model may rest on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOP_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    P_PERCENT_FIELD_NUMBER: _builtins.int
+    MIN_DEGREES_FIELD_NUMBER: _builtins.int
+    top: _builtins.int
+    share: _builtins.float
+    p_percent: _builtins.float
+    min_degrees: _builtins.int
+    def __init__(
+        self,
+        *,
+        top: _builtins.int = ...,
+        share: _builtins.float = ...,
+        p_percent: _builtins.float = ...,
+        min_degrees: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_degrees", b"min_degrees", "p_percent", b"p_percent", "share", b"share", "top", b"top"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Dominance: _TypeAlias = Dominance  # noqa: Y015
+
+@_typing.final
+class SensitiveCodes(_message.Message):
+    """Codes of a column, by their beginnings, for which groups need more persons."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMN_FIELD_NUMBER: _builtins.int
+    PREFIXES_FIELD_NUMBER: _builtins.int
+    MIN_PERSONS_FIELD_NUMBER: _builtins.int
+    column: _builtins.str
+    min_persons: _builtins.int
+    @_builtins.property
+    def prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        column: _builtins.str = ...,
+        prefixes: _abc.Iterable[_builtins.str] | None = ...,
+        min_persons: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "min_persons", b"min_persons", "prefixes", b"prefixes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SensitiveCodes: _TypeAlias = SensitiveCodes  # noqa: Y015
+
+@_typing.final
+class ReleaseNote(_message.Message):
+    """Something that a node says of what it released (rounding, noise with its error), without a value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """"rounding", "noise", "privacy", "interval", …"""
+    text: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseNote: _TypeAlias = ReleaseNote  # noqa: Y015
 
 @_typing.final
 class ColumnRole(_message.Message):
@@ -337,7 +472,7 @@ class ColumnRole(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     column: _builtins.str
     role: _builtins.str
-    """"public", "group", "measure" or "hidden"."""
+    """"public", "group", "identifier", "measure", "link" or "hidden"."""
     def __init__(
         self,
         *,

@@ -673,6 +673,7 @@ class DeliverTrailer(_message.Message):
     WITHHELD_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
     ENGINE_MS_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
     engine_ms: _builtins.float
     """Time the engine took for the statement, milliseconds."""
     @_builtins.property
@@ -681,16 +682,19 @@ class DeliverTrailer(_message.Message):
     def receipt(self) -> _common_pb2.Receipt:
         """Absent when every stream had its own."""
 
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ReleaseNote]: ...
     def __init__(
         self,
         *,
         withheld: _common_pb2.Withheld | None = ...,
         receipt: _common_pb2.Receipt | None = ...,
         engine_ms: _builtins.float = ...,
+        notes: _abc.Iterable[_common_pb2.ReleaseNote] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "withheld", b"withheld"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine_ms", b"engine_ms", "receipt", b"receipt", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine_ms", b"engine_ms", "notes", b"notes", "receipt", b"receipt", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
