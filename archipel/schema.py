@@ -43,7 +43,8 @@ class Role(Enum):
 
     ``PUBLIC`` and ``GROUP`` may be group keys; ``IDENTIFIER`` (a potential identifier, such as a care date) only as the
     bin that the policy names; ``MEASURE`` may be aggregated and filtered on but is no group key; ``LINK`` may be joined
-    on and counted and nothing else; ``HIDDEN`` may not be named. The person column has its own rules, whatever its role.
+    on and counted and nothing else; ``HIDDEN`` may not be named. The person column has its own rules, whatever its
+    role.
     """
 
     PUBLIC = "public"
@@ -88,8 +89,8 @@ class Dominance:
     """How much few persons may make up of a released sum, and how few values a model may rest on.
 
     A sum is withheld when its ``top`` largest contributors have more than ``share`` of it, or when what remains without
-    the two largest is less than ``p_percent`` of the largest; a moment when it has fewer than ``min_degrees`` degrees of
-    freedom.
+    the two largest is less than ``p_percent`` of the largest; a moment when it has fewer than ``min_degrees`` degrees
+    of freedom.
     """
 
     top: int = 2
