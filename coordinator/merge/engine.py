@@ -134,8 +134,7 @@ class Engine:
         cursor = self._opened()
         watch = _Watch(cursor, timeout_s, stop)
         try:
-            for name, table in inputs.items():
-                arrow_inputs.register(cursor, name, table)
+            arrow_inputs.register_all(cursor, inputs, joined=len(inputs) > 1)
             with watch:
                 yield cursor
         except (duckdb.Error, pa.ArrowException, OSError) as cause:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from archipel import arrow_inputs, errors
+from archipel import arrow_inputs, errors, linkage
 from archipel.frames import BATCH_ROWS
 from node_agent.engine.guard import Guard
 
@@ -106,8 +106,8 @@ class DuckDBStatement:
         self._watchdog.start()
         try:
             self._guard.check(self._cursor, self._sql, self._known)
-            for name, table in self._inputs.items():
-                arrow_inputs.register(self._cursor, name, table)
+            # The padded keys of pseudonyms stay out of the engine's storage, which may be written to disk.
+            arrow_inputs.register_all(self._cursor, self._inputs, joined=True, uncopied=(linkage.PADS_TABLE,))
             reader = self._cursor.execute(self._sql).to_arrow_reader(BATCH_ROWS)
         except _ENGINE_ERRORS as cause:
             raise self._translated(cause) from None

@@ -37,6 +37,28 @@ def test_conditions_on_doubles_keep_the_rows_that_they_keep_of_an_own_table(cond
     assert repr(given) == repr(own)
 
 
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_inputs_that_are_joined_are_copied_as_they_are(condition: str) -> None:
+    table = pa.table(
+        {
+            "x": [1.0, 5.0, float("nan"), None, -0.0, float("inf")],
+            "s": ["a", "b", "c", None, "é", ""],
+            "shard": pc.run_end_encode(pa.array([0, 0, 1, 1, 2, 2], pa.int32())),
+            "id": [bytes([i]) for i in range(6)],
+        }
+    )
+    with duckdb.connect() as database:
+        arrow_inputs.register_all(database, {"t": table, "kept": table}, joined=True, uncopied=("kept",))
+        database.execute("CREATE TABLE own AS FROM kept")
+        given, kept = (
+            database.execute(f"SELECT t.*, typeof(id) FROM {name} AS t WHERE {condition}").fetchall()  # noqa: S608
+            for name in ("t", "kept")
+        )
+        copied = database.execute("SELECT table_name FROM duckdb_tables() WHERE temporary ORDER BY 1").fetchall()
+    assert repr(given) == repr(kept)
+    assert copied == [("t",)]
+
+
 def test_a_run_end_encoded_column_can_be_filtered() -> None:
     table = pa.table({"shard": pc.run_end_encode(pa.array([0, 0, 1], pa.int32())), "x": [1, 2, 3]})
     with duckdb.connect() as database:
