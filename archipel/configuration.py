@@ -5,7 +5,10 @@ Reading happens once, at start. Nothing here knows what the keys mean.
 
 from __future__ import annotations
 
+import ast
 import difflib
+import inspect
+import textwrap
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +57,24 @@ def load(path: Path, model: type[M]) -> M:
     except ValidationError as cause:
         lines = [_describe(path, root, model, dict(problem)) for problem in cause.errors()]
         raise errors.error(errors.CONFIG_INVALID, "\n".join(lines), hint="Correct the file and start again.") from None
+
+
+def described(model: type[BaseModel]) -> dict[str, str]:
+    """Return what stands below the attributes of a class, and of those it inherits from, by attribute."""
+    found: dict[str, str] = {}
+    for owner in reversed(model.__mro__):
+        if not issubclass(owner, BaseModel) or owner is BaseModel:
+            continue
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        assert isinstance(body, ast.ClassDef)
+        for statement, following in zip(body.body, body.body[1:], strict=False):
+            match statement, following:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    found[name] = inspect.cleandoc(text)
+    return found
 
 
 def _text(path: Path) -> str:

@@ -6,14 +6,15 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import sqlglot
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from archipel import configuration, errors, schema
+from archipel.policy_columns import ColumnRule, DominanceRules, RoleName, SensitiveRules
 
 _FORMS = {
     "none": schema.Form.NONE,
@@ -23,19 +24,47 @@ _FORMS = {
     "rows": schema.Form.ROWS,
 }
 
-_NODE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")  # as in the federation's manifest
+FOR_PERSONS = ("dominance", "rounding", "threshold_scope", "sensitive")
+"""Keys that say nothing of a table that is not about persons."""
 
-RoleName = Literal["public", "group", "measure", "hidden"]
+NODE_NAME = r"[a-z][a-z0-9_-]{0,62}"  # as in the federation's manifest
+_NODE_NAME = re.compile(NODE_NAME)
+
+
+def _by_node(written: dict[str, Any]) -> None:
+    """Let a JSON Schema know what keys ``peers`` has."""
+    written["patternProperties"] = {rf"^(\*|{NODE_NAME})$": written["additionalProperties"]}
+    written["additionalProperties"] = False
+
+
+def _or_a_word(written: dict[str, Any]) -> None:
+    """Let a JSON Schema know that a list of one may be written without brackets."""
+    listed = {key: written.pop(key) for key in ("items", "minItems", "type")}
+    written["anyOf"] = [listed["items"], listed]
 
 
 class TableRules(configuration.Section):
     """What leaves one table."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"protected": {"const": False}}, "required": ["protected"]},
+            "then": {"not": {"anyOf": [{"required": [name]} for name in FOR_PERSONS]}},
+            "else": {
+                "properties": {
+                    "coordinator": {"enum": ["none", "aggregate", "sketch"]},
+                    "min_persons": {"minimum": schema.MIN_PERSONS_FLOOR},
+                    "peers": {"properties": {schema.EVERY_PEER: False}},
+                }
+            },
+        }
+    )
+
     protected: bool = True
     """False only for tables that hold no data about persons."""
     coordinator: Literal["none", "aggregate", "sketch", "rows"] = "none"
     """The strongest form in which data may leave to the coordinator."""
-    peers: Mapping[str, Literal["none", "keys", "rows"]] = Field(default_factory=dict)
+    peers: Mapping[str, Literal["none", "keys", "rows"]] = Field(default_factory=dict, json_schema_extra=_by_node)
     """The strongest form in which data may leave to other nodes, by their name. For a protected table each is named and
     the permit must say `linkage`; for any other table `"*"` stands for every node."""
     min_persons: int = Field(default=schema.MIN_PERSONS_FLOOR, ge=1)
@@ -45,10 +74,20 @@ class TableRules(configuration.Section):
     rows_where: str = Field(default="", max_length=10_000)
     """A condition over the table's own columns, in DuckDB's SQL: only rows for which it holds take part in what leaves.
     Nothing is added to a statement: one that does not say it is refused and told to."""
-    columns: Mapping[str, RoleName] = Field(default_factory=dict)
-    """Role of single columns."""
+    columns: Mapping[str, ColumnRule] = Field(default_factory=dict)
+    """Role of single columns, as a word, or for a potential identifier as `{role: identifier, bin: year}`."""
     other_columns: RoleName = "hidden"
     """Role of every column that is not named above; for a table that is not protected, absent means public."""
+    dominance: DominanceRules = DominanceRules()
+    """How much few persons may make up of a released sum. Absent: the defaults; weaker limits need a reason."""
+    rounding: int = Field(default=0, ge=0, le=1000)
+    """Released counts and sums are rounded to multiples of this, such as 5. 0: they are not rounded."""
+    threshold_scope: tuple[Literal["node", "federation"], ...] = Field(
+        default=("node",), min_length=1, json_schema_extra=_or_a_word
+    )
+    """Over whose persons `min_persons` may count, as a query chooses: those of this node, or those of all nodes."""
+    sensitive: tuple[SensitiveRules, ...] = Field(default=(), max_length=100)
+    """Codes for which groups need more persons than others."""
 
     @field_validator("peers")
     @classmethod
@@ -77,6 +116,25 @@ class TableRules(configuration.Section):
             raise ValueError("it names columns of the table, without a table's name before them")
         return (exp.paren(read) if isinstance(read, exp.Or | exp.Xor) else read).sql("duckdb")
 
+    @field_validator("rounding")
+    @classmethod
+    def _rounds(cls, base: int) -> int:
+        if base == 1:
+            raise ValueError("1 rounds nothing; a base is 2 or more, such as 5, and 0 means not rounded")
+        return base
+
+    @field_validator("threshold_scope", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given
+
+    @field_validator("threshold_scope")
+    @classmethod
+    def _each_once(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(scopes)) < len(scopes):
+            raise ValueError("a scope stands twice")
+        return scopes
+
     @model_validator(mode="after")
     def _consistent(self) -> TableRules:
         if self.protected and self.coordinator == "rows":
@@ -89,18 +147,36 @@ class TableRules(configuration.Section):
             raise ValueError("two columns differ only in upper and lower case")
         if self.protected and self.min_persons < schema.MIN_PERSONS_FLOOR:
             raise ValueError(f"min_persons of a protected table is at least {schema.MIN_PERSONS_FLOOR}")
+        for codes in self.sensitive:
+            if codes.min_persons <= self.min_persons:
+                raise ValueError(
+                    f"min_persons of the sensitive codes of '{codes.column}' must be more than the table's, which is "
+                    f"{self.min_persons}"
+                )
+        if not self.protected:
+            self._without_persons()
         return self
+
+    def _without_persons(self) -> None:
+        """Refuse what would protect nobody where no row is about a person: whoever wrote it meant something else."""
+        written = [name for name in FOR_PERSONS if name in self.model_fields_set]
+        if written:
+            raise ValueError(f"'{written[0]}' is for protected tables; this one says 'protected: false'")
+        roles = {f"'{name}'": rule.role for name, rule in self.columns.items()}
+        for name, role in {**roles, "the other columns": self.other_columns}.items():
+            if role in {"identifier", "link"}:
+                raise ValueError(f"the role {role} of {name} is for protected tables; leave it out, or say hidden")
 
     def named_columns(self) -> tuple[str, ...]:
         """Return the columns that the rules name; a table without one of them is left out."""
-        if not self.rows_where:
-            return tuple(self.columns)
-        read = sqlglot.parse_one(self.rows_where, read="duckdb")
-        return (*self.columns, *dict.fromkeys(column.name for column in read.find_all(exp.Column)))
+        named = [*self.columns, *(codes.column for codes in self.sensitive)]
+        if self.rows_where:
+            named += [column.name for column in sqlglot.parse_one(self.rows_where, read="duckdb").find_all(exp.Column)]
+        return tuple(dict.fromkeys(named))
 
     def for_columns(self, names: tuple[str, ...]) -> schema.TablePolicy:
         """Return the policy with a role for each of the table's columns."""
-        given = {name.lower(): role for name, role in self.columns.items()}
+        given = {name.lower(): rule.role for name, rule in self.columns.items()}
         other: RoleName = self.other_columns
         if not self.protected and "other_columns" not in self.model_fields_set:
             other = "public"
@@ -112,6 +188,11 @@ class TableRules(configuration.Section):
             tell_withheld_count=self.tell_withheld_count,
             peer_forms=tuple((peer, _FORMS[form]) for peer, form in sorted(self.peers.items())),
             rows_where=self.rows_where,
+            bins=tuple((name, rule.bin) for name, rule in self.columns.items() if rule.bin),
+            dominance=self.dominance.limits(),
+            sensitive=tuple(codes.codes() for codes in self.sensitive),
+            rounding=self.rounding,
+            scopes=tuple(scope for scope in schema.Scope if scope.value in self.threshold_scope),
         )
 
 
@@ -119,7 +200,11 @@ class Policy(configuration.Section):
     """A policy file."""
 
     version: Literal[1]
-    tables: Mapping[str, TableRules] = Field(default_factory=dict)
+    """The version of this language."""
+    tables: Mapping[str, TableRules] = Field(
+        default_factory=dict, json_schema_extra={"propertyNames": {"minLength": 1}}
+    )
+    """What leaves each table, by its name in node.yaml."""
 
     def rules_for(self, table: str) -> TableRules:
         """Return a table's rules, case-insensitively; a table that is not named lets nothing out."""

@@ -1,12 +1,11 @@
-"""Write the references in docs/ from the code; ``--check`` only says whether they are up to date."""
+"""Write the references in docs/, and schemas, from the code; ``--check`` only says whether they are up to date."""
 
 from __future__ import annotations
 
-import ast
 import enum
 import inspect
+import json
 import sys
-import textwrap
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from archipel import errors
+from archipel import configuration, errors, policy_schema
 from archipel.cli.exits import exit_code
 from archipel.explain import document
 from archipel.policy import Policy
@@ -25,7 +24,8 @@ from archipel.telemetry.settings import TelemetrySettings
 from coordinator.config import CoordinatorConfig
 from node_agent.config import NodeConfig
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+CHART_SCHEMA = "helm/archipel-node/values.schema.json"
 GENERATED = "<!-- Written by scripts/generate_reference.py: change the code, then run `make reference`. -->"
 
 FAULTS = {
@@ -80,7 +80,7 @@ def configuration_page() -> str:
 
 def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
     """Yield a table of a model's keys, then the sections below it."""
-    described = _attribute_docstrings(model)
+    described = configuration.described(model)
     below: list[tuple[str, type[BaseModel]]] = []
     yield "| key | type | default | meaning |"
     yield "| --- | --- | --- | --- |"
@@ -99,24 +99,6 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
         yield f"### {prefix}{name}"
         yield ""
         yield from _section(inner, f"{prefix}{name}.")
-
-
-def _attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """Return the strings that stand below the attributes of a class and of those it inherits from."""
-    found: dict[str, str] = {}
-    for owner in reversed(model.__mro__):
-        if not issubclass(owner, BaseModel) or owner is BaseModel:
-            continue
-        (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
-        assert isinstance(body, ast.ClassDef)
-        for statement, following in zip(body.body, body.body[1:], strict=False):
-            match statement, following:
-                case (
-                    ast.AnnAssign(target=ast.Name(id=name)),
-                    ast.Expr(value=ast.Constant(value=str(text))),
-                ):
-                    found[name] = inspect.cleandoc(text)
-    return found
 
 
 def _type_text(field: FieldInfo) -> str:
@@ -167,6 +149,8 @@ def _default_text(field: FieldInfo) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, enum.Enum):
         return f"`{value.value}`"
+    if isinstance(value, tuple):
+        return ", ".join(f"`{part}`" for part in value)
     return f"`{value}`"
 
 
@@ -191,22 +175,35 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("``", "`")
 
 
-PAGES = {"errors.md": errors_page, "configuration.md": configuration_page, "plan.schema.json": document.schema_text}
+def chart_schema() -> str:
+    """Return the schema of the node chart's values with the policy file's own schema in it."""
+    schema = json.loads((ROOT / CHART_SCHEMA).read_text(encoding="utf-8"))
+    schema["properties"]["policy"] = policy_schema.inlined()
+    return json.dumps(schema, indent=2) + "\n"
+
+
+PAGES = {
+    "docs/errors.md": errors_page,
+    "docs/configuration.md": configuration_page,
+    "docs/plan.schema.json": document.schema_text,
+    "docs/policy.schema.json": policy_schema.schema_text,
+    CHART_SCHEMA: chart_schema,
+}
 
 
 def main() -> int:
     """Write the pages, or with ``--check`` compare them; return the exit code."""
     stale = []
     for name, make in PAGES.items():
-        path, text = DOCS / name, make()
+        path, text = ROOT / name, make()
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(name)
         if "--check" not in sys.argv[1:]:
             path.write_text(text, encoding="utf-8")
-            print(f"wrote docs/{name}")
+            print(f"wrote {name}")
     if stale and "--check" in sys.argv[1:]:
-        print(f"not up to date: {', '.join(f'docs/{name}' for name in stale)}; run `make reference`", file=sys.stderr)
+        print(f"not up to date: {', '.join(stale)}; run `make reference`", file=sys.stderr)
         return 1
     return 0
 

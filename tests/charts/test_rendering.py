@@ -13,7 +13,7 @@ import pytest
 import yaml
 from charts import CHARTS, GOLDEN, NAMESPACE, ROOT, Helm, cases, documents, of_kind, one, pod_templates, values_file
 
-from archipel import policy
+from archipel import policy, policy_schema
 from coordinator import config as coordinator_config
 from coordinator.merge.settings import RayMode
 from node_agent import config as node_config
@@ -248,11 +248,7 @@ def test_the_nodes_schema_knows_the_keys_that_the_program_knows() -> None:
     assert _properties(schema, "tables", "[]") == set(node_config.TableSection.model_fields)
     assert _properties(schema, "policy") == set(policy.Policy.model_fields)
     assert _properties(schema, "policy", "tables") == set(policy.TableRules.model_fields)
-    rules = schema["properties"]["policy"]["properties"]["tables"]["additionalProperties"]["properties"]
-    forms = policy.TableRules.model_json_schema()["properties"]
-    assert rules["coordinator"]["enum"] == forms["coordinator"]["enum"]
-    (of_peer,) = rules["peers"]["patternProperties"].values()
-    assert of_peer["enum"] == forms["peers"]["additionalProperties"]["enum"]
+    assert schema["properties"]["policy"] == policy_schema.inlined()
 
 
 def test_the_coordinators_schema_knows_the_keys_that_the_program_knows() -> None:
