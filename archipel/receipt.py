@@ -40,6 +40,8 @@ class ReceiptContent(BaseModel):
     """Which exchange it was sealed for; empty for what went to the coordinator."""
     destination: str = COORDINATOR
     """To whom it went: the coordinator or a node by name."""
+    checkpoint: str = ""
+    """The node's newest checkpoint of its audit log, signed, where its operator lets receipts carry it."""
 
 
 def sign(content: ReceiptContent, key: Ed25519PrivateKey) -> str:

@@ -228,6 +228,8 @@ class Agent:
         while True:
             await _set_within(self._look_at_sources, self._settings.source_check_s)
             self._look_at_sources.clear()
+            if self._runner.audit is not None:
+                await asyncio.to_thread(self._runner.audit.tick)
             if await asyncio.to_thread(self._engine.must_reopen):
                 break
         self._reopening = True

@@ -16,6 +16,7 @@ from archipel import errors, identity, linkage, manifest, policy, tls, tokens
 from node_agent.agent import AgentSettings
 from node_agent.audit import AuditLog
 from node_agent.audit_cli import AUDIT_FOLDER
+from node_agent.checkpoints import Checkpoints
 from node_agent.config import NodeConfig
 from node_agent.engine.duckdb_engine import DuckDBEngine, remove_left_overs, spill_dir
 from node_agent.sealed import Peers, ReceiveLimits
@@ -72,7 +73,14 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         raise errors.error(
             errors.CONFIG_INVALID, f"state_dir {config.state_dir} cannot be made: {cause.strerror}."
         ) from cause
-    audit = AuditLog(config.state_dir / AUDIT_FOLDER) if with_audit else None
+    checkpoints = Checkpoints(
+        config.node,
+        federation.federation,
+        signing,
+        config.audit.checkpoint_records,
+        config.audit.checkpoint_s,
+    )
+    audit = AuditLog(config.state_dir / AUDIT_FOLDER, checkpoints) if with_audit else None
     try:
         if with_audit:  # the audit log is held by one process only, so nobody else uses the folder
             remove_left_overs(spill_dir(config))
@@ -90,6 +98,7 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         audit=audit,
         statement_timeout_s=config.limits.statement_timeout_s,
         max_release_bytes=config.limits.max_release_bytes,
+        checkpoint_in_receipts=config.audit.checkpoint_in_receipts,
         compress=config.compress,
         peers=peers,
         receive_limits=ReceiveLimits(

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from archipel import errors
 
-app = typer.Typer(no_args_is_help=True, help="Verify and read a node's audit log.")
+if TYPE_CHECKING:
+    from archipel.manifest import Manifest
+
+app = typer.Typer(no_args_is_help=True, help="Verify, prove and read a node's audit log.")
 
 AUDIT_FOLDER = "audit"
 
+Log = Annotated[Path, typer.Argument(help="The node's state folder, or the audit folder in it.")]
+ManifestFile = Annotated[Path, typer.Option("--manifest", help="The federation manifest.")]
+AuthorityKey = Annotated[Path, typer.Option(help="The authority's public key (authority.pub).")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write to a file.")]
 
-def _folder(path: Path) -> Path:
+
+def folder_of(path: Path) -> Path:
+    """Return the folder of the log that ``path`` is, or holds.
+
+    Raises:
+        ArchipelError: CONFIG_INVALID when there is none.
+    """
     from node_agent import audit
 
     for candidate in (path, path / AUDIT_FOLDER):
@@ -31,15 +45,21 @@ def _folder(path: Path) -> Path:
 
 @app.command()
 def verify(
-    path: Annotated[Path, typer.Argument(help="The node's state folder, or the audit folder in it.")],
+    path: Log,
     record: Annotated[
         str | None, typer.Option(help="Also look for the record of this hash, as a receipt names it.")
     ] = None,
+    manifest_file: Annotated[
+        Path | None, typer.Option("--manifest", help="Also check the signatures of checkpoints, against this manifest.")
+    ] = None,
+    authority_key: Annotated[Path | None, typer.Option(help="The authority's public key, for --manifest.")] = None,
 ) -> None:
     """Prove that no record was altered, removed, added or moved. Ends with code 1 when one was."""
     from node_agent import audit
 
-    folder = _folder(path)
+    if (manifest_file is None) != (authority_key is None):
+        raise typer.BadParameter("--manifest and --authority-key go together")
+    folder = folder_of(path)
     found = audit.verify(folder)
     if found.problem:
         print(f"DOES NOT VERIFY after {found.records} records: {found.problem}")
@@ -47,18 +67,137 @@ def verify(
     if record is not None and all(known["hash"] != record for known in audit.records(folder)):
         print(f"DOES NOT VERIFY: there is no record with the hash {record}")
         raise typer.Exit(1)
+    if manifest_file is not None and authority_key is not None:
+        _check_signatures(folder, _federation(manifest_file, authority_key))
     print(f"verified: {found.records} records, head {found.head[:16]}")
+    if found.purged:
+        print(f"note: {found.purged} of them were purged, as the log records")
+    if found.checkpoints:
+        checked = "fit, their signatures too" if manifest_file is not None else "fit; signatures were not checked"
+        print(f"note: {found.checkpoints} checkpoints {checked}")
     if found.warning:
         print(f"note: {found.warning}")
 
 
 @app.command()
-def show(
-    path: Annotated[Path, typer.Argument(help="The node's state folder, or the audit folder in it.")],
-    last: Annotated[int | None, typer.Option(min=1, help="Only the newest records.")] = None,
-) -> None:
+def show(path: Log, last: Annotated[int | None, typer.Option(min=1, help="Only the newest records.")] = None) -> None:
     """Print the records as lines of JSON."""
     from node_agent import audit
 
-    for record in deque(audit.records(_folder(path)), maxlen=last):
+    for record in deque(audit.records(folder_of(path)), maxlen=last):
         print(json.dumps(record, ensure_ascii=False))
+
+
+@app.command()
+def checkpoints(
+    path: Log,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the newest.")] = None,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Print the signed tokens alone, one a line.")] = False,
+) -> None:
+    """Print the signed checkpoints: how many records the log had, and the Merkle root over them."""
+    from archipel import proof
+    from node_agent import audit_reading
+
+    for token in deque(audit_reading.checkpoint_tokens(folder_of(path)), maxlen=last):
+        if tokens:
+            print(token)
+            continue
+        content = proof.read_checkpoint(token)
+        print(f"{_time(content.time)}  {content.size:>10} records  {content.root}")
+
+
+@app.command()
+def prove(
+    path: Log,
+    record: Annotated[str | None, typer.Option(help="Hash of a record: prove that the log holds it.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File with the checkpoint to prove it for; without it, the newest.")
+    ] = None,
+    first: Annotated[
+        Path | None, typer.Option("--from", help="File with an earlier checkpoint: prove that the log only grew.")
+    ] = None,
+    second: Annotated[Path | None, typer.Option("--to", help="The later checkpoint; without it, the newest.")] = None,
+    out: Out = None,
+) -> None:
+    """Write a proof about the log as a small JSON document: that it holds a record, or that it only grew."""
+    from archipel import proof
+    from node_agent import audit_proofs
+
+    folder = folder_of(path)
+    if (record is None) == (first is None):
+        raise typer.BadParameter("give --record or --from")
+    document: proof.Proof
+    if record is not None:
+        document = audit_proofs.inclusion(folder, record, _token(checkpoint, folder))
+    else:
+        document = audit_proofs.consistency(folder, _token(first, folder), _token(second, folder))
+    _write(proof.write(document), out)
+
+
+@app.command("verify-proof")
+def verify_proof(
+    file: Annotated[Path, typer.Argument(help="The JSON document of 'archipel audit prove'.")],
+    manifest_file: ManifestFile,
+    authority_key: AuthorityKey,
+) -> None:
+    """Check a proof with nothing but the manifest: no log and no node are needed. Ends with code 3 if it is none."""
+    from archipel import proof
+
+    document = proof.read(_read(file, "proof"))
+    shown = proof.verify(document, _federation(manifest_file, authority_key))
+    if isinstance(document, proof.Inclusion):
+        content = shown["checkpoint"]
+        print(f"proved: record {document.record}")
+        print(f"  is number {document.index + 1} of the {content.size} records that {content.node} had")
+        print(f"  when it signed its checkpoint of {_time(content.time)}")
+        return
+    older, newer = shown["first"], shown["second"]
+    print(f"proved: {newer.node}'s {newer.size} records of {_time(newer.time)}")
+    print(f"  begin with its {older.size} records of {_time(older.time)}, unaltered and in the same order")
+
+
+def _check_signatures(folder: Path, federation: Manifest) -> None:
+    from archipel import proof
+    from node_agent import audit_reading
+
+    for token in audit_reading.checkpoint_tokens(folder):
+        try:
+            proof.checkpoint_of(token, federation)
+        except errors.ArchipelError as problem:
+            size = proof.read_checkpoint(token).size
+            print(f"DOES NOT VERIFY: the checkpoint of {size} records: {problem.info.message}")
+            print("note: a checkpoint from before a change of keys is checked against the manifest of that time")
+            raise typer.Exit(1) from None
+
+
+def _federation(manifest_file: Path, authority_key: Path) -> Manifest:
+    from archipel import identity, manifest
+
+    return manifest.verify(_read(manifest_file, "manifest"), identity.load_public_key(authority_key))
+
+
+def _token(file: Path | None, folder: Path) -> str:
+    from node_agent import audit_proofs
+
+    return audit_proofs.newest_checkpoint(folder) if file is None else _read(file, "checkpoint")
+
+
+def _read(file: Path, what: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as cause:
+        raise errors.error(errors.CONFIG_INVALID, f"The {what} file {file} cannot be read.") from cause
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        print(text, end="")
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as cause:
+        raise errors.error(errors.CONFIG_INVALID, f"{out} cannot be written: {cause.strerror}.") from cause
+
+
+def _time(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"

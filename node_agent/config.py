@@ -58,6 +58,33 @@ class LimitsSection(configuration.Section):
     drain_s: float = Field(default=30.0, ge=0, description="Seconds that running tasks may go on after SIGTERM.")
 
 
+class AuditSection(configuration.Section):
+    """How the audit log is signed, and how long it is kept."""
+
+    checkpoint_records: int = Field(
+        default=1_000, ge=1, description="Sign a checkpoint of the audit log after so many new records."
+    )
+    checkpoint_s: float = Field(
+        default=3_600.0, ge=1, description="Sign one at least every so many seconds while there are new records."
+    )
+    checkpoint_in_receipts: bool = Field(
+        default=False,
+        description="Put the newest checkpoint into every receipt, so that researchers hold what shows a rewritten "
+        "log. It tells them how many records the log has.",
+    )
+    retention_days: int = Field(
+        default=396,
+        ge=365,
+        description="Days that records are kept: 13 months unless said otherwise, and never less than the year for "
+        "which access logs are to be kept.",
+    )
+    purge: bool = Field(
+        default=False,
+        description="Purge older records by itself, at its start. Without it nothing is removed but by "
+        "`archipel audit purge`.",
+    )
+
+
 class SourceSection(configuration.Section):
     """Where rows are: a folder of files, or one DuckDB file."""
 
@@ -135,6 +162,7 @@ class NodeConfig(configuration.Section):
         "node is linked with those of other nodes.",
     )
     state_dir: Path = Field(description="Folder of the audit log; on a disk that is backed up.")
+    audit: AuditSection = AuditSection()
     policy: Path = Field(description="The policy file; see policy-reference.md.")
     sources: tuple[SourceSection, ...] = Field(min_length=1)
     tables: tuple[TableSection, ...] = Field(min_length=1)

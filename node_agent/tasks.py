@@ -54,6 +54,7 @@ class TaskRunner:
     audit: AuditLog | None
     statement_timeout_s: float
     max_release_bytes: int
+    checkpoint_in_receipts: bool = False
     compress: bool = False
     peers: Peers = field(default_factory=lambda: Peers({}))
     receive_limits: ReceiveLimits = field(default_factory=ReceiveLimits)
@@ -296,9 +297,13 @@ class TaskRunner:
                 groups=groups,
                 exchange=parcel.exchange_id,
                 destination=parcel.receiver,
+                checkpoint=self._newest_checkpoint(),
             ),
             self.signing_key,
         )
+
+    def _newest_checkpoint(self) -> str:
+        return self.audit.newest_checkpoint if self.checkpoint_in_receipts and self.audit is not None else ""
 
     def _write(self, audit: AuditLog, kind: str, content: dict[str, Any]) -> str:
         try:
