@@ -41,6 +41,9 @@ EVENTS_TO_DISK_S = 0.25
 SMALL_BYTES = 64 * 1024
 """A result up to this size is made ready on the loop's thread: a hop to another thread takes longer."""
 
+AT_HAND_BYTES = 1024 * 1024
+"""A result up to this size is handed from memory to who waits for the end; a larger one is read from the store."""
+
 LEAST_TIMEOUT_S = 0.05
 
 _METRIC_STATES = {State.FINISHED: "done", State.FAILED: "failed", State.CANCELLED: "cancelled"}
@@ -86,6 +89,8 @@ class QueryRun:
         self._ending: asyncio.Task[None] | None = None
         self.ended = False
         """Whether its end is on disk and told."""
+        self.at_hand: ResultRecord | None = None
+        """A small result as it was stored, for those who waited for the end."""
         self.query_id = query_id
         self.told: list[query_pb2.QueryEvent] = []
         """Everything that happened, as it is told to those who watch."""
@@ -465,6 +470,8 @@ class QueryRun:
                 unstored = errors.error(errors.INTERNAL, text, query_id=self.query_id).info
                 told = self._event(state, state.value, error=unstored)
                 self._shared.store.end_query(self.query_id, (*before, told))
+        if state is State.FINISHED and result is not None and sum(map(len, result.frames)) <= AT_HAND_BYTES:
+            self.at_hand = result
         self.told.append(told)
         self.ended = True
         telemetry.record_query(_METRIC_STATES[state], self._loop.time() - self._began)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -94,27 +94,33 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
     async def Fetch(self, request: query_pb2.FetchRequest, context: Any) -> None:
         """Send a finished query's result. A slow reader holds up only its own stream."""
         query_id, researcher = request.query_id, self._researcher(context)
-        if self._execution.run(query_id, researcher) is not None:
-            _not_finished(query_id)
+        run = self._execution.run(query_id, researcher)
+        if run is not None:
+            if not request.wait:
+                _not_finished(query_id)
+            await run.wait_ended()
+            if run.at_hand is not None:
+                frames = run.at_hand.frames
+                await context.write(_header(query_id, run.at_hand.rows, run.at_hand.info, frames[0]))
+                await _write(context, frames[1:])
+                return
+            _raise_unless_finished(run.told[-1])
         record, head, found = await asyncio.to_thread(self._store.result, query_id[:64], researcher)
         if record is None:
             _not_found(query_id)
         if record.state is not State.FINISHED:
             _ended_without_result(record)
-        if head is None or head.expires_ms <= self._now() * 1000:
+        if head is None or head.expires_ms <= self._now() * 1000 or not found:
             _expired(query_id)
-        info = query_pb2.ResultInfo.FromString(head.info)
-        await context.write(
-            query_pb2.FetchResponse(header=query_pb2.ResultHeader(query_id=query_id, rows=head.rows, info=info))
-        )
-        position = 0
+        first, rest = (found[0], found[1:]) if request.wait else (None, found)
+        await context.write(_header(query_id, head.rows, head.info, first))
+        await _write(context, rest)
+        position = len(found)
         while position < head.chunks:
-            if position:
-                found = await asyncio.to_thread(self._store.result_chunks, query_id, position)
+            found = await asyncio.to_thread(self._store.result_chunks, query_id, position)
             if not found:
                 _expired(query_id)  # it was deleted under this very reading
-            for data in found:
-                await context.write(query_pb2.FetchResponse(frame=common_pb2.ArrowFrame(data=data)))
+            await _write(context, found)
             position += len(found)
 
     @answering
@@ -228,6 +234,18 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
         return status
 
 
+def _header(query_id: str, rows: int, info: bytes, first: bytes | None) -> query_pb2.FetchResponse:
+    header = query_pb2.ResultHeader(query_id=query_id, rows=rows, info=query_pb2.ResultInfo.FromString(info))
+    if first is not None:
+        header.first.data = first
+    return query_pb2.FetchResponse(header=header)
+
+
+async def _write(context: Any, frames: Sequence[bytes]) -> None:
+    for data in frames:
+        await context.write(query_pb2.FetchResponse(frame=common_pb2.ArrowFrame(data=data)))
+
+
 def _explanation(text: str, json: str) -> query_pb2.ExplainResponse:
     """Return a plan as a message; without the text, which the client can make of the JSON, where both would not fit.
 
@@ -280,6 +298,11 @@ def _ended_without_result(record: QueryRecord) -> NoReturn:
     if record.error is not None:
         raise errors.raised(record.error)
     raise errors.error(errors.INTERNAL, "The query ended without a result.", query_id=record.query_id)
+
+
+def _raise_unless_finished(last: query_pb2.QueryEvent) -> None:
+    if last.HasField("error"):
+        raise wire.error_from_wire(last.error)
 
 
 def _expired(query_id: str) -> NoReturn:

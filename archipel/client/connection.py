@@ -29,6 +29,8 @@ WATCH_GRACE_S = 30.0
 ATTEMPTS = 4
 FIRST_BACKOFF_S = 0.2
 DAY_S = 24 * 3600.0
+STEADY_S = 10.0
+"""A call that waited for longer before it broke off was no failure to connect: attempts are counted anew."""
 
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 """A JWS in compact serialisation: its header is a JSON object, in base64url."""
@@ -279,12 +281,33 @@ class Connection:
                     raise wire.from_rpc_error(cause) from cause
                 time.sleep(FIRST_BACKOFF_S * 2**failures)
 
-    def fetch(self, query_id: str) -> tuple[query_pb2.ResultHeader, Iterator[bytes]]:
-        """Return the header of a finished query's result and the frames of its rows, as they arrive."""
-        stream: Any = self._stub.Fetch(query_pb2.FetchRequest(query_id=query_id), timeout=DAY_S)
+    def fetch(self, query_id: str, *, wait: bool = False) -> tuple[query_pb2.ResultHeader, Iterator[bytes]]:
+        """Return the header of a query's result and the frames of its rows, as they arrive.
+
+        With ``wait`` the call waits for the end of a query that has not ended; while it waits, a lost connection is
+        taken up again.
+        """
+        failures = 0
+        while True:
+            begun = time.monotonic()
+            stream: Any = self._stub.Fetch(query_pb2.FetchRequest(query_id=query_id, wait=wait), timeout=DAY_S)
+            try:
+                first = next(stream)
+                break
+            except grpc.RpcError as cause:
+                failures = 1 if time.monotonic() - begun > STEADY_S else failures + 1
+                if not wait or cause.code() is not grpc.StatusCode.UNAVAILABLE or failures >= ATTEMPTS:
+                    raise wire.from_rpc_error(cause) from cause
+                time.sleep(FIRST_BACKOFF_S * 2**failures)
+            except KeyboardInterrupt:
+                stream.cancel()
+                raise
+        header: query_pb2.ResultHeader = first.header
 
         def frames() -> Iterator[bytes]:
             try:
+                if header.HasField("first"):
+                    yield header.first.data
                 for part in stream:
                     yield part.frame.data
             except grpc.RpcError as cause:
@@ -292,11 +315,6 @@ class Connection:
             finally:
                 stream.cancel()
 
-        try:
-            first = next(stream)
-        except grpc.RpcError as cause:
-            raise wire.from_rpc_error(cause) from cause
-        header: query_pb2.ResultHeader = first.header
         return header, frames()
 
     def _explain(self, signed: str, form: PlanForm) -> Explanation:

@@ -63,8 +63,8 @@ class Analyzed(Query):
         super().__init__(connection, query_id, sql=sql, progress=progress)
         self._form = form
 
-    def _fetch(self) -> Result:
-        header, rows = self._connection.fetch(self.query_id)
+    def _fetch(self, *, wait: bool = False) -> Result:
+        header, rows = self._fetched(wait=wait)
         next(rows, None)  # begun, so that closing it tells the coordinator to send no more
         close = getattr(rows, "close", None)
         if close is not None:

@@ -11,11 +11,15 @@ from archipel.client.model import Event
 Show = Callable[[Event], None]
 
 
+def wanted(progress: bool | None) -> bool:
+    """Whether anybody will see it. None means: in a terminal or a notebook only."""
+    return sys.stderr.isatty() or _in_notebook() if progress is None else progress
+
+
 @contextlib.contextmanager
-def shown(wanted: bool | None) -> Iterator[Show]:
-    """Give a function that shows events. None means: in a terminal or a notebook only."""
-    terminal = sys.stderr.isatty()
-    if wanted is False or (wanted is None and not terminal and not _in_notebook()):
+def shown(progress: bool | None) -> Iterator[Show]:
+    """Give a function that shows events, if they are ``wanted``."""
+    if not wanted(progress):
         yield lambda event: None
         return
     from rich.console import Console

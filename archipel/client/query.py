@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
@@ -13,12 +13,16 @@ from archipel.client import progress as progress_display
 from archipel.client.explanation import Explanation
 from archipel.client.model import ENDED, Event
 from archipel.client.result import Result
+from archipel.v1 import query_pb2
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
     from archipel.client.connection import Connection
+
+
+T = TypeVar("T")
 
 
 class Query:
@@ -59,8 +63,11 @@ class Query:
             ArchipelError: what ended the query; TIMEOUT when it has not ended within ``timeout_s``, it goes on then.
         """
         if self._result is None:
-            self.wait(timeout_s)
-            self._result = self._fetch()
+            if timeout_s is None and not progress_display.wanted(self._progress):
+                self._result = self._cancelled_by_interrupt(lambda: self._fetch(wait=True))
+            else:
+                self.wait(timeout_s)
+                self._result = self._fetch()
         return self._result
 
     def wait(self, timeout_s: float | None = None) -> None:
@@ -69,8 +76,11 @@ class Query:
         Raises:
             ArchipelError: as ``result``.
         """
+        self._cancelled_by_interrupt(lambda: self._wait(timeout_s))
+
+    def _cancelled_by_interrupt(self, wait: Callable[[], T]) -> T:
         try:
-            self._wait(timeout_s)
+            return wait()
         except KeyboardInterrupt:
             self.cancel()
             raise
@@ -88,15 +98,25 @@ class Query:
                 query_id=self.query_id,
             )
 
-    def _fetch(self) -> Result:
-        header, parts = self._connection.fetch(self.query_id)
+    def _fetch(self, *, wait: bool = False) -> Result:
+        header, parts = self._fetched(wait=wait)
         return Result.from_wire(header, frames.decode_table(parts))
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """Wait for the end and yield the rows as they arrive, without holding all of them."""
-        self._wait(None)
-        _, parts = self._connection.fetch(self.query_id)
+        if progress_display.wanted(self._progress):
+            self._wait(None)
+        _, parts = self._fetched(wait=True)
         yield from frames.decode_batches(parts)
+
+    def _fetched(self, *, wait: bool) -> tuple[query_pb2.ResultHeader, Iterator[bytes]]:
+        try:
+            return self._connection.fetch(self.query_id, wait=wait)
+        except errors.ArchipelError as problem:
+            if not wait or problem.info.code is not errors.QUERY_NOT_FINISHED:
+                raise
+        self._wait(None)  # a coordinator of an earlier version does not wait in Fetch
+        return self._connection.fetch(self.query_id)
 
     def cancel(self) -> str:
         """Cancel the query, also in the engines of the nodes; return the state it is in then."""

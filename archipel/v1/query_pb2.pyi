@@ -181,15 +181,19 @@ class FetchRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUERY_ID_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
+    wait: _builtins.bool
+    """Wait for the end of a query that has not ended, in place of an error; the first frame then comes in the header."""
     def __init__(
         self,
         *,
         query_id: _builtins.str = ...,
+        wait: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["query_id", b"query_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["query_id", b"query_id", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,20 +232,26 @@ class ResultHeader(_message.Message):
     QUERY_ID_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     INFO_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     rows: _builtins.int
     @_builtins.property
     def info(self) -> Global___ResultInfo: ...
+    @_builtins.property
+    def first(self) -> _common_pb2.ArrowFrame:
+        """The first frame of the rows, for whoever waited: a small result is one message."""
+
     def __init__(
         self,
         *,
         query_id: _builtins.str = ...,
         rows: _builtins.int = ...,
         info: Global___ResultInfo | None = ...,
+        first: _common_pb2.ArrowFrame | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "info", b"info"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "query_id", b"query_id", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "info", b"info", "query_id", b"query_id", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

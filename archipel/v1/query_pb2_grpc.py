@@ -96,7 +96,7 @@ class QueryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Fetch(self, request, context):
-        """The result of a finished query.
+        """The result of a finished query; of one that has not ended as soon as it has, if the request waits for it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class QueryServiceStub:
     Watch: _grpc.UnaryStreamMultiCallable[_query_pb2.WatchRequest, _query_pb2.WatchResponse]
     """Progress from now until the query ends; repeats past events first."""
     Fetch: _grpc.UnaryStreamMultiCallable[_query_pb2.FetchRequest, _query_pb2.FetchResponse]
-    """The result of a finished query."""
+    """The result of a finished query; of one that has not ended as soon as it has, if the request waits for it."""
     Cancel: _grpc.UnaryUnaryMultiCallable[_query_pb2.CancelRequest, _query_pb2.CancelResponse]
     Explain: _grpc.UnaryUnaryMultiCallable[_query_pb2.ExplainRequest, _query_pb2.ExplainResponse]
     ListTables: _grpc.UnaryUnaryMultiCallable[_query_pb2.ListTablesRequest, _query_pb2.ListTablesResponse]
@@ -55,7 +55,7 @@ class QueryServiceAsyncStub(QueryServiceStub):
     Watch: _aio.UnaryStreamMultiCallable[_query_pb2.WatchRequest, _query_pb2.WatchResponse]  # type: ignore[assignment]
     """Progress from now until the query ends; repeats past events first."""
     Fetch: _aio.UnaryStreamMultiCallable[_query_pb2.FetchRequest, _query_pb2.FetchResponse]  # type: ignore[assignment]
-    """The result of a finished query."""
+    """The result of a finished query; of one that has not ended as soon as it has, if the request waits for it."""
     Cancel: _aio.UnaryUnaryMultiCallable[_query_pb2.CancelRequest, _query_pb2.CancelResponse]  # type: ignore[assignment]
     Explain: _aio.UnaryUnaryMultiCallable[_query_pb2.ExplainRequest, _query_pb2.ExplainResponse]  # type: ignore[assignment]
     ListTables: _aio.UnaryUnaryMultiCallable[_query_pb2.ListTablesRequest, _query_pb2.ListTablesResponse]  # type: ignore[assignment]
@@ -87,7 +87,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_pb2.FetchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_query_pb2.FetchResponse], _abc.AsyncIterator[_query_pb2.FetchResponse]]:
-        """The result of a finished query."""
+        """The result of a finished query; of one that has not ended as soon as it has, if the request waits for it."""
 
     @_abc_1.abstractmethod
     def Cancel(

@@ -395,16 +395,20 @@ class Researcher:
         assert last.HasField("error"), last
         return wire.error_from_wire(last.error)
 
-    async def fetch(self, query_id: str) -> tuple[query_pb2.ResultInfo, pa.Table]:
-        """Return a query's result."""
-        stream = self.stub.Fetch(query_pb2.FetchRequest(query_id=query_id), timeout=TEST_TIMEOUT_S)
+    async def fetch(self, query_id: str, *, wait: bool = False) -> tuple[query_pb2.ResultInfo, pa.Table]:
+        """Return a query's result; with ``wait`` as soon as it has ended."""
+        asked = query_pb2.FetchRequest(query_id=query_id, wait=wait)
+        stream = self.stub.Fetch(asked, timeout=TEST_TIMEOUT_S)
         try:
             parts = [part async for part in stream]
         except grpc.aio.AioRpcError as cause:
             raise wire.from_rpc_error(cause) from cause
-        table = frames.decode_table(part.frame.data for part in parts[1:])
-        assert parts[0].header.rows == table.num_rows
-        return parts[0].header.info, table
+        header = parts[0].header
+        assert header.HasField("first") == wait
+        first = [header.first.data] if wait else []
+        table = frames.decode_table([*first, *(part.frame.data for part in parts[1:])])
+        assert header.rows == table.num_rows
+        return header.info, table
 
     async def answer(self, query_id: str) -> tuple[query_pb2.ResultInfo, pa.Table]:
         """Wait for a query's end and return its result."""

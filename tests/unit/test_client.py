@@ -76,6 +76,9 @@ class Script(query_pb2_grpc.QueryServiceServicer):
         self.table = pa.table({"n": [1]})
         self.info = query_pb2.ResultInfo(complete=True)
         self.cancelled: list[str] = []
+        self.fetched: list[bool] = []
+        self.cut_waits = 0
+        self.before_waiting = False
 
     def _maybe_fail(self, context: grpc.ServicerContext) -> None:
         if self.unavailable:
@@ -113,9 +116,23 @@ class Script(query_pb2_grpc.QueryServiceServicer):
     def Fetch(
         self, message: query_pb2.FetchRequest, context: grpc.ServicerContext
     ) -> Iterator[query_pb2.FetchResponse]:
+        self.fetched.append(message.wait)
+        if message.wait and self.before_waiting:
+            info = errors.ErrorInfo(errors.QUERY_NOT_FINISHED, "There is no result yet.")
+            context.abort_with_status(refusal(info.code.status, info))
+        if message.wait and self.cut_waits:
+            self.cut_waits -= 1
+            context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
+        last = self.events[-1]
+        if last.state in (query_pb2.QUERY_STATE_FAILED, query_pb2.QUERY_STATE_CANCELLED):
+            info = wire.error_from_wire(last.error).info
+            context.abort_with_status(refusal(info.code.status, info))
         header = query_pb2.ResultHeader(query_id=message.query_id, rows=self.table.num_rows, info=self.info)
+        parts = list(frames.encode_table(self.table))
+        if message.wait:
+            header.first.data = parts.pop(0)
         yield query_pb2.FetchResponse(header=header)
-        for frame in frames.encode_table(self.table):
+        for frame in parts:
             yield query_pb2.FetchResponse(frame=common_pb2.ArrowFrame(data=frame))
 
     def Cancel(self, message: query_pb2.CancelRequest, context: grpc.ServicerContext) -> query_pb2.CancelResponse:
@@ -269,9 +286,35 @@ def test_what_ended_a_query_is_raised(
 ) -> None:
     servicer, connection = connected
     servicer.events = ended(state, info)
-    with pytest.raises(errors.DatabaseError) as problem:
-        connection.query_and_wait("SELECT 1 AS n")
-    assert problem.value.code == code
+    waits = [lambda query: query.result(timeout_s=20), lambda query: query.wait()]
+    for wait in waits if info is None else [*waits, lambda query: query.result(), lambda query: [*query.to_batches()]]:
+        with pytest.raises(errors.DatabaseError) as problem:
+            wait(connection.query("SELECT 1 AS n"))
+        assert problem.value.code == code
+
+
+def test_a_result_that_nobody_watches_takes_one_call_which_is_taken_up_again_when_it_is_cut_off(
+    connected: tuple[Script, archipel.Connection],
+) -> None:
+    servicer, connection = connected
+    servicer.table = pa.table({"n": range(100_000)})
+    servicer.cut_waits = 1
+    assert connection.get_query("q1").result().to_arrow().equals(servicer.table)
+    assert servicer.fetched == [True, True]
+    assert pa.Table.from_batches(connection.get_query("q1").to_batches()).equals(servicer.table)
+    servicer.cut_waits = 99
+    with pytest.raises(errors.OperationalError) as problem:
+        connection.get_query("q1").result()
+    assert problem.value.code == "COORDINATOR_UNAVAILABLE"
+    assert servicer.cut_waits == 99 - connection_module.ATTEMPTS
+
+
+def test_a_coordinator_that_does_not_wait_in_fetch_is_watched(connected: tuple[Script, archipel.Connection]) -> None:
+    servicer, connection = connected
+    servicer.events = ended(query_pb2.QUERY_STATE_FINISHED)
+    servicer.before_waiting = True
+    assert connection.query_and_wait("SELECT 1 AS n").to_arrow().equals(servicer.table)
+    assert servicer.fetched == [True, False]
 
 
 def test_ctrl_c_while_waiting_cancels_the_query(
@@ -280,13 +323,15 @@ def test_ctrl_c_while_waiting_cancels_the_query(
     servicer, connection = connected
     query = connection.query("SELECT 1 AS n")
 
-    def interrupted(_: float | None) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(query, "_wait", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        query.result()
-    assert servicer.cancelled == ["q1"]
+    monkeypatch.setattr(connection, "watch", interrupted)
+    monkeypatch.setattr(connection, "fetch", interrupted)
+    for timeout_s in (None, 20.0):
+        with pytest.raises(KeyboardInterrupt):
+            query.result(timeout_s)
+    assert servicer.cancelled == ["q1", "q1"]
 
 
 def test_a_table_that_does_not_exist_is_told_with_the_nearest_name(

@@ -42,6 +42,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from archipel import errors, federation, identity, tls, wire
 from archipel.schema import Column, SiteKey, Table
 from archipel.v1 import gateway_pb2, gateway_pb2_grpc, query_pb2, query_pb2_grpc
+from coordinator import query_run
 from coordinator.assembly import assemble_with, check_tls, read_federation
 from coordinator.registration import MAX_COLUMNS, read_hello
 from coordinator.server import Server
@@ -185,6 +186,42 @@ def test_a_researcher_sees_only_their_own_queries(keys: Keys, tmp_path: Path) ->
                     await alice.ended(running)
             listed = (await told(alice.stub.ListQueries(query_pb2.ListQueriesRequest(), timeout=20))).queries
             assert [(q.query_id, q.project, q.researcher, q.sql) for q in listed] == [(running, "study", "alice", SQL)]
+
+    run(scenario())
+
+
+def test_who_waits_for_a_result_gets_it_with_the_end_of_the_query(
+    keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with (
+            coordinator(make_config(keys, tmp_path)) as server,
+            attached(server, keys, "alpha") as alpha,
+            researcher(server, keys, "alice") as alice,
+            researcher(server, keys, "bob") as bob,
+        ):
+            for at_hand_bytes in (1_000_000, 0):  # from memory, and from the store
+                monkeypatch.setattr(query_run, "AT_HAND_BYTES", at_hand_bytes)
+                query_id = await alice.submit()
+                task = await alpha.tasks.get()
+                waiting = asyncio.ensure_future(alice.fetch(query_id, wait=True))
+                with pytest.raises(errors.ProgrammingError) as problem:
+                    await bob.fetch(query_id, wait=True)
+                assert problem.value.code == "QUERY_NOT_FOUND"
+                assert not waiting.done()
+                assert await alpha.deliver(task, partials(a=1))
+                info, table = await waiting
+                assert ([n.node for n in info.nodes], table.to_pylist()) == (["alpha"], [{"g": "a", "total": 1}])
+                assert (await alice.fetch(query_id, wait=True))[1].equals(table)
+                assert (await alice.fetch(query_id))[1].equals(table)
+
+            cancelled = await alice.submit()
+            await alpha.tasks.get()
+            waiting = asyncio.ensure_future(alice.fetch(cancelled, wait=True))
+            await alice.seen(cancelled, "dispatched")
+            await told(alice.stub.Cancel(query_pb2.CancelRequest(query_id=cancelled), timeout=20))
+            with pytest.raises(errors.OperationalError, match="cancelled"):
+                await waiting
 
     run(scenario())
 
