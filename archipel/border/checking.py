@@ -126,6 +126,8 @@ def _may_be_used(
         raise refused(refusal.NOTHING_LEAVES, node, table.name)
     if not table.policy.protected:
         return
+    if to_coordinator and context.scope not in table.policy.scopes:
+        raise refused(refusal.THRESHOLD_SCOPE, node, table.name)
     person = table.column(table.person_column or "")
     if person is None:
         raise refused(refusal.NO_PERSON_COLUMN, node, table.name)

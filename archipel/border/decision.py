@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from archipel.border.measures import Populations
 from archipel.permit import Permit
-from archipel.schema import COORDINATOR, Column, Form, Table
+from archipel.schema import COORDINATOR, Column, Form, Scope, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class BorderContext:
     ``tables``, ``inputs`` and ``received`` are keyed by lower-case name. Inputs come from the coordinator and are not
     protected. ``received`` came sealed from other nodes, each with what its sender demands of whoever computes with it:
     a table whose policy is the sender's. ``destination`` is where the output goes: the coordinator or a node by name.
+    With the ``scope`` of the federation, what goes to the coordinator goes as this node's masked part of a total, whose
+    persons are counted with so many ``bitmaps``.
     """
 
     node: str
@@ -29,6 +32,51 @@ class BorderContext:
     permit: Permit
     received: Mapping[str, Table] = field(default_factory=dict)
     destination: str = COORDINATOR
+    scope: Scope = Scope.NODE
+    bitmaps: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedOutput:
+    """A column of the total: a ``key`` of its groups, a ``sum``, or a moment by the name of its function.
+
+    ``sums`` are the columns of the statement that it is made of; those of a moment are the number of pairs and sums of
+    whole numbers, of whose arguments x and y so many digits stand behind the point as ``scales`` say.
+    """
+
+    name: str
+    kind: str
+    sums: tuple[str, ...] = ()
+    scales: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedCount:
+    """One count of persons that every group of the total must pass, by the statement's columns.
+
+    ``domain`` says whose identifiers they are, ``minimum`` how many there must be. One that is ``optional`` may also
+    have no row at all.
+    """
+
+    domain: str
+    minimum: int
+    optional: bool
+    rows: str
+    bitmaps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """What the columns of a statement are that gives a node's part of a total (``archipel.border.masked``).
+
+    ``population`` is the text of whose rows it is over: of one population there is one total, over one set of nodes.
+    """
+
+    keys: tuple[str, ...]
+    outputs: tuple[MaskedOutput, ...]
+    sums: tuple[str, ...]
+    counts: tuple[MaskedCount, ...]
+    population: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +106,9 @@ class Release:
     """For a node as destination: what it must treat the output as, with its person column and this node's policy.
 
     Of its columns only the person's has a type; what the others are, the engine says."""
+    populations: tuple[Populations, ...] = ()
+    """For protected tables: the statements by which the node's ledger learns who stands behind each group."""
     pseudonymised: bool = False
     """Whether the statement reads ``archipel.linkage.PADS_TABLE``: person columns in it are project pseudonyms."""
+    masked: Masked | None = None
+    """For a total over several nodes: what the statement's columns are. Nothing of them leaves unmasked."""

@@ -291,6 +291,21 @@ RECEIVED_NAME = _rule(
     "A table that another node sent has the name of a table of this node or of one that was sent with the task.",
 )
 
+# Thresholds over all nodes
+THRESHOLD_SCOPE = _rule(
+    "threshold-scope",
+    _POLICY,
+    "Policy does not let the threshold of the table {name} count so.",
+    'Ask with the other threshold_scope: "node" counts the persons of each node, "federation" those of all.',
+)
+MASKED = _rule(
+    "masked",
+    _BORDER,
+    "A total over nodes whose parts stay hidden cannot be made of {name}.",
+    "Ask for counts, sums, means and deviations of whole numbers and decimals, one grouping at a time.",
+    own_words=True,
+)
+
 
 def all_rules() -> tuple[Rule, ...]:
     """Return every rule, in the order of its definition."""
