@@ -10,7 +10,9 @@ their consistency.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -60,6 +62,17 @@ class Consistency(_Model):
 
 Proof = Inclusion | Consistency
 _PROOFS: TypeAdapter[Proof] = TypeAdapter(Annotated[Proof, Field(discriminator="format")])
+
+
+def canonical(record: Mapping[str, Any]) -> bytes:
+    """Return the bytes that the hash of an audit record is over."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")  # what was asked is kept even when it is no proper text
+
+
+def record_hash(record: Mapping[str, Any]) -> str:
+    """Return the hash of an audit record that does not hold it."""
+    return hashlib.sha256(canonical(record)).hexdigest()
 
 
 def leaf(record: str) -> bytes:

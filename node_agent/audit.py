@@ -30,7 +30,6 @@ from node_agent.audit_reading import (
     Head,
     Verification,
     base_of,
-    digest_of,
     file_name,
     files,
     line_of,
@@ -129,7 +128,7 @@ class AuditLog:
         """
         with self._mutex:
             record = {**content, "kind": kind, "sequence": self._head.count + 1, "previous": self._head.hash}
-            digest = digest_of(record)
+            digest = proof.record_hash(record)
             line = line_of({**record, "hash": digest})
             month = _month_of(content)
             try:

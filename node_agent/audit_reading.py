@@ -175,20 +175,9 @@ def number_of(path: Path) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def canonical(record: dict[str, Any]) -> bytes:
-    """Return the bytes that a record's hash is over."""
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "surrogatepass")  # what was asked is kept even when it is no proper text
-
-
 def line_of(record: dict[str, Any]) -> bytes:
     """Return a record as it stands in a file."""
-    return canonical(record) + b"\n"
-
-
-def digest_of(record: dict[str, Any]) -> str:
-    """Return the hash of a record that does not hold it yet."""
-    return hashlib.sha256(canonical(record)).hexdigest()
+    return proof.canonical(record) + b"\n"
 
 
 class _Walk:
@@ -314,7 +303,7 @@ def _problem_of(line: bytes, sequence: int, previous: str) -> str:
         digest = record.pop("hash")
     except (ValueError, KeyError, AttributeError, TypeError):
         return "not a record"
-    if digest_of(record) != digest or line_of({**record, "hash": digest}) != line:
+    if proof.record_hash(record) != digest or line_of({**record, "hash": digest}) != line:
         return "the record was altered"
     if record.get("previous") != previous or record.get("sequence") != sequence:
         return "a record before this one was removed, added or moved"

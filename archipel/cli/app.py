@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from archipel import __version__, errors
-from archipel.cli.authority import federation_app, permit_app, receipt_app
+from archipel.cli.authority import federation_app, permit_app
 from archipel.cli.exits import Exit, exit_code, show
 from archipel.cli.queries import register as register_queries
+from archipel.cli.receipts import receipt_app
 
 PLUGIN_GROUP = "archipel.commands"
 

@@ -1,4 +1,4 @@
-"""Commands around signed documents: create a development federation; permits; verify receipts."""
+"""Commands around signed documents: create a development federation; permits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from archipel import errors
 
 federation_app = typer.Typer(no_args_is_help=True, help="Create a federation.")
 permit_app = typer.Typer(no_args_is_help=True, help="Issue, show and verify permits.")
-receipt_app = typer.Typer(no_args_is_help=True, help="Verify the nodes' receipts.")
 
 
 @federation_app.command("init")
@@ -143,30 +142,11 @@ def verify(
     print(f"Valid: {who}, until {expires:%Y-%m-%d %H:%M} UTC.")
 
 
-@receipt_app.command("verify")
-def verify_receipts(
-    file: Annotated[Path, typer.Argument(help="Receipts, one a line, as 'archipel query --receipts' writes them.")],
-    manifest_file: Annotated[Path, typer.Option("--manifest", help="The federation manifest.")],
-    authority_key: Annotated[Path, typer.Option(help="The authority's public key (authority.pub).")],
-) -> None:
-    """Check that each receipt was signed by the node that it names; print what it says as a line of JSON."""
-    from archipel import identity, manifest, receipt, tokens
-
-    federation = manifest.verify(_read(manifest_file, "manifest"), identity.load_public_key(authority_key))
-    for number, token in enumerate(_read(file, "receipts").splitlines(), start=1):
-        claimed = str(receipt.read_unverified(token).get("node", ""))
-        entry = federation.node(claimed)
-        if entry is None:
-            raise errors.error(errors.BAD_REQUEST, f"{file}, line {number}: the manifest names no such node.")
-        content = receipt.verify(token, tokens.decode_public_key(entry.signing_key))
-        print(json.dumps(content.model_dump(mode="json"), ensure_ascii=False))
-
-
-def _read(file: Path, what: str = "permit") -> str:
+def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as cause:
-        raise errors.error(errors.CONFIG_INVALID, f"The {what} file {file} cannot be read.") from cause
+        raise errors.error(errors.CONFIG_INVALID, f"The permit file {file} cannot be read.") from cause
 
 
 def _unix(value: object) -> object:

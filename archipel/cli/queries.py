@@ -62,7 +62,9 @@ def query(
     require_complete: Annotated[
         bool, typer.Option(help=f"End with code {Exit.INCOMPLETE:d} when groups were withheld or a node is missing.")
     ] = False,
-    receipts: Annotated[Path | None, typer.Option(help="Write the nodes' receipts to a file, one a line.")] = None,
+    receipts: Annotated[
+        Path | None, typer.Option(help="Write the nodes' receipts to a file, with request and permit.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notices.")] = False,
 ) -> None:
     """Ask a question and print the answer."""
@@ -83,7 +85,7 @@ def query(
         write(result.to_arrow(), output_format, output)
     if receipts is not None:
         with _writing(receipts):
-            receipts.write_text("".join(f"{token}\n" for token in result.receipts), encoding="utf-8")
+            result.save_receipts(receipts)
     if not quiet:
         for notice in result.notices:
             print(f"{notice.kind}: {notice.text}", file=sys.stderr)

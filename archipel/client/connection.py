@@ -154,7 +154,7 @@ class Connection:
             )
         if asked is not None:
             return Analyzed(self, answer.query_id, sql=sql, progress=progress, form=asked.form)
-        return Query(self, answer.query_id, sql=sql, progress=progress)
+        return Query(self, answer.query_id, sql=sql, progress=progress, papers=(signed, self._permit))
 
     sql = query
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,10 +29,20 @@ T = TypeVar("T")
 class Query:
     """A query that the coordinator has taken. Safe to use from several threads."""
 
-    def __init__(self, connection: Connection, query_id: str, *, sql: str = "", progress: bool | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        query_id: str,
+        *,
+        sql: str = "",
+        progress: bool | None = None,
+        papers: tuple[str, str] = ("", ""),
+    ) -> None:
+        """Take up a query; ``papers`` are its signed request and its permit, where they are known."""
         self._connection = connection
         self._result: Result | None = None
         self._progress = progress
+        self._papers = papers
         self.query_id = query_id
         self.sql = sql
 
@@ -100,7 +111,8 @@ class Query:
 
     def _fetch(self, *, wait: bool = False) -> Result:
         header, parts = self._fetched(wait=wait)
-        return Result.from_wire(header, frames.decode_table(parts))
+        request, permit = self._papers
+        return replace(Result.from_wire(header, frames.decode_table(parts)), request=request, permit=permit)
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """Wait for the end and yield the rows as they arrive, without holding all of them."""

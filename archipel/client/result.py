@@ -40,6 +40,9 @@ class Result:
     explanation: Explanation | None = None
     crossings: tuple[Crossing, ...] = ()
     """What left each node, and for whom."""
+    request: str = ""
+    """The signed request that this answers, and the permit that it was asked under; for ``save_receipts``."""
+    permit: str = ""
 
     @classmethod
     def from_wire(cls, header: query_pb2.ResultHeader, table: pa.Table) -> Result:
@@ -95,6 +98,14 @@ class Result:
     def to_csv(self, path: str | Path) -> None:
         """Write the rows to a CSV file; lists and structures as text."""
         write_csv(self.table, str(path))
+
+    def save_receipts(self, path: str | Path) -> None:
+        """Write the nodes' receipts to a file, one a line, for ``archipel receipt verify``.
+
+        Where they are known, the signed request and the permit stand behind them.
+        """
+        lines = (*self.receipts, *filter(None, (self.request, self.permit)))
+        Path(path).write_text("".join(f"{token}\n" for token in lines), encoding="utf-8")
 
     df = to_pandas
     pl = to_polars

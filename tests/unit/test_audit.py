@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from archipel import errors
+from archipel import errors, proof
 from node_agent import audit, audit_reading
 from node_agent.audit import AuditLog
 
@@ -58,7 +58,7 @@ def rehashed(path: Path) -> None:
     record = json.loads(lines[2])
     record["query"] = "q9"
     del record["hash"]
-    record["hash"] = audit_reading.digest_of(record)
+    record["hash"] = proof.record_hash(record)
     lines[2] = audit_reading.line_of(record)
     path.write_bytes(b"".join(lines))
 
@@ -100,7 +100,7 @@ def chained(path: Path, count: int) -> None:
     for _ in range(count):
         last = json.loads(lines[-1])
         record = {"kind": "released", "sequence": last["sequence"] + 1, "previous": last["hash"]}
-        lines.append(audit_reading.line_of({**record, "hash": audit_reading.digest_of(record)}))
+        lines.append(audit_reading.line_of({**record, "hash": proof.record_hash(record)}))
     path.write_bytes(b"".join(lines))
 
 

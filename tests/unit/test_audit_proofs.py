@@ -109,7 +109,7 @@ def rewritten(folder: Path, count: int) -> None:
     for number, record in enumerate(kept, start=1):
         del record["hash"]
         record |= {"sequence": number, "previous": previous}
-        previous = audit_reading.digest_of(record)
+        previous = proof.record_hash(record)
         lines.append(audit_reading.line_of({**record, "hash": previous}))
     (folder / audit_reading.file_name(1)).write_bytes(b"".join(lines))
     (folder / audit.HEAD_FILE).write_text(f"{len(lines)} {previous}\n")

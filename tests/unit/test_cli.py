@@ -406,7 +406,7 @@ def test_receipts_are_verified_with_the_manifest(dev: Path, tmp_path: Path) -> N
         (tmp_path / "receipts").write_text("".join(f"{token}\n" for token in tokens))
         return archipel(
             *("receipt", "verify", str(tmp_path / "receipts"), "--manifest", str(dev / "manifest.jwt")),
-            *("--authority-key", str(dev / "authority" / "authority.pub")),
+            *("--authority-key", str(dev / "authority" / "authority.pub"), "--json"),
         )
 
     good = verify(genuine, genuine)

@@ -23,7 +23,7 @@ from grpc_status import rpc_status
 from typer.testing import CliRunner
 
 import archipel
-from archipel import errors, federation, frames, identity, permit, request, tls, wire
+from archipel import errors, federation, frames, identity, permit, receipt_check, request, tls, wire
 from archipel.cli.app import build
 from archipel.client import Notice, Result
 from archipel.client import connection as connection_module
@@ -471,7 +471,9 @@ def test_the_command_prints_the_answer_and_apart_from_it_what_to_know(
     assert (strict.exit_code, strict.stderr) == (6, "")
     assert "Bretagne  12" in strict.stdout
     assert servicer.requests[-1].sql == "SELECT 2 AS n"
-    assert (tmp_path / "r").read_text() == "a.b.c\nd.e.f\n"
+    *receipts, asked, under = (tmp_path / "r").read_text().splitlines()
+    assert receipts == ["a.b.c", "d.e.f"]
+    assert (receipt_check.kind_of(asked), receipt_check.kind_of(under)) == (request.REQUEST_KIND, permit.PERMIT_KIND)
 
 
 def test_the_command_shows_a_refusal_with_its_place(script: tuple[Script, str], command: Callable[..., Any]) -> None:
