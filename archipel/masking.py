@@ -16,7 +16,6 @@ Three kinds of numbers are masked, each in its own group, so that masks hide the
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -31,16 +30,13 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from archipel.rounds import KEY_BYTES, MAX_BITMAPS
+
 Words = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
-MIN_CONTRIBUTORS = 3
-"""With two, each knows the other's numbers from the total."""
-
 LABEL_BYTES = 16
 """Of the keyed hash of a group: two of a million groups are alike with a probability of 10^-27."""
-
-KEY_BYTES = 32
 
 FRACTION_BITS = 40
 """A sum of doubles is rounded, at each node, to multiples of 2^-40 (9.1e-13)."""
@@ -48,46 +44,11 @@ FRACTION_BITS = 40
 BUCKETS = 64
 """Of one bitmap of persons."""
 
-MAX_BITMAPS = 16
-"""Of one count: a threshold of more than 900 persons cannot be seen to be reached."""
-
 MARK_WORDS = 4
 """Words that a bitmap takes as marks: four bits a bucket."""
 
 _CHUNK_BYTES = 1 << 18
 """Masks are made and added in pieces that stay in the processor's cache."""
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """Which round it is: the question, under which permit, over exactly which nodes, added up where.
-
-    Nodes to whom different things were told compute different ``digest``s: then nothing fits together, and nothing
-    can be read.
-    """
-
-    federation: str
-    query_id: str
-    permit_id: str
-    request_sha256: str
-    sql_sha256: str
-    contributors: tuple[str, ...]
-    aggregator: str
-
-    @property
-    def digest(self) -> bytes:
-        """What identifies the round before anything was sent."""
-        parts = [self.federation, self.query_id, self.permit_id, self.request_sha256, self.sql_sha256]
-        return _digest("round", *parts, json.dumps(self.contributors), self.aggregator)
-
-    def agreed(self, one_time_keys: Mapping[str, bytes]) -> bytes:
-        """Return what identifies the round once every contributor has drawn its one-time key: it never comes again."""
-        keys = [one_time_keys[node].hex() for node in self.contributors]
-        return _digest("agreed", self.digest.hex(), *keys)
-
-
-def _digest(purpose: str, *parts: str) -> bytes:
-    return hashlib.sha256(json.dumps(["archipel", purpose, 1, *parts]).encode()).digest()
 
 
 def label_key(secret: bytes, digest: bytes) -> bytes:

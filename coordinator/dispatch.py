@@ -14,7 +14,7 @@ from coordinator.asked import Asked
 from coordinator.config import LimitsSection
 from coordinator.deliveries import Deliveries, Delivery, Expected, Route
 from coordinator.events import TaskRef
-from coordinator.plan import Plan
+from coordinator.plan import Plan, Stage
 from coordinator.registry import Registry
 from coordinator.relay import Spool
 
@@ -112,6 +112,7 @@ class Dispatch:
             traceparent=span.traceparent or self._trace,
             max_bytes=max_bytes,
             certificates=_certificates(plan, task),
+            round=_round(stage),
         )
         session.send(gateway_pb2.AttachResponse(task=message))
         return True
@@ -170,6 +171,15 @@ def _input_of(plan: Plan, exchange_id: str, senders: tuple[TaskRef, ...]) -> gat
             sender = told[exchange.source, node]
             message.senders.add(node=sender.node, stage_id=sender.stage_id, attempt=sender.attempt)
     return message
+
+
+def _round(stage: Stage) -> gateway_pb2.RoundStep | None:
+    step = stage.round
+    if step is None:
+        return None
+    return gateway_pb2.RoundStep(
+        step=step.step.value, contributors=step.contributors, aggregator=step.aggregator, bitmaps=step.bitmaps
+    )
 
 
 def _certificates(plan: Plan, task: TaskRef) -> list[common_pb2.Certificate]:

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from archipel.certificate import Certificate
+from archipel.rounds import RoundStep
 from archipel.schema import COORDINATOR as COORDINATOR
 from archipel.schema import Form
 
@@ -41,7 +42,9 @@ class Stage:
     """One SQL statement (DuckDB dialect) and where it runs.
 
     ``sites`` are sorted node names, or ``(COORDINATOR,)``. ``inputs`` are exchange identifiers; in the SQL each is
-    a table of that name. ``keys`` of a merge stage are the columns of its input by whose hash it may be cut.
+    a table of that name. ``keys`` of a merge stage are the columns of its input by whose hash it may be cut. A node
+    stage with a ``round`` is a step of a total over nodes (``archipel.rounds``): its SQL is what the contributors run,
+    and its inputs are messages.
     """
 
     stage_id: str
@@ -51,6 +54,7 @@ class Stage:
     columns: tuple[OutputColumn, ...]
     inputs: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    round: RoundStep | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ class Plan:
         """Return the plan as plain data."""
         return {
             "sql": self.sql,
-            "stages": [{**asdict(stage), "kind": stage.kind.value} for stage in self.stages],
+            "stages": [_stage_data(stage) for stage in self.stages],
             "exchanges": [_exchange_data(exchange) for exchange in self.exchanges],
             "result_stage": self.result_stage,
             "columns": [asdict(column) for column in self.columns],
@@ -130,6 +134,15 @@ class Plan:
             "alternatives": [asdict(alternative) for alternative in self.alternatives],
             "not_pushed": list(self.not_pushed),
         }
+
+
+def _stage_data(stage: Stage) -> dict[str, Any]:
+    data = {**asdict(stage), "kind": stage.kind.value}
+    if stage.round is None:
+        del data["round"]
+    else:
+        data["round"]["step"] = stage.round.step.value
+    return data
 
 
 def _exchange_data(exchange: Exchange) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from node_agent.cancellation import Cancellation
 from node_agent.collecting import Collector
 from node_agent.engine.base import Engine
 from node_agent.order import Released, TaskOrder
+from node_agent.scope_messages import step_from_wire
 from node_agent.sealed import Output, Sender
 from node_agent.tasks import TaskRunner
 
@@ -391,6 +392,7 @@ def _order_of(task: gateway_pb2.Task, timeout_s: float) -> TaskOrder:
         },
         outputs=tuple(Output(o.exchange_id, tuple(o.nodes), o.part_column) for o in task.outputs),
         certificates=tuple(certificate_wire.from_wire(c) for c in task.certificates),
+        round=step_from_wire(task.round) if task.HasField("round") else None,
     )
 
 

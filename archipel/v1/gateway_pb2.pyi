@@ -257,6 +257,7 @@ class Task(_message.Message):
     MAX_BYTES_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
     CERTIFICATES_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     query_id: _builtins.str
     stage_id: _builtins.str
@@ -283,6 +284,10 @@ class Task(_message.Message):
     def certificates(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Certificate]:
         """One for each of outputs, or one for what goes to the coordinator. A node that gets none decides without."""
 
+    @_builtins.property
+    def round(self) -> Global___RoundStep:
+        """Set: the task is a step of a total that several nodes make together without showing their parts."""
+
     def __init__(
         self,
         *,
@@ -300,14 +305,53 @@ class Task(_message.Message):
         max_bytes: _builtins.int = ...,
         outputs: _abc.Iterable[Global___SealedOutput] | None = ...,
         certificates: _abc.Iterable[_common_pb2.Certificate] | None = ...,
+        round: Global___RoundStep | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "round", b"round"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "attempt", b"attempt", "certificates", b"certificates", "form", b"form", "inputs", b"inputs", "max_bytes", b"max_bytes", "outputs", b"outputs", "permit", b"permit", "query_id", b"query_id", "request", b"request", "round", b"round", "sql", b"sql", "stage_id", b"stage_id", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__round: _TypeAlias = _typing.Literal["round"]  # noqa: Y015
+    _WhichOneofArgType__round: _TypeAlias = _typing.Literal["_round", b"_round"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__round) -> _WhichOneofReturnType__round | None: ...
+
+Global___Task: _TypeAlias = Task  # noqa: Y015
+
+@_typing.final
+class RoundStep(_message.Message):
+    """A step of such a total. Every node binds what it sends to all of this."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    CONTRIBUTORS_FIELD_NUMBER: _builtins.int
+    AGGREGATOR_FIELD_NUMBER: _builtins.int
+    BITMAPS_FIELD_NUMBER: _builtins.int
+    step: _builtins.str
+    """"key", "labels", "list", "values", "totals", "veto", "verdict", "open" or "release"."""
+    aggregator: _builtins.str
+    """The node that adds up."""
+    bitmaps: _builtins.int
+    """With how many bitmaps each count of persons is made."""
+    @_builtins.property
+    def contributors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The nodes whose rows it is over, sorted."""
+
+    def __init__(
+        self,
+        *,
+        step: _builtins.str = ...,
+        contributors: _abc.Iterable[_builtins.str] | None = ...,
+        aggregator: _builtins.str = ...,
+        bitmaps: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "certificates", b"certificates", "form", b"form", "inputs", b"inputs", "max_bytes", b"max_bytes", "outputs", b"outputs", "permit", b"permit", "query_id", b"query_id", "request", b"request", "sql", b"sql", "stage_id", b"stage_id", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregator", b"aggregator", "bitmaps", b"bitmaps", "contributors", b"contributors", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Task: _TypeAlias = Task  # noqa: Y015
+Global___RoundStep: _TypeAlias = RoundStep  # noqa: Y015
 
 @_typing.final
 class TaskInput(_message.Message):
