@@ -130,7 +130,7 @@ def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list
         if field is None:
             continue
         current = _model_in(field.annotation) or current
-    return list(current.model_fields) if _is_model(current) else []
+    return [field.alias or name for name, field in current.model_fields.items()] if _is_model(current) else []
 
 
 def _model_in(annotation: Any) -> Any:

@@ -102,6 +102,38 @@ REQUEST_SIGNATURE = _entry(
 IDENTITY = _entry("IDENTITY", _S.UNAUTHENTICATED, _F.PERMISSION)
 POLICY_REFUSED = _entry("POLICY_REFUSED", _S.PERMISSION_DENIED, _F.PERMISSION)
 BORDER_REFUSED = _entry("BORDER_REFUSED", _S.PERMISSION_DENIED, _F.PERMISSION)
+DIFFERENCING_REFUSED = _entry(
+    "DIFFERENCING_REFUSED",
+    _S.PERMISSION_DENIED,
+    _F.PERMISSION,
+    "Ask for the same groups as before, or for groups that differ from them by more persons.",
+)
+BUDGET_EXHAUSTED = _entry(
+    "BUDGET_EXHAUSTED", _S.RESOURCE_EXHAUSTED, _F.PERMISSION, "Repeat earlier questions, or ask the authority for more."
+)
+PERMIT_LOCKED = _entry(
+    "PERMIT_LOCKED", _S.PERMISSION_DENIED, _F.PERMISSION, "The node's operator looks into it and unlocks the permit."
+)
+OPERATOR_STOPPED = _entry(
+    "OPERATOR_STOPPED", _S.PERMISSION_DENIED, _F.PERMISSION, "Ask the node's operator why, and when it goes on."
+)
+OUTSIDE_HOURS = _entry("OUTSIDE_HOURS", _S.FAILED_PRECONDITION, _F.PERMISSION, "Run the query again at that time.")
+RATE_LIMITED = _entry("RATE_LIMITED", _S.RESOURCE_EXHAUSTED, _F.PERMISSION, "Run the query again at that time.")
+APPROVAL_PENDING = _entry(
+    "APPROVAL_PENDING",
+    _S.FAILED_PRECONDITION,
+    _F.PERMISSION,
+    "Ask the holder to decide ('archipel node approve'), then run the same query again.",
+)
+APPROVAL_REFUSED = _entry(
+    "APPROVAL_REFUSED", _S.PERMISSION_DENIED, _F.PERMISSION, "Talk to the holder; a refusal can be taken back there."
+)
+SNAPSHOT_CHANGED = _entry(
+    "SNAPSHOT_CHANGED",
+    _S.FAILED_PRECONDITION,
+    _F.PERMISSION,
+    "The holder pins the table's new state in its policy, or puts the old one back.",
+)
 
 # Operation
 NODE_UNAVAILABLE = _entry(
@@ -126,6 +158,12 @@ AUDIT_UNAVAILABLE = _entry(
     _S.UNAVAILABLE,
     _F.OPERATION,
     "The node releases nothing until its operator has seen to the audit log.",
+)
+LEDGER_UNAVAILABLE = _entry(
+    "LEDGER_UNAVAILABLE",
+    _S.UNAVAILABLE,
+    _F.OPERATION,
+    "The node releases nothing until its operator has seen to the ledger.",
 )
 SCHEMA_CONFLICT = _entry("SCHEMA_CONFLICT", _S.FAILED_PRECONDITION, _F.OPERATION)
 RESULT_TOO_LARGE = _entry(

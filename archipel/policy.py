@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import sqlglot
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from archipel import configuration, errors, schema
 from archipel.policy_columns import ColumnRule, DominanceRules, RoleName, SensitiveRules
+from archipel.policy_node import Approval, NodeRules, one_or_several
 
 _FORMS = {
     "none": schema.Form.NONE,
@@ -27,6 +30,8 @@ _FORMS = {
 FOR_PERSONS = ("dominance", "rounding", "threshold_scope", "sensitive")
 """Keys that say nothing of a table that is not about persons."""
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
 NODE_NAME = r"[a-z][a-z0-9_-]{0,62}"  # as in the federation's manifest
 _NODE_NAME = re.compile(NODE_NAME)
 
@@ -37,10 +42,27 @@ def _by_node(written: dict[str, Any]) -> None:
     written["additionalProperties"] = False
 
 
-def _or_a_word(written: dict[str, Any]) -> None:
-    """Let a JSON Schema know that a list of one may be written without brackets."""
-    listed = {key: written.pop(key) for key in ("items", "minItems", "type")}
-    written["anyOf"] = [listed["items"], listed]
+class SnapshotRules(configuration.Section):
+    """A state of a table's data, written as its digest or as a mapping with a name."""
+
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    """As `archipel node snapshot` prints it."""
+    name: str = Field(default="", max_length=200)
+    """What people call this state, such as `PMSI 2023, final`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            if not _DIGEST.fullmatch(given):
+                raise ValueError("a digest is sha256: and 64 hexadecimal digits, as 'archipel node snapshot' prints it")
+            return {"digest": given}
+        return given
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        written = handler.resolve_ref_schema(handler(core))
+        return {"anyOf": [{"type": "string", "pattern": rf"^{_DIGEST.pattern}$"}, written]}
 
 
 class TableRules(configuration.Section):
@@ -83,11 +105,18 @@ class TableRules(configuration.Section):
     rounding: int = Field(default=0, ge=0, le=1000)
     """Released counts and sums are rounded to multiples of this, such as 5. 0: they are not rounded."""
     threshold_scope: tuple[Literal["node", "federation"], ...] = Field(
-        default=("node",), min_length=1, json_schema_extra=_or_a_word
+        default=("node",), min_length=1, json_schema_extra=one_or_several
     )
     """Over whose persons `min_persons` may count, as a query chooses: those of this node, or those of all nodes."""
     sensitive: tuple[SensitiveRules, ...] = Field(default=(), max_length=100)
     """Codes for which groups need more persons than others."""
+
+    snapshot: SnapshotRules | None = None
+    """The state of the data that this policy is for, by its digest. When the data is another, the table is not offered.
+    Absent: whatever is there."""
+    approval: Approval | None = None
+    """Whether a person decides on questions about this table: `auto`, `first-use` or `every-query`. Absent: as for the
+    whole node where the table is protected, `auto` where it is not."""
 
     @field_validator("peers")
     @classmethod
@@ -201,6 +230,8 @@ class Policy(configuration.Section):
 
     version: Literal[1]
     """The version of this language."""
+    node: NodeRules = NodeRules()
+    """What holds for the whole node."""
     tables: Mapping[str, TableRules] = Field(
         default_factory=dict, json_schema_extra={"propertyNames": {"minLength": 1}}
     )
@@ -210,6 +241,11 @@ class Policy(configuration.Section):
         """Return a table's rules, case-insensitively; a table that is not named lets nothing out."""
         folded = table.lower()
         return next((rules for name, rules in self.tables.items() if name.lower() == folded), TableRules())
+
+    def approval_of(self, table: str) -> Approval:
+        """Return whether a person decides on questions about a table."""
+        rules = self.rules_for(table)
+        return rules.approval or (self.node.approval if rules.protected else "auto")
 
 
 def load(path: Path) -> tuple[Policy, str]:

@@ -22,7 +22,8 @@ def json_schema() -> dict[str, Any]:
     definitions = found.get("$defs", {})
     for name, model in _models(policy.Policy).items():
         written = definitions.get(name, found if name == "Policy" else {})
-        described = configuration.described(model)
+        told = configuration.described(model)
+        described = {field.alias or key: told.get(key, "") for key, field in model.model_fields.items()}
         for option in (written, *written.get("anyOf", ())):
             for key, content in option.get("properties", {}).items():
                 content.pop("title", None)

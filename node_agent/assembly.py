@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,11 +15,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from archipel import errors, identity, linkage, manifest, policy, tls, tokens
 from node_agent.agent import AgentSettings
-from node_agent.audit import AuditLog
+from node_agent.approval import FOLDER, Approvals
+from node_agent.audit import AuditLog, records
 from node_agent.audit_cli import AUDIT_FOLDER
 from node_agent.checkpoints import Checkpoints
 from node_agent.config import NodeConfig
+from node_agent.engine import opposition
 from node_agent.engine.duckdb_engine import DuckDBEngine, remove_left_overs, spill_dir
+from node_agent.gate import Gate
+from node_agent.rates import Rates
 from node_agent.sealed import Peers, ReceiveLimits
 from node_agent.tasks import TaskRunner
 
@@ -35,10 +40,28 @@ class Node:
     audit: AuditLog | None
 
     def reopen(self) -> None:
-        """Open the sources anew, after a file changed. Policy and keys stay those of the start."""
+        """Open the sources anew, after a file changed or another policy was adopted. Keys stay those of the start."""
         self.engine.close()
         self.engine = DuckDBEngine(self.config, self.rules)
         self.runner.engine = self.engine
+
+    def adopt_policy(self) -> bool:
+        """Read the policy file again; return whether it says something else. It holds once the sources are reopened.
+
+        Raises:
+            ArchipelError: CONFIG_INVALID when it is wrong; then the policy stays as it was. AUDIT_UNAVAILABLE.
+        """
+        rules, digest = policy.load(self.config.policy)
+        _check_policy(self.config, rules)
+        if digest == self.settings.policy_digest:
+            return False
+        if self.audit is not None:
+            before = self.settings.policy_digest
+            self.audit.append("policy", {"time": round(time.time(), 3), "sha256": digest, "before": before})
+        self.rules = rules
+        self.settings = replace(self.settings, policy_digest=digest)
+        self.runner.gate = _gate(self.config, rules, self.audit)
+        return True
 
     def close(self) -> None:
         """Close engine and audit log."""
@@ -104,6 +127,7 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         receive_limits=ReceiveLimits(
             config.limits.received_memory_bytes, config.limits.max_received_bytes, spill_dir(config)
         ),
+        gate=_gate(config, rules, audit),
     )
     settings = AgentSettings(
         node=config.node,
@@ -116,6 +140,14 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         drain_s=config.limits.drain_s,
     )
     return Node(config, rules, settings, runner, engine, audit)
+
+
+def _gate(config: NodeConfig, rules: policy.Policy, audit: AuditLog | None) -> Gate:
+    rates = Rates(rules.node.rate_limits)
+    if audit is not None and not rates.unlimited:
+        rates.restore(records(config.state_dir / AUDIT_FOLDER), time.time())
+    approvals = Approvals(config.state_dir / FOLDER) if audit is not None else None
+    return Gate(config.node, rules, approvals, rates)
 
 
 def _manifest(config: NodeConfig, authority: Ed25519PublicKey) -> manifest.Manifest:
@@ -206,6 +238,7 @@ def _check_policy(config: NodeConfig, rules: policy.Policy) -> None:
             f"{config.policy}: the policy names the table '{unknown[0]}', which {config.node} does not have.",
             hint=f"Tables of this node: {', '.join(table.name for table in config.tables)}.",
         )
+    opposition.check(config, rules)
 
 
 def _mismatch(message: str) -> errors.ArchipelError:

@@ -26,6 +26,7 @@ from node_agent.authorise import Asked, authorise
 from node_agent.cancellation import Cancellation
 from node_agent.decisions import Decisions
 from node_agent.engine.base import Engine
+from node_agent.gate import Gate
 from node_agent.order import Released, Stream, TaskOrder, Withheld
 from node_agent.parcels import Parcel, packed
 from node_agent.sealed import Peers, Pull, Received, ReceiveLimits, Sender
@@ -58,6 +59,7 @@ class TaskRunner:
     compress: bool = False
     peers: Peers = field(default_factory=lambda: Peers({}))
     receive_limits: ReceiveLimits = field(default_factory=ReceiveLimits)
+    gate: Gate = field(default_factory=Gate.open)
     now: Callable[[], float] = time.time
     _decisions: Decisions = field(init=False)
 
@@ -85,7 +87,7 @@ class TaskRunner:
         try:
             return self._run(order, inputs, cancellation or Cancellation(), pull or _nothing, audit, known)
         except errors.ArchipelError as problem:
-            told = errors.with_context(problem, node=self.node)
+            told = errors.with_context(self.gate.explained(problem, self.engine), node=self.node)
         except Exception as cause:  # noqa: BLE001 - a fault of ours is an audited refusal too, and its text stays here
             log.error("a task failed with %s", type(cause).__name__)  # no traceback: its lines can hold values
             told = errors.error(errors.INTERNAL, "The node failed.", node=self.node)
@@ -114,6 +116,7 @@ class TaskRunner:
             now=self.now(),
         )
         known |= _asked_facts(asked)
+        self.gate.enter(order, asked)
         _check_names(order, inputs, {table.name.lower() for table in self.engine.tables()})
         parties = [sender.node for senders in order.senders.values() for sender in senders]
         parties += [node for output in order.outputs for node in output.nodes]
@@ -124,11 +127,14 @@ class TaskRunner:
             releases = self._decide(order, asked, received)
             release = next(iter(releases.values()))
             known |= _release_facts(release)
+            passed = self.gate.allow(order, asked, release, inputs, received, audit)
+            known |= passed.facts()
             data: dict[str, Any] = {**inputs, **{name: part.data for name, part in received.items()}}
             if release.pseudonymised:
                 known["key_epoch"] = self.peers.epoch
                 data[PADS_TABLE] = self.peers.pads(asked.permit.permit_id)
             self.engine.check_unchanged(release.tables)
+            passed.check(release.sql)
             started = time.monotonic()
             table = self._execute(order, data, asked, release, cancellation)
             engine_ms = (time.monotonic() - started) * 1000

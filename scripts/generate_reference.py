@@ -84,9 +84,10 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
     below: list[tuple[str, type[BaseModel]]] = []
     yield "| key | type | default | meaning |"
     yield "| --- | --- | --- | --- |"
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
         inner = _model_in(field.annotation)
-        text = field.description or described.get(name, "")
+        text = field.description or described.get(attribute, "")
         kind = _type_text(field)
         if inner is not None and issubclass(inner, TelemetrySettings):
             text = text or "See below."

@@ -41,6 +41,8 @@ class NodeSetup:
     holder: str
     tables: tuple[TableSetup, ...]
     limits: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    """What the policy says of the whole node; without ``approval`` nobody is asked, since nobody would answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +133,12 @@ def _write_node(
     own.mkdir(parents=True, exist_ok=True)
     folders = sorted({table.path.parent for table in node.tables})
     source_names = {folder: f"{folder.name or 'data'}_{index}" for index, folder in enumerate(folders)}
-    policy = _write(
-        own / "policy.yaml", {"version": 1, "tables": {table.name: dict(table.policy) for table in node.tables}}
-    )
+    rules = {
+        "version": 1,
+        "node": {"approval": "auto", **node.policy},
+        "tables": {table.name: dict(table.policy) for table in node.tables},
+    }
+    policy = _write(own / "policy.yaml", rules)
     config: dict[str, Any] = {
         "node": node.name,
         "coordinator": address,

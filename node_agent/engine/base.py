@@ -57,6 +57,10 @@ class Engine(Protocol):
         """Return what is wrong with configured tables that cannot be read, for the operator's log."""
         ...
 
+    def unpinned(self) -> tuple[str, ...]:
+        """Return the tables that are left out because their data is not what the policy pins."""
+        ...
+
     def warnings(self) -> tuple[str, ...]:
         """Return what works but should not stay so, for the operator's log."""
         ...

@@ -20,20 +20,27 @@ from sqlglot import exp
 
 from archipel import errors, schema, sketches
 from archipel.policy import Policy
+from archipel.watchdog import Watchdog
 from node_agent.config import LimitsSection, NodeConfig, SourceSection, TableSection
 from node_agent.engine import sources
 from node_agent.engine.base import EngineInfo
 from node_agent.engine.duckdb_statement import DuckDBStatement
 from node_agent.engine.guard import Guard
+from node_agent.engine.opposition import Opposition, domain_of
 from node_agent.engine.sources import FileState
 
 log = logging.getLogger(__name__)
+
+INTERRUPT_EVERY_S = 0.02
+"""An interrupt that comes just before the engine starts is lost, so it is repeated until the statement has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Registered:
     table: schema.Table
     files: tuple[FileState, ...]
+    lists: tuple[FileState, ...] = ()
+    """Files of the opposition lists that its view leaves persons out by."""
 
 
 class DuckDBEngine:
@@ -44,11 +51,14 @@ class DuckDBEngine:
         self._node = config.node
         self._sources = {source.name: source for source in config.sources}
         self._configured = config.tables
+        self._opposition = Opposition(policy.node.opposition, self._sources)
+        self._unpinned: list[str] = []
         self._problems: list[str] = []
         self._warnings: list[str] = []
         self._registered: dict[str, _Registered] = {}
         self._fatal = threading.Event()
         self._guard = Guard()
+        self._watchdog = Watchdog("statement-watchdog", interrupt_every_s=INTERRUPT_EVERY_S)
         spill = spill_dir(config)
         try:
             spill.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -77,8 +87,12 @@ class DuckDBEngine:
         """Return what is wrong with tables that were left out."""
         return tuple(self._problems)
 
+    def unpinned(self) -> tuple[str, ...]:
+        """Return the tables that are left out because their data is not what the policy pins."""
+        return tuple(self._unpinned)
+
     def warnings(self) -> tuple[str, ...]:
-        """Return site keys that hold NULL, and files that this process could overwrite."""
+        """Return site keys that hold NULL, lists that fit nobody, and files that this process could overwrite."""
         writable = [
             f"table {registered.table.name}: this process may write to {paths[0]}: give it read access only"
             for registered in self._registered.values()
@@ -90,7 +104,7 @@ class DuckDBEngine:
         """Make sure that the files behind ``tables`` are those that were registered."""
         for name in tables:
             registered = self._registered.get(name.lower())
-            for file in registered.files if registered else ():
+            for file in (*registered.files, *registered.lists) if registered else ():
                 try:
                     same = FileState.of(file.path) == file
                 except OSError as cause:
@@ -112,19 +126,23 @@ class DuckDBEngine:
             inputs,
             tables=self._registered,
             guard=self._guard,
+            watchdog=self._watchdog,
             timeout_s=timeout_s,
             on_fatal=self._fatal,
         )
 
     def close(self) -> None:
         """Close the database."""
+        self._watchdog.close()
         self._database.close()
 
     def _observe(self) -> tuple[tuple[FileState | None, ...], ...]:
-        return tuple(sources.observed(table, self._sources[table.source]) for table in self._configured)
+        tables = (sources.observed(table, self._sources[table.source]) for table in self._configured)
+        return (*tables, *self._opposition.observed())
 
     def _register_all(self, policy: Policy) -> None:
         attached: dict[str, str] = {}
+        self._opposition.load(self._database, attached)
         for table in self._configured:
             try:
                 self._register(table, self._sources[table.source], policy, attached)
@@ -143,6 +161,13 @@ class DuckDBEngine:
         )
         rules = policy.rules_for(table.name)
         _check_names(table, columns, named_by_policy=rules.named_columns(), protected=rules.protected)
+        if rules.snapshot is not None and sources.content_digest(files) != rules.snapshot.digest:
+            self._unpinned.append(table.name)
+            raise errors.error(errors.SNAPSHOT_CHANGED, "its data is not the snapshot that the policy pins")
+        lists: tuple[FileState, ...] = ()
+        if rules.protected:
+            relation, lists, told = self._opposition.without(self._database, relation, table)
+            self._warnings += [f"table {table.name}: {warning}" for warning in told]
         rows = _count(relation)
         size = sum(file.size for file in files)
         replicated = table.distribution == "replicated"
@@ -152,7 +177,7 @@ class DuckDBEngine:
             distribution=schema.Distribution(table.distribution),
             description=table.description,
             person_column=table.person_column,
-            person_domain=table.person_domain or (table.person_column or "").lower() or None,
+            person_domain=domain_of(table),
             site_keys=self._site_keys(table, relation),
             policy=rules.for_columns(tuple(c.name for c in columns)),
             approximate_rows=rounded(rows) if rules.protected else rows,
@@ -162,7 +187,7 @@ class DuckDBEngine:
         # From text, since duckdb.ConstantExpression would make DuckDB import pandas (50 MB).
         node = exp.alias_(exp.Literal.string(self._node), schema.NODE_COLUMN, quoted=True)
         relation.project(", ".join(part.sql("duckdb") for part in (exp.Star(), node))).create_view(table.name)
-        self._registered[table.name.lower()] = _Registered(registered, files)
+        self._registered[table.name.lower()] = _Registered(registered, files, lists)
 
     def _site_keys(self, table: TableSection, relation: duckdb.DuckDBPyRelation) -> tuple[schema.SiteKey, ...]:
         """Return the site keys; whether one holds NULL is looked up, since rows with NULL are at every node."""

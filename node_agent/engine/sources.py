@@ -6,10 +6,12 @@ What is wrong with a source is told to the operator in texts that hold paths, co
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,25 @@ def _state_or_none(path: Path) -> FileState | None:
         return FileState.of(path)
     except OSError:
         return None
+
+
+def content_digest(files: Sequence[FileState]) -> str:
+    """Return the digest that a policy pins a table to: of one file what ``sha256sum`` says, of several that of a list.
+
+    The list is what ``sha256sum`` prints of the files, in the order of their names. Raises OSError.
+    """
+    if len(files) == 1:
+        return f"sha256:{_file_digest(files[0])}"
+    lines = sorted(f"{_file_digest(file)}  {file.path.name}\n" for file in files)
+    lines.sort(key=lambda line: line[66:])
+    return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
+
+
+@lru_cache(maxsize=10_000)
+def _file_digest(file: FileState) -> str:
+    """Return a file's SHA-256; what was computed of a file in the state in which it still is, holds."""
+    with file.path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 def writable(files: Sequence[FileState]) -> list[Path]:

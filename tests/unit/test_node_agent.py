@@ -67,7 +67,9 @@ def write_config(directory: Path, keys: Path, address: str, **changes: Any) -> P
     """Write a node's files as an operator would; return the configuration's path."""
     write_tables(directory)
     own = keys / "nodes" / "hospital_a"
-    (directory / "policy.yaml").write_text(yaml.safe_dump({"version": 1, "tables": POLICY}))
+    (directory / "policy.yaml").write_text(
+        yaml.safe_dump({"version": 1, "node": {"approval": "auto"}, "tables": POLICY})
+    )
     content = {
         "node": "hospital_a",
         "coordinator": address,

@@ -42,7 +42,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write(directory: Path, keys: Path, **changes: Any) -> Path:
     own = keys / "nodes" / "hospital_a"
     write_tables(directory)
-    (directory / "policy.yaml").write_text(yaml.safe_dump({"version": 1, "tables": POLICY}))
+    (directory / "policy.yaml").write_text(
+        yaml.safe_dump({"version": 1, "node": {"approval": "auto"}, "tables": POLICY})
+    )
     content = {
         "node": "hospital_a",
         "coordinator": "localhost:1",
