@@ -1,0 +1,265 @@
+"""Keeps what decisions rest on, so that an officer can see later how one was reached: ``archipel audit replay``.
+
+The audit log names each document by its SHA-256, and it is durable before the record that names it: permits and
+requests as they were signed, the policy file, what tables there were under which policy, and what other nodes
+demanded for what they sent. One file a month, in which each document stands once; so a month's records need no
+file but their month's, and purging months needs no search for what is still named.
+
+Tokens and SQL are in it: the folder is the node's own, like the audit log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+
+from archipel import errors, schema, wire
+from archipel.schema import Column, Table
+from archipel.v1 import common_pb2
+from node_agent.order import TaskOrder
+
+EVIDENCE_FOLDER = "evidence"
+FILE_PATTERN = "evidence-????-??.jsonl"
+SOFTWARE = ("archipel", "sqlglot", "duckdb")
+"""What a decision is made with."""
+
+_BEGIN = b'{"sha256": "'
+
+
+class Evidence:
+    """Appends documents. Used by the process that holds the audit log; safe to use from several threads."""
+
+    def __init__(self, directory: Path, now: Callable[[], float] = time.time) -> None:
+        """Open the folder, which is made if it is not there.
+
+        Raises:
+            ArchipelError: AUDIT_UNAVAILABLE.
+        """
+        self._directory = directory
+        self._now = now
+        self._mutex = threading.Lock()
+        self._month = ""
+        self._known: set[str] = set()
+        self._size = 0
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as cause:
+            raise _unavailable(cause) from cause
+
+    def keep(self, documents: Mapping[str, str]) -> dict[str, str]:
+        """Make documents durable, given by what they are; return their digests by the same names.
+
+        Raises:
+            ArchipelError: AUDIT_UNAVAILABLE; then nothing may be released.
+        """
+        digests = {kind: _digest(text) for kind, text in documents.items()}
+        with self._mutex:
+            try:
+                self._turn_to(_month(self._now()))
+                new = {digests[kind]: (kind, text) for kind, text in documents.items()}
+                lines = [
+                    json.dumps({"sha256": digest, "kind": kind, "content": text}).encode() + b"\n"
+                    for digest, (kind, text) in new.items()
+                    if digest not in self._known
+                ]
+                if lines:
+                    self._append(b"".join(lines))
+                    self._known |= new.keys()
+            except OSError as cause:
+                raise _unavailable(cause) from cause
+        return digests
+
+    def _turn_to(self, month: str) -> None:
+        """Take up the file of a month: what is in it, and whether a crash has left half a line."""
+        if month == self._month:
+            return
+        path = self._path(month)
+        known, size = set(), 0
+        if path.exists():
+            with path.open("rb") as source:
+                for line in source:
+                    if not line.endswith(b"\n"):
+                        break
+                    size += len(line)
+                    known.add(line[len(_BEGIN) : len(_BEGIN) + 64].decode("ascii", "replace"))
+            if path.stat().st_size > size:
+                os.truncate(path, size)
+        self._month, self._known, self._size = month, known, size
+
+    def _append(self, lines: bytes) -> None:
+        path = self._path(self._month)
+        created = not path.exists()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            if os.fstat(descriptor).st_size > self._size:
+                os.ftruncate(descriptor, self._size)  # what an append that failed has left
+            if os.write(descriptor, lines) != len(lines):
+                raise OSError(28, os.strerror(28))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if created:
+            folder = os.open(self._directory, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        self._size += len(lines)
+
+    def _path(self, month: str) -> Path:
+        return self._directory / f"evidence-{month}.jsonl"
+
+
+def find(directory: Path, digest: str) -> str | None:
+    """Return the document of that digest if it is kept and unaltered."""
+    wanted = _BEGIN + digest.encode()
+    for path in sorted(directory.glob(FILE_PATTERN)):
+        with path.open("rb") as source:
+            for line in source:
+                if line.startswith(wanted) and line.endswith(b"\n"):
+                    text = str(json.loads(line)["content"])
+                    if _digest(text) == digest:
+                        return text
+    return None
+
+
+def purge(directory: Path, before: float) -> list[Path]:
+    """Remove the files of months that ended before the month of ``before`` (Unix seconds); return them."""
+    oldest = directory / f"evidence-{_month(before)}.jsonl"
+    gone = [path for path in sorted(directory.glob(FILE_PATTERN)) if path.name < oldest.name]
+    for path in gone:
+        path.unlink()
+    return gone
+
+
+@dataclass(slots=True)
+class Grounds:
+    """What one node's decisions rest on, kept as each decision needs it."""
+
+    evidence: Evidence
+    node: str
+    federation: str
+    authority_key: str
+    """The authority's public key, base64url."""
+    policy: str = ""
+    """The content of the policy file in force."""
+    _setting: tuple[tuple[Table, ...], str] | None = field(default=None)
+    _software: dict[str, str] = field(default_factory=lambda: {name: metadata.version(name) for name in SOFTWARE})
+
+    def adopt(self, policy: str) -> None:
+        """Take another policy file's content as the one in force."""
+        self.policy, self._setting = policy, None
+
+    def of(
+        self,
+        order: TaskOrder,
+        tables: tuple[Table, ...],
+        received: Mapping[str, Table] | None = None,
+    ) -> dict[str, str]:
+        """Keep what the decision on a task rests on; return what the audit record says of it.
+
+        Raises:
+            ArchipelError: AUDIT_UNAVAILABLE.
+        """
+        documents = {
+            "permit": order.permit,
+            "request": order.request,
+            "policy": self.policy,
+            "setting": self._setting_over(tables),
+        }
+        if order.inputs:
+            documents["inputs"] = _inputs_text(order.inputs, received or {})
+        digests = self.evidence.keep(documents)
+        return {f"{kind}_sha256": digests[kind] for kind in documents}
+
+    def _setting_over(self, tables: tuple[Table, ...]) -> str:
+        """Return the node's state as a document; the same text as long as nothing of it changes."""
+        known = self._setting
+        if (
+            known is None
+            or len(known[0]) != len(tables)
+            or any(a is not b for a, b in zip(known[0], tables, strict=True))
+        ):
+            content = {
+                "node": self.node,
+                "federation": self.federation,
+                "authority_key": self.authority_key,
+                "software": self._software,
+                "policy_sha256": _digest(self.policy),
+                "tables": [table_document(table) for table in tables],
+            }
+            known = (tables, json.dumps(content, sort_keys=True))
+            self._setting = known
+        return known[1]
+
+
+def table_document(table: Table) -> dict[str, Any]:
+    """Return a table as JSON has it, without what only describes its rows."""
+    plain = replace(table, approximate_rows=0, approximate_bytes=0, content_digest="")
+    content: dict[str, Any] = json_format.MessageToDict(wire.table_to_wire(plain), preserving_proto_field_name=True)
+    return content
+
+
+def table_from(document: Mapping[str, Any]) -> Table:
+    """Return the table of a document.
+
+    Raises:
+        ArchipelError: BAD_REQUEST.
+    """
+    try:
+        message = json_format.ParseDict(dict(document), common_pb2.Table(), ignore_unknown_fields=True)
+    except json_format.ParseError as cause:
+        raise errors.error(errors.BAD_REQUEST, "A kept table cannot be read.") from cause
+    return wire.table_from_wire(message)
+
+
+def inputs_from(text: str) -> tuple[dict[str, tuple[Column, ...]], dict[str, Table]]:
+    """Return a task's plain inputs, and the tables that came from other nodes, of a kept document."""
+    content = json.loads(text)
+    plain = {name: tuple(Column(*column) for column in columns) for name, columns in content["inputs"].items()}
+    return plain, {name: table_from(document) for name, document in content["received"].items()}
+
+
+def _inputs_text(inputs: Mapping[str, tuple[Column, ...]], received: Mapping[str, schema.Table]) -> str:
+    plain = {
+        name: [[column.name, column.type] for column in columns]
+        for name, columns in inputs.items()
+        if name not in received
+    }
+    content = {"inputs": plain, "received": {name: table_document(table) for name, table in received.items()}}
+    return json.dumps(content, sort_keys=True)
+
+
+def documents(directory: Path) -> Iterator[tuple[str, str]]:
+    """Yield kind and digest of everything that is kept, oldest first."""
+    for path in sorted(directory.glob(FILE_PATTERN)):
+        with path.open("rb") as source:
+            for line in source:
+                if line.endswith(b"\n"):
+                    content = json.loads(line)
+                    yield content["kind"], content["sha256"]
+
+
+def _digest(text: str) -> str:
+    """Return what names a document; of a token it is what ``tokens.digest`` says."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _month(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m")
+
+
+def _unavailable(cause: OSError) -> errors.ArchipelError:
+    reason = cause.strerror or type(cause).__name__
+    return errors.error(errors.AUDIT_UNAVAILABLE, f"What decisions rest on cannot be kept: {reason}.")
