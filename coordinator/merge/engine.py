@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from types import TracebackType
+from contextlib import contextmanager, nullcontext
 
 import duckdb
 import pyarrow as pa
 
 from archipel import arrow_inputs, errors
 from archipel.frames import BATCH_ROWS
+from archipel.watchdog import Watchdog
 from coordinator.merge.stop import Stop, cancelled
 
 _INTERRUPT_AGAIN_S = 0.05
@@ -48,6 +48,7 @@ class Engine:
         self._changed = threading.Condition()
         self._running: set[duckdb.DuckDBPyConnection] = set()
         self._closed = False
+        self._watchdog = Watchdog("merge-watchdog", interrupt_every_s=_INTERRUPT_AGAIN_S)
 
     def run(
         self,
@@ -118,6 +119,7 @@ class Engine:
                 for cursor in self._running:
                     cursor.interrupt()
                 self._changed.wait(_INTERRUPT_AGAIN_S)
+        self._watchdog.close()
         self._database.close()
 
     @contextmanager
@@ -132,10 +134,10 @@ class Engine:
         if stop is not None:
             stop.check()
         cursor = self._opened()
-        watch = _Watch(cursor, timeout_s, stop)
+        watch = self._watchdog.watch(cursor.interrupt, timeout_s)
         try:
             arrow_inputs.register_all(cursor, inputs, joined=len(inputs) > 1)
-            with watch:
+            with watch, stop.heard_by(watch.stop) if stop is not None else nullcontext():
                 yield cursor
         except (duckdb.Error, pa.ArrowException, OSError) as cause:
             # "from None": the engine's message can quote values, and tracebacks are logged.
@@ -159,55 +161,6 @@ class Engine:
             cursor = self._database.cursor()
             self._running.add(cursor)
             return cursor
-
-
-class _Watch:
-    """Interrupts what runs on a cursor when time is up or it is no longer wanted; never afterwards."""
-
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, timeout_s: float | None, stop: Stop | None) -> None:
-        self.late = False
-        self._cursor = cursor
-        self._timeout_s = timeout_s
-        self._stop = stop
-        self._over = False
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._wait, name="merge-watch", daemon=True)
-        self._hearing = ExitStack()
-
-    @property
-    def _wanted(self) -> bool:
-        return self._timeout_s is not None or self._stop is not None
-
-    def _wait(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._over or self._unwanted(), self._timeout_s)
-            while not self._over:
-                self.late = not self._unwanted()
-                self._cursor.interrupt()
-                self._changed.wait(_INTERRUPT_AGAIN_S)
-
-    def _unwanted(self) -> bool:
-        return self._stop is not None and self._stop.made
-
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def __enter__(self) -> None:
-        if self._wanted:
-            self._thread.start()
-        if self._stop is not None:
-            self._hearing.enter_context(self._stop.heard_by(self._wake))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, cause: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._hearing.close()
-        with self._changed:
-            self._over = True
-            self._changed.notify_all()
-        if self._wanted:
-            self._thread.join()
 
 
 def _check_decimals(table: pa.Table) -> None:

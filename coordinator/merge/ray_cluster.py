@@ -133,7 +133,7 @@ def _join(ray: Any, address: str) -> None:
     for attempt in range(1, _JOIN_ATTEMPTS + 1):
         try:
             ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
-        except ConnectionAbortedError:
+        except ConnectionAbortedError:  # when it is said so at all; mostly it is not, see ``ray_driver``
             if attempt == _JOIN_ATTEMPTS:
                 raise
         else:

@@ -6,6 +6,10 @@ coordinator. The driver ends, and takes a local Ray with it, when the coordinato
 
 Its standard input is a Unix socket. Over it the driver first gets its settings, then says whether it is ready, and then
 gets one socket for each merge. It trusts its parent; it opens nothing else.
+
+Joining a cluster is tried several times, each time longer, by a process that begins anew: where a busy head fails to
+start the process that serves a client (it forks beside gRPC's threads; one child in eight was seen to die of it), Ray's
+client waits for it without end and cannot be interrupted.
 """
 
 from __future__ import annotations
@@ -18,26 +22,32 @@ import shutil
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from archipel import errors
 from archipel.errors import ArchipelError
 from coordinator.merge import channel, ray_cluster, ray_merge
-from coordinator.merge.settings import RaySettings
+from coordinator.merge.settings import RayMode, RaySettings
+
+_FIRST_ATTEMPT_S = 8.0
+"""Joining takes 2 s, on a busy host 4; the next attempt may take twice as long, and so on."""
 
 
 def main() -> None:
-    """Serve until the other end closes."""
+    """Serve until the other end closes. Two arguments: the first line that came, and which attempt to join this is."""
     control = socket.socket(fileno=os.dup(0))
+    line, attempt = (sys.argv[1], int(sys.argv[2])) if len(sys.argv) > 1 else (_line(control).decode(), 0)
     # What Ray starts inherits the standard input: were it the socket, it would outlive this process there.
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    first = json.loads(_line(control))
+    first = json.loads(line)
     settings, scratch = RaySettings.model_validate(first["settings"]), Path(first["scratch"])
     try:
-        cluster = ray_cluster.start(settings, scratch)
+        with _attempt(control, line, attempt, settings):
+            cluster = ray_cluster.start(settings, scratch)
         _say(control, {"ready": True, "cpus": cluster.cpus, "note": cluster.note})
     except BaseException as cause:  # noqa: BLE001  Ray raises anything, SystemExit included
         _say(control, {"ready": False, "cause": f"{type(cause).__name__}: {cause}"})
@@ -47,6 +57,27 @@ def main() -> None:
         serve = threading.Thread(target=_serve, args=(connection, settings, cluster.cpus, control), daemon=True)
         serve.start()
     _leave(scratch)
+
+
+@contextlib.contextmanager
+def _attempt(control: socket.socket, line: str, attempt: int, settings: RaySettings) -> Iterator[None]:
+    """Become a new process when joining a cluster takes too long. The parent knows when all of it has."""
+
+    def begin_anew() -> None:
+        os.dup2(control.fileno(), 0)
+        again = [sys.executable, "-m", "coordinator.merge.ray_driver", line, str(attempt + 1)]
+        os.execv(sys.executable, again)
+
+    if settings.mode is not RayMode.EXISTING:
+        yield
+        return
+    timer = threading.Timer(_FIRST_ATTEMPT_S * 2**attempt, begin_anew)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _serve(connection: socket.socket, settings: RaySettings, cpus: int, control: socket.socket) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import ipaddress
 import os
@@ -129,6 +130,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         "RAY_TLS_SERVER_KEY": str(key),
         "RAY_TLS_CA_CERT": str(certificate),
         "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": f"{START_S:.0f}",  # that of a new client
+        "GRPC_ENABLE_FORK_SUPPORT": "0",  # else the process that serves a client dies now and then as it is forked
     }
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"),
@@ -178,13 +180,61 @@ def _end(session: int) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("through", ["ray://127.0.0.1:{0.client_port}", "127.0.0.1:{0.port}"], ids=["client", "host"])
-def test_a_configured_cluster_is_joined_with_token_and_tls_and_outlives_who_joined(head: Head, through: str) -> None:
-    executor = RayExecutor(head.settings(through.format(head)))
+def test_a_configured_cluster_is_joined_with_token_and_tls_and_outlives_who_joined(head: Head) -> None:
+    executor = RayExecutor(head.settings(f"127.0.0.1:{head.port}"))
     try:
         assert merged(executor) == {"a": 2, "b": 4, None: 8}
     finally:
         executor.close()
+
+
+@pytest.mark.ray
+def test_a_client_whose_first_attempt_to_join_hangs_tries_again(head: Head) -> None:
+    with silent_at_first(head.client_port) as port:
+        executor = RayExecutor(head.settings(f"ray://127.0.0.1:{port}"))
+        try:
+            assert merged(executor) == {"a": 2, "b": 4, None: 8}
+        finally:
+            executor.close()
+
+
+@contextlib.contextmanager
+def silent_at_first(port: int) -> Iterator[int]:
+    """Stand before ``port``: whoever comes first is not answered; when they have gone, others are let through."""
+    server = socket.create_server(("127.0.0.1", 0))
+    passed: list[socket.socket] = []
+
+    def serve() -> None:
+        knocked, _ = server.accept()  # whether somebody listens
+        knocked.close()
+        ignored, _ = server.accept()
+        while ignored.recv(65_536):
+            pass
+        ignored.close()
+        with contextlib.suppress(OSError):  # closed at the end
+            while True:
+                theirs, _ = server.accept()
+                ours = socket.create_connection(("127.0.0.1", port))
+                passed.extend((theirs, ours))
+                for ends in ((theirs, ours), (ours, theirs)):
+                    threading.Thread(target=_copy, args=ends, daemon=True).start()
+
+    accepting = threading.Thread(target=serve, daemon=True)
+    accepting.start()
+    try:
+        yield int(server.getsockname()[1])
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        accepting.join()
+        for one in (server, *passed):
+            one.close()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
 
 
 def refused(settings: RaySettings) -> tuple[str, float]:
