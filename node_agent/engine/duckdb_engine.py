@@ -21,6 +21,7 @@ from sqlglot import exp
 from archipel import errors, schema, sketches
 from archipel.policy import Policy
 from archipel.watchdog import Watchdog
+from archipel.watchdog import Watchdog
 from node_agent.config import LimitsSection, NodeConfig, SourceSection, TableSection
 from node_agent.engine import sources
 from node_agent.engine.base import EngineInfo
@@ -30,6 +31,9 @@ from node_agent.engine.opposition import Opposition, domain_of
 from node_agent.engine.sources import FileState
 
 log = logging.getLogger(__name__)
+
+INTERRUPT_EVERY_S = 0.02
+"""An interrupt that comes just before the engine starts is lost, so it is repeated until the statement has ended."""
 
 INTERRUPT_EVERY_S = 0.02
 """An interrupt that comes just before the engine starts is lost, so it is repeated until the statement has ended."""
@@ -58,6 +62,7 @@ class DuckDBEngine:
         self._registered: dict[str, _Registered] = {}
         self._fatal = threading.Event()
         self._guard = Guard()
+        self._watchdog = Watchdog("statement-watchdog", interrupt_every_s=INTERRUPT_EVERY_S)
         self._watchdog = Watchdog("statement-watchdog", interrupt_every_s=INTERRUPT_EVERY_S)
         spill = spill_dir(config)
         try:

@@ -16,14 +16,12 @@ import pyarrow as pa
 
 from archipel import arrow_inputs, errors, linkage
 from archipel.frames import BATCH_ROWS
+from archipel.watchdog import Watchdog
 from node_agent.engine.guard import Guard
 
 log = logging.getLogger(__name__)
 
 _ENGINE_ERRORS = (duckdb.Error, pa.ArrowException, RuntimeError, OSError, MemoryError)
-
-INTERRUPT_EVERY_S = 0.02
-"""An interrupt that comes just before the engine starts is lost, so it is repeated until the statement has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +82,7 @@ class DuckDBStatement:
         *,
         tables: Iterable[str],
         guard: Guard,
+        watchdog: Watchdog,
         timeout_s: float,
         on_fatal: threading.Event,
     ) -> None:
@@ -93,17 +92,13 @@ class DuckDBStatement:
         self._inputs = inputs
         self._known = (*tables, *inputs)
         self._guard = guard
-        self._timeout_s = timeout_s
         self._on_fatal = on_fatal
-        self._cancelled = threading.Event()
-        self._timed_out = threading.Event()
-        self._wake = threading.Event()
-        self._ended = threading.Event()
-        self._watchdog = threading.Thread(target=self._watch, name="statement-watchdog", daemon=True)
+        self._watch = watchdog.watch(self._interrupt, timeout_s)
+        self._watched = contextlib.ExitStack()
 
     def run(self) -> pa.RecordBatchReader:
         """Run it; rows are computed as they are read."""
-        self._watchdog.start()
+        self._watched.enter_context(self._watch)
         try:
             self._guard.check(self._cursor, self._sql, self._known)
             # The padded keys of pseudonyms stay out of the engine's storage, which may be written to disk.
@@ -115,38 +110,30 @@ class DuckDBStatement:
 
     def cancel(self) -> None:
         """Stop it, from any thread."""
-        self._cancelled.set()
-        self._wake.set()
+        self._watch.stop()
 
     def close(self) -> None:
         """Give the cursor back; idempotent."""
-        self._ended.set()
-        self._wake.set()
-        if self._watchdog.is_alive():
-            self._watchdog.join()  # so that no interrupt reaches a closed cursor
+        self._watched.close()  # from now on no interrupt reaches the cursor
         self._cursor.close()
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         try:
             for batch in reader:
-                if self._wake.is_set():
+                if self._watch.stopped or self._watch.late:
                     raise RuntimeError
                 yield batch
         except _ENGINE_ERRORS as cause:
             raise self._translated(cause) from None
 
-    def _watch(self) -> None:
-        if not self._wake.wait(self._timeout_s):
-            self._timed_out.set()
-            self._wake.set()
-        while not self._ended.wait(INTERRUPT_EVERY_S):
-            with contextlib.suppress(duckdb.Error):
-                self._cursor.interrupt()
+    def _interrupt(self) -> None:
+        with contextlib.suppress(duckdb.Error):
+            self._cursor.interrupt()
 
     def _translated(self, cause: Exception) -> errors.ArchipelError:
-        if self._cancelled.is_set():
+        if self._watch.stopped:
             return errors.error(errors.CANCELLED, "The query was cancelled.")
-        if self._timed_out.is_set():
+        if self._watch.late:
             return errors.error(errors.TIMEOUT, "The statement took longer than it may at this node.")
         log.error("the engine failed with %s", type(cause).__name__)
         if isinstance(cause, duckdb.FatalException | duckdb.InternalException):
