@@ -22,8 +22,12 @@ from node_agent.checkpoints import Checkpoints
 from node_agent.config import NodeConfig
 from node_agent.engine import opposition
 from node_agent.engine.duckdb_engine import DuckDBEngine, remove_left_overs, spill_dir
+from node_agent.evidence import EVIDENCE_FOLDER, Evidence, Grounds
 from node_agent.gate import Gate
+from node_agent.ledger import LEDGER_FOLDER, Ledger
 from node_agent.rates import Rates
+from node_agent.scope_book import BOOK_FILE, RoundBook
+from node_agent.running import AUDITED, Running
 from node_agent.sealed import Peers, ReceiveLimits
 from node_agent.tasks import TaskRunner
 
@@ -61,11 +65,17 @@ class Node:
         self.rules = rules
         self.settings = replace(self.settings, policy_digest=digest)
         self.runner.gate = _gate(self.config, rules, self.audit)
+        if self.runner.ledger is not None:
+            self.runner.ledger.rules = rules.node.ledger
+        if self.runner.grounds is not None:
+            self.runner.grounds.adopt(self.config.policy.read_text(encoding="utf-8"))
         return True
 
     def close(self) -> None:
         """Close engine and audit log."""
         self.engine.close()
+        if self.runner.ledger is not None:
+            self.runner.ledger.close()
         if self.audit is not None:
             self.audit.close()
 
@@ -112,6 +122,15 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         if audit is not None:
             audit.close()
         raise
+    ledger, switches = None, Switches(config.state_dir)
+    if audit is not None:
+        try:
+            ledger = _ledger(config, rules)
+            switches.expect(int(ledger.store.fact(AUDITED) or 0))
+        except BaseException:
+            engine.close()
+            audit.close()
+            raise
     runner = TaskRunner(
         node=config.node,
         federation=federation.federation,
@@ -124,10 +143,14 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         checkpoint_in_receipts=config.audit.checkpoint_in_receipts,
         compress=config.compress,
         peers=peers,
+        book=RoundBook(config.state_dir / BOOK_FILE),
         receive_limits=ReceiveLimits(
             config.limits.received_memory_bytes, config.limits.max_received_bytes, spill_dir(config)
         ),
         gate=_gate(config, rules, audit),
+        ledger=ledger,
+        running=Running(switches),
+        grounds=_grounds(config, federation.federation, authority) if with_audit else None,
     )
     settings = AgentSettings(
         node=config.node,
@@ -140,6 +163,27 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         drain_s=config.limits.drain_s,
     )
     return Node(config, rules, settings, runner, engine, audit)
+
+
+def _ledger(config: NodeConfig, rules: policy.Policy) -> Ledger:
+    """Open the ledger; what the audit log names last of it must be there."""
+    last: dict[int, str] = {}
+    for record in audit_records(config.state_dir / AUDIT_FOLDER):
+        if "ledger" in record:
+            last = {int(record["ledger"]["entry"]): str(record["ledger"]["sha256"])}
+    ledger = Ledger(config.state_dir / LEDGER_FOLDER, rules.node.ledger, released=last)
+    try:
+        ledger.purge(time.time())
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+def _grounds(config: NodeConfig, federation: str, authority: Ed25519PublicKey) -> Grounds:
+    evidence = Evidence(config.state_dir / EVIDENCE_FOLDER)
+    key = tokens.encode_public_key(authority)
+    return Grounds(evidence, config.node, federation, key, config.policy.read_text(encoding="utf-8"))
 
 
 def _gate(config: NodeConfig, rules: policy.Policy, audit: AuditLog | None) -> Gate:

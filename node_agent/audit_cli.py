@@ -134,6 +134,35 @@ def prove(
     _write(proof.write(document), out)
 
 
+@app.command()
+def replay(
+    path: Log,
+    record: Annotated[str, typer.Option(help="Hash of the record, as a receipt or 'archipel audit show' names it.")],
+) -> None:
+    """Play a decision again and print how it is reached, step by step. Ends with 1 when it comes out otherwise."""
+    from node_agent import audit
+    from node_agent.evidence import EVIDENCE_FOLDER
+    from node_agent.replay import replay as play
+
+    folder = folder_of(path)
+    found = audit.verify(folder)
+    if found.problem:
+        print(f"The log DOES NOT VERIFY: {found.problem}")
+        raise typer.Exit(1)
+    wanted = next((known for known in audit.records(folder) if known["hash"] == record), None)
+    if wanted is None:
+        raise errors.error(errors.BAD_REQUEST, "There is no record with that hash in the log.")
+    played = play(wanted, folder.parent / EVIDENCE_FOLDER)
+    when = _time(wanted["time"]) if "time" in wanted else "an unknown time"
+    print(f"Record {record}, number {wanted['sequence']} of {found.records} in a log that verifies, of {when}.")
+    for number, step in enumerate(played.steps, start=1):
+        print(f"{number:>2}. {step}")
+    ends = {True: "The same decision.", False: "ANOTHER decision.", None: "Not played again to its end: see above."}
+    print(ends[played.same])
+    if played.same is False:
+        raise typer.Exit(1)
+
+
 @app.command("verify-proof")
 def verify_proof(
     file: Annotated[Path, typer.Argument(help="The JSON document of 'archipel audit prove'.")],

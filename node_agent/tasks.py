@@ -10,7 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -19,16 +19,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from archipel import errors, receipt, telemetry, tokens
 from archipel.border.decision import Release
 from archipel.linkage import PADS_TABLE
+from archipel.schema import COORDINATOR
 from archipel.sealing import StreamId
-from node_agent import sealed
+from node_agent import ledger_task, sealed
 from node_agent.audit import AuditLog
 from node_agent.authorise import Asked, authorise
 from node_agent.cancellation import Cancellation
 from node_agent.decisions import Decisions
 from node_agent.engine.base import Engine
+from node_agent.evidence import Grounds
 from node_agent.gate import Gate
+from node_agent.ledger import Answer, Ledger
 from node_agent.order import Released, Stream, TaskOrder, Withheld
 from node_agent.parcels import Parcel, packed
+from node_agent.running import Running
+from node_agent.scope import Rounds
+from node_agent.scope_book import RoundBook
 from node_agent.sealed import Peers, Pull, Received, ReceiveLimits, Sender
 
 log = logging.getLogger(__name__)
@@ -60,11 +66,18 @@ class TaskRunner:
     peers: Peers = field(default_factory=lambda: Peers({}))
     receive_limits: ReceiveLimits = field(default_factory=ReceiveLimits)
     gate: Gate = field(default_factory=Gate.open)
+    grounds: Grounds | None = None
+    ledger: Ledger | None = None
+    """What was answered before. Without it no groups of persons leave."""
+    running: Running = field(default_factory=Running)
     now: Callable[[], float] = time.time
+    book: RoundBook = field(default_factory=RoundBook)
+    _rounds: Rounds = field(init=False)
     _decisions: Decisions = field(init=False)
 
     def __post_init__(self) -> None:
         self._decisions = Decisions(self.node)
+        self._rounds = Rounds(self.node, self.federation, self.peers, self.book, lambda: self.now())
 
     def run(
         self,
@@ -115,20 +128,26 @@ class TaskRunner:
             authority_key=self.authority_key,
             now=self.now(),
         )
-        known |= _asked_facts(asked)
+        known |= _asked_facts(asked) | self._grounds(order)
+        self.running.enter(cancellation, asked.permit.permit_id, asked.researcher)
         self.gate.enter(order, asked)
         _check_names(order, inputs, {table.name.lower() for table in self.engine.tables()})
         parties = [sender.node for senders in order.senders.values() for sender in senders]
         parties += [node for output in order.outputs for node in output.nodes]
         sealed.check_parties(self.peers, parties, asked.permit.nodes)
+        if order.round is not None:
+            return self._step_of_round(order, asked, pull, cancellation, audit, known)
         with contextlib.ExitStack() as held:
             received = self._receive(order, asked, pull, cancellation, held)
-            known |= _received_facts(received)
+            if received:
+                known |= _received_facts(received) | self._grounds(order, received)
             releases = self._decide(order, asked, received)
             release = next(iter(releases.values()))
             known |= _release_facts(release)
             passed = self.gate.allow(order, asked, release, inputs, received, audit)
             known |= passed.facts()
+            if COORDINATOR in releases:
+                self._rounds.released_alone(asked, release, self.engine)
             data: dict[str, Any] = {**inputs, **{name: part.data for name, part in received.items()}}
             if release.pseudonymised:
                 known["key_epoch"] = self.peers.epoch
@@ -136,11 +155,72 @@ class TaskRunner:
             self.engine.check_unchanged(release.tables)
             passed.check(release.sql)
             started = time.monotonic()
-            table = self._execute(order, data, asked, release, cancellation)
+            answer = self._answer(order, data, asked, release, cancellation, known)
             engine_ms = (time.monotonic() - started) * 1000
         self.engine.check_unchanged(release.tables)  # what was read is what was registered, not half of a new file
+        self.running.check(asked.permit.permit_id, asked.researcher)
         cancellation.check()
-        return self._release(order, asked, releases, table, engine_ms, audit, known)
+        return self._release(order, asked, releases, answer, engine_ms, audit, known, cancellation)
+
+    def _answer(
+        self,
+        order: TaskOrder,
+        data: Mapping[str, Any],
+        asked: Asked,
+        release: Release,
+        cancellation: Cancellation,
+        known: dict[str, Any],
+    ) -> Answer:
+        """Run the statement and return what may leave; groups of persons as the ledger of earlier answers lets them."""
+
+        def run(sql: str, more: Mapping[str, pa.Table]) -> pa.Table:
+            stated = replace(release, sql=sql)
+            return self._execute(order, {**data, **more}, asked, stated, cancellation, told=sql == release.sql)
+
+        if not ledger_task.concerns(release):
+            return _strip(run(release.sql, {}), release)
+        return ledger_task.answered(
+            self.ledger,
+            release,
+            self.engine,
+            data,
+            asked.permit,
+            run=run,
+            answer_of=lambda table: _strip(table, release),
+            about={"researcher": asked.researcher, "query": order.query_id},
+            note=known.update,
+            now=self.now(),
+        )
+
+    def _step_of_round(
+        self,
+        order: TaskOrder,
+        asked: Asked,
+        pull: Pull,
+        cancellation: Cancellation,
+        audit: AuditLog,
+        known: dict[str, Any],
+    ) -> Released:
+        if self.ledger is not None:
+            self.ledger.admit(asked.permit)
+        services = _OfRound(self, order, asked, pull, cancellation, audit, known)
+        sent = self._rounds.run(order, asked, self.engine, services)
+        self.running.check(asked.permit.permit_id, asked.researcher)
+        cancellation.check()
+        told = {"bytes": sum(p.size for p in sent.parcels), "sent": [p.facts() for p in sent.parcels]}
+        record = self._write(audit, "released", {**known, **sent.facts, **told})
+        return Released(
+            tuple(self._stream(order, asked, parcel, record, None, cancellation) for parcel in sent.parcels),
+            sent.withheld,
+            services.engine_ms,
+        )
+
+    def _grounds(self, order: TaskOrder, received: Mapping[str, Received] | None = None) -> dict[str, str]:
+        """Keep what the decision rests on, so that it can be played again; return what names it."""
+        if self.grounds is None:
+            return {}
+        tables = {name: part.table for name, part in (received or {}).items()}
+        return self.grounds.of(order, self.engine.tables(), tables)
 
     def _receive(
         self, order: TaskOrder, asked: Asked, pull: Pull, cancellation: Cancellation, held: contextlib.ExitStack
@@ -193,9 +273,12 @@ class TaskRunner:
         asked: Asked,
         release: Release,
         cancellation: Cancellation,
+        *,
+        told: bool = True,
     ) -> pa.Table:
+        """Run the release's statement; one that nothing is told of gives as much as the node lets any give."""
         timeout_s = min(self.statement_timeout_s, order.timeout_s, asked.request.timeout_s)
-        max_bytes = min(order.max_bytes or self.max_release_bytes, self.max_release_bytes)
+        max_bytes = min((order.max_bytes if told else 0) or self.max_release_bytes, self.max_release_bytes)
         summary = " ".join(("SELECT", *release.tables))
         statement = self.engine.statement(release.sql, inputs, timeout_s=timeout_s)
         started, failed = time.monotonic(), ""
@@ -210,6 +293,8 @@ class TaskRunner:
                 return _read(statement.run(), max_bytes)
         except errors.ArchipelError as problem:
             failed = problem.code
+            if problem.info.code is errors.CANCELLED:
+                cancellation.check()
             if release.protected and problem.info.code in _SAYS_WHY:
                 raise errors.error(errors.NODE_EXECUTION, PROTECTED_FAILURE, hint=PROTECTED_FAILURE_HINT) from None
             raise
@@ -222,13 +307,14 @@ class TaskRunner:
         order: TaskOrder,
         asked: Asked,
         releases: Mapping[str, Release],
-        table: pa.Table,
+        answer: Answer,
         engine_ms: float,
         audit: AuditLog,
         known: dict[str, Any],
+        cancellation: Cancellation,
     ) -> Released:
         release = next(iter(releases.values()))
-        output, withheld, fewest = _strip(table, release)
+        output, withheld, fewest = answer.output, answer.withheld, answer.fewest
         me = Sender(self.node, order.stage_id, order.attempt)
         parcels = packed(
             output,
@@ -255,16 +341,24 @@ class TaskRunner:
         told = withheld if thresholded and release.tell_withheld_count else None
         groups = output.num_rows if told is not None else None
         return Released(
-            tuple(self._stream(order, asked, parcel, record, groups) for parcel in parcels),
+            tuple(self._stream(order, asked, parcel, record, groups, cancellation) for parcel in parcels),
             Withheld(thresholded, release.min_persons if thresholded else 0, told),
             engine_ms,
         )
 
-    def _stream(self, order: TaskOrder, asked: Asked, parcel: Parcel, record: str, groups: int | None) -> Stream:
+    def _stream(
+        self,
+        order: TaskOrder,
+        asked: Asked,
+        parcel: Parcel,
+        record: str,
+        groups: int | None,
+        cancellation: Cancellation,
+    ) -> Stream:
         return Stream(
             parcel.exchange_id,
             parcel.receiver,
-            parcel.frames(self.peers),
+            _until_stopped(parcel.frames(self.peers), cancellation),
             lambda: self._receipt(order, asked, parcel, record, groups),
         )
 
@@ -331,6 +425,51 @@ class TaskRunner:
         }
 
 
+@dataclass(slots=True)
+class _OfRound:
+    """What a step of a round needs of its task (``node_agent.scope.Services``)."""
+
+    runner: TaskRunner
+    order: TaskOrder
+    asked: Asked
+    pull: Pull
+    cancellation: Cancellation
+    audit: AuditLog
+    known: dict[str, Any]
+    engine_ms: float = 0.0
+
+    def receive(self, exchange_id: str, sender: Sender) -> pa.Table:
+        def pulled(exchange: str, node: str) -> Iterator[bytes]:
+            for part in self.pull(exchange, node):
+                self.cancellation.check()
+                yield part
+
+        runner = self.runner
+        stream = runner._stream_id(self.order, self.asked, exchange_id, sender, runner.node)
+        part = sealed.receive([stream], peers=runner.peers, pull=pulled, limits=runner.receive_limits)
+        try:
+            return part.data if isinstance(part.data, pa.Table) else part.data.reader().read_all()
+        finally:
+            part.close()
+
+    def run(self, release: Release, data: Mapping[str, Any]) -> pa.Table:
+        runner = self.runner
+        self.known |= _release_facts(release)
+        passed = runner.gate.allow(self.order, self.asked, release, {}, {}, self.audit)
+        self.known |= passed.facts()
+        runner.engine.check_unchanged(release.tables)
+        passed.check(release.sql)
+        started = time.monotonic()
+        table = runner._execute(self.order, data, self.asked, release, self.cancellation)
+        self.engine_ms = (time.monotonic() - started) * 1000
+        runner.engine.check_unchanged(release.tables)
+        return table
+
+    def stream_id(self, exchange_id: str, receiver: str) -> StreamId:
+        me = Sender(self.runner.node, self.order.stage_id, self.order.attempt)
+        return self.runner._stream_id(self.order, self.asked, exchange_id, me, receiver)
+
+
 def _asked_facts(asked: Asked) -> dict[str, Any]:
     return {
         "researcher": asked.researcher,
@@ -353,8 +492,6 @@ def _release_facts(release: Release) -> dict[str, Any]:
 
 
 def _received_facts(received: Mapping[str, Received]) -> dict[str, Any]:
-    if not received:
-        return {}
     return {
         "received": [
             {
@@ -397,6 +534,12 @@ def _nothing(exchange_id: str, node: str) -> Iterator[bytes]:
     return iter(())
 
 
+def _until_stopped(frames: Iterator[bytes], cancellation: Cancellation) -> Iterator[bytes]:
+    for frame in frames:
+        cancellation.check()
+        yield frame
+
+
 def _read(reader: pa.RecordBatchReader, max_bytes: int) -> pa.Table:
     batches, size = [], 0
     for batch in reader:
@@ -407,10 +550,10 @@ def _read(reader: pa.RecordBatchReader, max_bytes: int) -> pa.Table:
     return pa.Table.from_batches(batches, reader.schema)
 
 
-def _strip(table: pa.Table, release: Release) -> tuple[pa.Table, int, int | None]:
+def _strip(table: pa.Table, release: Release) -> Answer:
     """Return the rows that leave, the number of withheld groups, and the fewest persons of a released group."""
     if release.withheld_column is None or release.persons_column is None:
-        return table, 0, None
+        return Answer(table, 0, None)
     import pyarrow.compute as pc
 
     withheld = table.column(release.withheld_column)[0].as_py() if table.num_rows else 0
@@ -419,4 +562,4 @@ def _strip(table: pa.Table, release: Release) -> tuple[pa.Table, int, int | None
     if fewest is not None and fewest < release.min_persons:
         log.critical("a statement passed the border check with a group below the threshold: nothing leaves")
         raise errors.error(errors.BORDER_REFUSED, "The threshold was not met.")
-    return kept.drop_columns([release.withheld_column, release.persons_column]), int(withheld or 0), fewest
+    return Answer(kept.drop_columns([release.withheld_column, release.persons_column]), int(withheld or 0), fewest)
