@@ -20,7 +20,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -182,6 +182,10 @@ class Masker:
             self._apply(made, node)
         return made
 
+    def again(self, purpose: str) -> Masker:
+        """Return the masker of another message of the same round, with masks of its own."""
+        return replace(self, agreed=HKDF(SHA256(), KEY_BYTES, salt=self.agreed, info=purpose.encode()).derive(b""))
+
     def _apply(self, numbers: Numbers, node: str) -> None:
         stream = _Stream(self._key(node))
         adds = self.node < node
@@ -251,6 +255,12 @@ def filled(bitmaps: Words) -> Words:
     return counted
 
 
+def signs_of(present: npt.NDArray[np.bool_]) -> Words:
+    """Return a random word where something is present, 0 elsewhere: their sum over nodes says only whether it is 0."""
+    noise: Words = np.frombuffer(os.urandom(8 * len(present)), "<u8").astype(np.uint64)
+    return np.where(present, noise, np.uint64(0))
+
+
 _SPREAD: npt.NDArray[np.uint32] = np.array(
     [sum(0xF << 4 * bit for bit in range(8) if octet >> bit & 1) for octet in range(256)], "<u4"
 )
@@ -313,6 +323,12 @@ def _fixed_point(column: pa.Array, contributors: int) -> tuple[Words, Words]:
 def integers(low: Words, high: Words) -> list[int]:
     """Return wides as whole numbers."""
     return [(int(h) << 64) + int(part) for part, h in zip(low.tolist(), high.view(np.int64).tolist(), strict=True)]
+
+
+def as_floats(low: Words, high: Words) -> npt.NDArray[np.float64]:
+    """Return wides as doubles, rounded: for comparisons."""
+    made: npt.NDArray[np.float64] = high.view(np.int64).astype(np.float64) * 2.0**64 + low.astype(np.float64)
+    return made
 
 
 def column_of(low: Words, high: Words, missing: npt.NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
