@@ -91,6 +91,10 @@ class Agent:
         self._stopping.set()
 
     async def run(self) -> None:
+    def look_at_sources(self) -> None:
+        """Have the loop look now whether the sources must be opened anew."""
+        self._look_at_sources.set()
+
         """Stay attached until ``stop``.
 
         Raises:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from archipel import errors
 from archipel.cli.exits import Exit
+from node_agent.approve_cli import approve
 
 if TYPE_CHECKING:
     from node_agent.agent import Agent
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     from node_agent.config import NodeConfig
 
 app = typer.Typer(no_args_is_help=True, help="Run a node agent beside the data of its holder.")
+
+app.command()(approve)
+
+DECISIONS_READ_S = 2.0
+"""How often the agent looks for decisions of the person at the node, so that they stand in the audit log soon; before
+it obeys one it looks anyway."""
 
 Config = Annotated[Path, typer.Option("--config", help="The node's configuration file.")]
 
@@ -77,6 +85,23 @@ def tables(config: Config) -> None:
         node.close()
 
 
+@app.command()
+def snapshot(config: Config) -> None:
+    """Print the digest of each table's data, as a policy pins it."""
+    from node_agent import config as configuration
+    from node_agent.engine import sources
+
+    settings = configuration.load(config)
+    places = {source.name: source for source in settings.sources}
+    for table in settings.tables:
+        try:
+            files = [sources.FileState.of(path) for path in sources.paths_of(table, places[table.source])]
+            print(f"{table.name}: {sources.content_digest(files)}" if files else f"{table.name}: no file")
+        except OSError as cause:
+            text = f"The data of table '{table.name}' cannot be read: {cause.strerror}."
+            raise errors.error(errors.NODE_SOURCE, text, hint="") from None
+
+
 async def _run(config: NodeConfig) -> None:
     from archipel import telemetry
     from node_agent.agent import Agent, SourceChanged
@@ -87,6 +112,8 @@ async def _run(config: NodeConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    changed = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, changed.set)
     log = logging.getLogger(__name__)
     with telemetry.configure(config.telemetry):
         node = assemble(config)
@@ -95,15 +122,20 @@ async def _run(config: NodeConfig) -> None:
                 while True:
                     _tell(node, log)
                     agent = Agent(node.settings, node.runner, node.engine)
-                    watcher = asyncio.create_task(_stop_when(stopped, agent))
+                    watchers = [
+                        asyncio.create_task(_stop_when(stopped, agent)),
+                        asyncio.create_task(_read_decisions(node, log)),
+                        asyncio.create_task(_adopt_policy_when(changed, node, agent, log)),
+                    ]
                     try:
                         await agent.run()
                         break
                     except SourceChanged:
-                        log.warning("a data file changed: opening the sources anew")
+                        log.warning("data or policy changed: opening the sources anew")
                     finally:
-                        watcher.cancel()
-                        await asyncio.gather(watcher, return_exceptions=True)
+                        for watcher in watchers:
+                            watcher.cancel()
+                        await asyncio.gather(*watchers, return_exceptions=True)
                     node.reopen()
         finally:
             node.close()
@@ -121,3 +153,30 @@ def _tell(node: Node, log: logging.Logger) -> None:
 async def _stop_when(stopped: asyncio.Event, agent: Agent) -> None:
     await stopped.wait()
     agent.stop()
+
+
+async def _read_decisions(node: Node, log: logging.Logger) -> None:
+    while node.audit is not None:
+        try:
+            await asyncio.to_thread(node.runner.gate.take_decisions, node.audit)
+        except errors.ArchipelError as problem:
+            log.error("decisions of the person at the node cannot be read: %s", problem.info.message)
+        await asyncio.sleep(DECISIONS_READ_S)
+
+
+async def _adopt_policy_when(changed: asyncio.Event, node: Node, agent: Agent, log: logging.Logger) -> None:
+    """At SIGHUP read the policy again; one that is wrong changes nothing."""
+    while True:
+        await changed.wait()
+        changed.clear()
+        try:
+            adopted = await asyncio.to_thread(node.adopt_policy)
+        except errors.ArchipelError as problem:
+            log.error("the policy stays as it was: %s", problem)
+            continue
+        if not adopted:
+            log.info("the policy file says what it said before")
+            continue
+        log.warning("another policy is in force: %s", node.settings.policy_digest)
+        node.engine.retire()
+        agent.look_at_sources()

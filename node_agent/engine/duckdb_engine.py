@@ -120,7 +120,7 @@ class DuckDBEngine:
                     raise errors.error(errors.NODE_CHANGED, f"The data of table '{name}' has changed at the node.")
 
     def must_reopen(self) -> bool:
-        """Whether a file of any configured table came, went or changed, or the engine lost its database."""
+        """Whether a file of a table or list came, went or changed, the engine lost its database, or was retired."""
         return self._fatal.is_set() or self._observe() != self._observed
 
     def statement(self, sql: str, inputs: Mapping[str, pa.Table], *, timeout_s: float) -> DuckDBStatement:
@@ -128,6 +128,10 @@ class DuckDBEngine:
         return DuckDBStatement(
             self._database.cursor(),
             sql,
+    def retire(self) -> None:
+        """Have ``must_reopen`` say so: the policy that this engine was opened with is no longer in force."""
+        self._fatal.set()
+
             inputs,
             tables=self._registered,
             guard=self._guard,
