@@ -57,6 +57,9 @@ def query(
     output_format: Annotated[TableFormat, typer.Option("--format", help="Form of the output.")] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
     on_missing: Annotated[Literal["fail", "partial"], typer.Option(help="When a node is away.")] = "fail",
+    threshold_scope: Annotated[
+        Literal["node", "federation"], typer.Option(help="Whose persons thresholds count: each node's, or all nodes'.")
+    ] = "node",
     timeout: Annotated[float, typer.Option(help="Seconds until the query is ended.")] = 300.0,
     max_rows: Annotated[int | None, typer.Option(min=0, help="More rows than this are an error.")] = None,
     require_complete: Annotated[
@@ -75,6 +78,7 @@ def query(
             parameters_from(param),
             dialect=dialect,
             on_missing=on_missing,
+            threshold_scope=threshold_scope,
             timeout_s=timeout,
             max_rows=max_rows,
             progress=False if quiet else None,
@@ -107,6 +111,9 @@ def explain(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     on_missing: Annotated[Literal["fail", "partial"], typer.Option(help="When a node is away.")] = "fail",
+    threshold_scope: Annotated[
+        Literal["node", "federation"], typer.Option(help="Whose persons thresholds count: each node's, or all nodes'.")
+    ] = "node",
     timeout: Annotated[float, typer.Option(help="Seconds until an analyzed query is ended.")] = 300.0,
 ) -> None:
     """Print the plan of a query: stages, sites, what crosses which border and why it may, and what it took."""
@@ -125,6 +132,7 @@ def explain(
                 format=form,
                 dialect=dialect,
                 on_missing=on_missing,
+                threshold_scope=threshold_scope,
                 timeout_s=timeout,
             )
         written = str(plan)

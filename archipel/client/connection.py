@@ -97,6 +97,7 @@ class Connection:
         *,
         dialect: str = ...,
         on_missing: Literal["fail", "partial"] = ...,
+        threshold_scope: Literal["node", "federation"] = ...,
         timeout_s: float = ...,
         max_rows: int | None = ...,
         dry_run: Literal[False] = ...,
@@ -111,6 +112,7 @@ class Connection:
         *,
         dialect: str = ...,
         on_missing: Literal["fail", "partial"] = ...,
+        threshold_scope: Literal["node", "federation"] = ...,
         timeout_s: float = ...,
         max_rows: int | None = ...,
         dry_run: Literal[True],
@@ -124,6 +126,7 @@ class Connection:
         *,
         dialect: str = "duckdb",
         on_missing: Literal["fail", "partial"] = "fail",
+        threshold_scope: Literal["node", "federation"] = "node",
         timeout_s: float = 300.0,
         max_rows: int | None = None,
         dry_run: bool = False,
@@ -132,15 +135,16 @@ class Connection:
         """Submit a query and return its handle; with ``dry_run`` return its plan and run nothing.
 
         ``params`` are values for ``?`` (a list) or ``$name`` (a mapping). With ``on_missing="partial"`` nodes that
-        cannot be reached are left out, and the result says so. ``EXPLAIN`` or ``EXPLAIN ANALYZE`` before the SQL makes
-        the plan the result.
+        cannot be reached are left out, and the result says so. With ``threshold_scope="federation"`` the thresholds
+        of protected tables count the persons of all nodes together, where policies let them. ``EXPLAIN`` or ``EXPLAIN
+        ANALYZE`` before the SQL makes the plan the result.
 
         Raises:
             ArchipelError: the SQL is wrong, or permit or policy forbid it; nothing was run.
         """
         asked = explain_statement(sql)
         wanted = asked or ExplainStatement(sql)
-        signed = self._sign(wanted.sql, params, dialect, on_missing, timeout_s, max_rows)
+        signed = self._sign(wanted.sql, params, dialect, on_missing, threshold_scope, timeout_s, max_rows)
         if dry_run:
             return self._explain(signed, wanted.form)
         if asked is not None and not asked.analyze:
@@ -172,6 +176,7 @@ class Connection:
         format: PlanForm | None = None,
         dialect: str = "duckdb",
         on_missing: Literal["fail", "partial"] = "fail",
+        threshold_scope: Literal["node", "federation"] = "node",
         timeout_s: float = 300.0,
         progress: bool | None = None,
     ) -> Explanation:
@@ -186,9 +191,16 @@ class Connection:
         asked = explain_statement(sql) or ExplainStatement(sql)
         form = format or asked.form
         if not analyze and not asked.analyze:
-            return self._explain(self._sign(asked.sql, params, dialect, on_missing, timeout_s, None), form)
+            signed = self._sign(asked.sql, params, dialect, on_missing, threshold_scope, timeout_s, None)
+            return self._explain(signed, form)
         query = self.query(
-            asked.sql, params, dialect=dialect, on_missing=on_missing, timeout_s=timeout_s, progress=progress
+            asked.sql,
+            params,
+            dialect=dialect,
+            on_missing=on_missing,
+            threshold_scope=threshold_scope,
+            timeout_s=timeout_s,
+            progress=progress,
         )
         query.wait()
         return self.explain_query(query.query_id, format=form)
@@ -332,6 +344,7 @@ class Connection:
         params: Parameters | None,
         dialect: str,
         on_missing: Literal["fail", "partial"],
+        threshold_scope: Literal["node", "federation"],
         timeout_s: float,
         max_rows: int | None,
     ) -> str:
@@ -343,6 +356,7 @@ class Connection:
                 dialect=dialect,
                 parameters=checked_parameters(params),
                 on_missing=on_missing,
+                threshold_scope=threshold_scope,
                 timeout_s=timeout_s,
                 max_rows=max_rows,
                 issued=int(time.time()),
