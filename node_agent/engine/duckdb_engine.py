@@ -7,6 +7,7 @@ read-only files at the operating system, of which ``warnings`` tells.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Mapping
@@ -18,9 +19,8 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from archipel import errors, schema, sketches
+from archipel import errors, histograms, schema, sketches
 from archipel.policy import Policy
-from archipel.watchdog import Watchdog
 from archipel.watchdog import Watchdog
 from node_agent.config import LimitsSection, NodeConfig, SourceSection, TableSection
 from node_agent.engine import sources
@@ -31,9 +31,6 @@ from node_agent.engine.opposition import Opposition, domain_of
 from node_agent.engine.sources import FileState
 
 log = logging.getLogger(__name__)
-
-INTERRUPT_EVERY_S = 0.02
-"""An interrupt that comes just before the engine starts is lost, so it is repeated until the statement has ended."""
 
 INTERRUPT_EVERY_S = 0.02
 """An interrupt that comes just before the engine starts is lost, so it is repeated until the statement has ended."""
@@ -63,7 +60,6 @@ class DuckDBEngine:
         self._fatal = threading.Event()
         self._guard = Guard()
         self._watchdog = Watchdog("statement-watchdog", interrupt_every_s=INTERRUPT_EVERY_S)
-        self._watchdog = Watchdog("statement-watchdog", interrupt_every_s=INTERRUPT_EVERY_S)
         spill = spill_dir(config)
         try:
             spill.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -73,7 +69,8 @@ class DuckDBEngine:
         self._database = duckdb.connect(config=_settings(config.limits, spill))
         try:
             self._database.execute("SET TimeZone = 'UTC'")
-            self._database.execute(sketches.DEFINITION)
+            for definition in (sketches.DEFINITION, *histograms.DEFINITIONS):
+                self._database.execute(definition)
             self._register_all(policy)
             self._lock()
         except BaseException:
@@ -119,19 +116,27 @@ class DuckDBEngine:
                     log.error("the data file of table %s has changed since it was registered", name)
                     raise errors.error(errors.NODE_CHANGED, f"The data of table '{name}' has changed at the node.")
 
+    def state_of(self, tables: tuple[str, ...]) -> str:
+        """Return the digest of what the files of ``tables`` were like; a file that was replaced is another."""
+        found = hashlib.sha256(duckdb.__version__.encode())
+        for name in sorted(name.lower() for name in tables):
+            for file in self._registered[name].files:
+                found.update(f"{name}|{file.path}|{file.inode}|{file.size}|{file.changed_ns}\n".encode())
+        return found.hexdigest()
+
     def must_reopen(self) -> bool:
         """Whether a file of a table or list came, went or changed, the engine lost its database, or was retired."""
         return self._fatal.is_set() or self._observe() != self._observed
+
+    def retire(self) -> None:
+        """Have ``must_reopen`` say so: the policy that this engine was opened with is no longer in force."""
+        self._fatal.set()
 
     def statement(self, sql: str, inputs: Mapping[str, pa.Table], *, timeout_s: float) -> DuckDBStatement:
         """Prepare a statement."""
         return DuckDBStatement(
             self._database.cursor(),
             sql,
-    def retire(self) -> None:
-        """Have ``must_reopen`` say so: the policy that this engine was opened with is no longer in force."""
-        self._fatal.set()
-
             inputs,
             tables=self._registered,
             guard=self._guard,
