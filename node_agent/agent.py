@@ -90,11 +90,11 @@ class Agent:
         """Ask the loop to finish what runs and end."""
         self._stopping.set()
 
-    async def run(self) -> None:
     def look_at_sources(self) -> None:
         """Have the loop look now whether the sources must be opened anew."""
         self._look_at_sources.set()
 
+    async def run(self) -> None:
         """Stay attached until ``stop``.
 
         Raises:
