@@ -7,7 +7,6 @@ read-only files at the operating system, of which ``warnings`` tells.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from archipel import errors, histograms, schema, sketches
+from archipel import errors, schema, sketches
 from archipel.policy import Policy
 from archipel.watchdog import Watchdog
 from node_agent.config import LimitsSection, NodeConfig, SourceSection, TableSection
@@ -69,8 +68,7 @@ class DuckDBEngine:
         self._database = duckdb.connect(config=_settings(config.limits, spill))
         try:
             self._database.execute("SET TimeZone = 'UTC'")
-            for definition in (sketches.DEFINITION, *histograms.DEFINITIONS):
-                self._database.execute(definition)
+            self._database.execute(sketches.DEFINITION)
             self._register_all(policy)
             self._lock()
         except BaseException:
@@ -116,21 +114,9 @@ class DuckDBEngine:
                     log.error("the data file of table %s has changed since it was registered", name)
                     raise errors.error(errors.NODE_CHANGED, f"The data of table '{name}' has changed at the node.")
 
-    def state_of(self, tables: tuple[str, ...]) -> str:
-        """Return the digest of what the files of ``tables`` were like; a file that was replaced is another."""
-        found = hashlib.sha256(duckdb.__version__.encode())
-        for name in sorted(name.lower() for name in tables):
-            for file in self._registered[name].files:
-                found.update(f"{name}|{file.path}|{file.inode}|{file.size}|{file.changed_ns}\n".encode())
-        return found.hexdigest()
-
     def must_reopen(self) -> bool:
-        """Whether a file of a table or list came, went or changed, the engine lost its database, or was retired."""
+        """Whether a file of any configured table came, went or changed, or the engine lost its database."""
         return self._fatal.is_set() or self._observe() != self._observed
-
-    def retire(self) -> None:
-        """Have ``must_reopen`` say so: the policy that this engine was opened with is no longer in force."""
-        self._fatal.set()
 
     def statement(self, sql: str, inputs: Mapping[str, pa.Table], *, timeout_s: float) -> DuckDBStatement:
         """Prepare a statement."""
