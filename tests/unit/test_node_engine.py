@@ -472,15 +472,18 @@ def test_a_statement_cancelled_before_it_starts_does_not_run_on(tmp_path: Path) 
     assert time.monotonic() - started < 5
 
 
-def test_closing_ends_the_watchdog_and_may_be_done_twice(tmp_path: Path) -> None:
+def test_statements_share_a_watchdog_which_ends_with_the_engine_and_closing_may_be_done_twice(tmp_path: Path) -> None:
     engine = parquet_engine(tmp_path, pa.table({"id": [1]}))
     before = threading.active_count()
-    statement = engine.statement("SELECT id FROM t", {}, timeout_s=3600)
-    reader = statement.run()
+    statements = [engine.statement("SELECT id FROM t", {}, timeout_s=3600) for _ in range(3)]
+    readers = [statement.run() for statement in statements]
     assert threading.active_count() == before + 1
-    reader.read_all()
-    statement.close()
-    statement.close()
+    for statement, reader in zip(statements, readers, strict=True):
+        reader.read_all()
+        statement.close()
+        statement.close()
+    engine.close()
+    engine.close()
     assert threading.active_count() == before
     engine.close()
 
