@@ -8,7 +8,7 @@ as it was analysed, whatever the engine's rules for names are.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -17,9 +17,10 @@ from archipel.border import refusal, syntax
 from archipel.border.block import Block, Source
 from archipel.border.decision import BorderContext
 from archipel.border.expressions import Expressions
-from archipel.border.persons import contributions, keyed, listed
+from archipel.border.persons import MOST_PARAMETERS, inner_contributions, keyed, listed
 from archipel.border.refusal import refused
 from archipel.border.relations import (
+    CUT_LIST,
     OUTER,
     BaseColumn,
     Carrier,
@@ -148,7 +149,9 @@ class Analysis:
             if block.keys and person.carrier not in block.keys and person.carrier is not None:
                 raise refused(refusal.PERSON_EXPRESSION, value, value.name)
             return Output(projection.alias_or_name.lower(), frozenset(), person)
-        return Output(projection.alias_or_name.lower(), self.expressions.columns(value, block))
+        columns = self.expressions.columns(value, block)
+        plain = isinstance(value, exp.Column) and self.expressions.is_plain(value, block)
+        return Output(projection.alias_or_name.lower(), columns, plain=plain)
 
     def _no_choice_among_rows(self, node: exp.Expr) -> None:
         for clause in ("limit", "offset"):
@@ -295,7 +298,8 @@ class Analysis:
                 outputs[name] = Output(name, frozenset(), Person(carrier.domain, carrier))
                 continue
             groupable = not policy.protected or policy.role_of(name) in (schema.Role.PUBLIC, schema.Role.GROUP)
-            outputs[name] = Output(name, frozenset((BaseColumn(table.name, column.name, groupable),)))
+            base = BaseColumn(table.name, column.name, groupable)
+            outputs[name] = Output(name, frozenset((base,)), plain=policy.protected)
         if not received:
             outputs[schema.NODE_COLUMN] = Output(schema.NODE_COLUMN, frozenset())
         spelling = {column.name.lower(): column.name for column in table.columns}
@@ -322,7 +326,7 @@ class Analysis:
             if person_of is not None:
                 carrier = kept(person_of.carrier, relation)
                 person_of = Person(person_of.domain, own.get(carrier) if carrier is not None else None)
-            outputs.setdefault(output.name, Output(output.name, output.columns, person_of))
+            outputs.setdefault(output.name, replace(output, person=person_of))
         edges = {
             (own.get(by, by), own[what])
             for by in (*own, OUTER)
@@ -388,14 +392,22 @@ class Analysis:
         several = [carrier for carrier in block.distinct_carriers() if carrier not in known]
         conditions: dict[str, exp.Expr | None] = {"": None}
         for aggregate in aggregates if several else ():
-            conditions |= {condition.sql(): condition for condition in contributions(aggregate)}
+            conditions |= {condition.sql(): condition for condition in inner_contributions(aggregate)}
         lists = [
-            listed(carrier, condition, self.min_persons) for condition in conditions.values() for carrier in several
+            listed(carrier, condition, self._most_needed()) for condition in conditions.values() for carrier in several
         ]
+        for carrier in lists:
+            carrier.person.meta[CUT_LIST] = True
         for carrier, key in by_person.items():
             keyed(carrier, key)
         # What a key determines is the same person's, and what the enclosing row determines is that row's.
         block.carriers = [*by_person, *lists]
+
+    def _most_needed(self) -> int:
+        """Return the largest number of persons that any group of the statement may have to have."""
+        policies = [t.policy for t in self.context.tables.values() if t.policy.protected]
+        needed = [self.min_persons, *(sensitive.min_persons for p in policies for sensitive in p.sensitive)]
+        return max([*needed, *(policy.dominance.min_degrees + MOST_PARAMETERS for policy in policies)])
 
     def _as_grouping(self, node: exp.Select) -> exp.Select:
         """Replace SELECT DISTINCT by the grouping that it is."""
@@ -526,7 +538,7 @@ class Analysis:
         for number, column in enumerate(columns or ()):
             if number < len(relation.outputs):
                 old = relation.outputs[number]
-                relation.outputs[number] = Output(column.name.lower(), old.columns, old.person)
+                relation.outputs[number] = replace(old, name=column.name.lower())
 
     def alias(self, name: str) -> str:
         """Return an alias for a source that no other source of the statement has."""

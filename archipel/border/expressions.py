@@ -103,6 +103,19 @@ class Expressions:
             raise refused(refusal.HIDDEN_COLUMN, node, full)
         self._touched.add((table, column))
 
+    def is_plain(self, node: exp.Expr, block: Block) -> bool:
+        """Whether a value is a protected table's column as it stands there, at most in another type, unit or scale."""
+        node = syntax.unwrapped(node)
+        if isinstance(node, exp.Column):
+            return self._resolve(node, block)[0].plain
+        if isinstance(node, exp.Cast | exp.TryCast | exp.Neg):
+            return self.is_plain(node.this, block)
+        if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div):
+            sides = [syntax.unwrapped(side) for side in (node.this, node.expression)]
+            varying = [side for side in sides if not isinstance(side, exp.Literal)]
+            return len(varying) == 1 and self.is_plain(varying[0], block)
+        return False
+
     # Expressions
 
     def columns(self, node: exp.Expr, block: Block) -> Columns:

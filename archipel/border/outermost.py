@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlglot import exp
 
 from archipel import aggregates, schema
-from archipel.border import linking, parsing, refusal, sketched, syntax, threshold
+from archipel.border import linking, masked, parsing, refusal, sketched, syntax, threshold
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
 from archipel.border.decision import BorderContext, Release
-from archipel.border.persons import contributions, counts
+from archipel.border.demands import demands
 from archipel.border.refusal import refused
 from archipel.border.relations import BaseColumn
 
@@ -48,13 +48,19 @@ def open_release(tree: exp.Expr, analysis: Analysis, used: list[schema.Table], n
 
 def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema.Table]) -> Release:
     """Return the release of a statement that names protected tables."""
-    select, block, conditions = _aggregating(tree, analysis)
+    select, block, units = _aggregating(tree, analysis)
     if not block.carriers:
         raise refused(refusal.NO_PERSONS, select)
     persons = f"{analysis.prefix}persons"
     withheld = f"{analysis.prefix}withheld"
     names = threshold.Names(analysis.prefix, persons, withheld)
-    statement = threshold.held(select, counts(block.distinct_carriers(), conditions), analysis.min_persons, names)
+    masking = analysis.context.scope is schema.Scope.FEDERATION
+    wanted = demands(units, block, analysis.expressions, protected, analysis.min_persons, only_counts=masking)
+    if masking:
+        tables = own_tables(list(analysis.tables.values()), analysis.context)
+        read = read_columns(analysis, protected)
+        return masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
+    statement = threshold.held(select, wanted, names)
     pseudonymised = linking.with_scans(statement, analysis)
     return Release(
         sql=parsing.render(statement),
@@ -72,7 +78,7 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
 
 
 def _aggregating(tree: exp.Expr, analysis: Analysis) -> tuple[exp.Select, Block, list[exp.Expr]]:
-    """Judge the outermost SELECT; return it, its block, and the conditions of its aggregates' contributors."""
+    """Judge the outermost SELECT; return it, its block and its aggregates."""
     if isinstance(tree, exp.SetOperation):
         raise refused(refusal.TOP_SET_OPERATION, tree)
     if not isinstance(tree, exp.Select):
@@ -93,7 +99,7 @@ def _aggregating(tree: exp.Expr, analysis: Analysis) -> tuple[exp.Select, Block,
         if tree.args.get(clause):
             raise refused(refusal.TOP_CLAUSE, tree.args[clause], words)
     _judge_group_keys(group, block, analysis)
-    conditions: list[exp.Expr] = []
+    units: list[exp.Expr] = []
     for number, projection in enumerate(tree.expressions):
         if number in pairs:
             # The key as it was analysed: a subquery in it got other aliases than its copy among the outputs.
@@ -109,13 +115,13 @@ def _aggregating(tree: exp.Expr, analysis: Analysis) -> tuple[exp.Select, Block,
             continue
         if any(unit is value for unit in inner):
             expressions.aggregate(value, block)
-            conditions += contributions(value)
+            units.append(value)
         elif windowed:
             raise refused(refusal.TOP_CLAUSE, value, "A window")
         elif not isinstance(value, exp.Grouping | exp.GroupingId):
             raise refused(refusal.OUTPUT_EXPRESSION, value, projection.alias_or_name)
     sketched.judge(tree, analysis)
-    return tree, block, conditions
+    return tree, block, units
 
 
 def _gives_no_list(select: exp.Expr) -> None:

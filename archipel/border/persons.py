@@ -7,33 +7,85 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from archipel import sketches
+from archipel import aggregates
+from archipel.aggregates import State
 from archipel.border import syntax
+from archipel.border.building import call, every, filtered, known, or_zero, paren
 from archipel.border.relations import Carrier
+from archipel.border.splits import is_of_tests, splits
 
 COUNTS = frozenset(("count", "count_star", "count_if", "regr_count"))
+
+MOST_PARAMETERS = 2
+"""As many as an aggregate can have: see ``parameters``."""
+
+_OF_MEANS = frozenset(("regr_avgx", "regr_avgy"))
+
+
+def contributors(unit: exp.Expr) -> exp.Expr | None:
+    """Return the condition under which a row takes part in an aggregate: filter true, no argument NULL; None for all.
+
+    For ``count_if`` it is the condition itself.
+    """
+    aggregate, condition = syntax.split_filter(unit)
+    parts = [condition] if condition is not None else []
+    given = varying(unit)
+    if syntax.aggregate_name(aggregate) == "count_if":
+        return every(parts + given)
+    parts += [argument.copy().is_(exp.null()).not_() for argument in given]
+    return every(parts) if parts else None
+
+
+def varying(unit: exp.Expr) -> list[exp.Expr]:
+    """Return the arguments of an aggregate that are no constants, each once."""
+    aggregate, _ = syntax.split_filter(unit)
+    given = [a for a in syntax.arguments(aggregate) if not isinstance(a, exp.Literal | exp.Star)]
+    return list({argument.sql(): argument for argument in given}.values())
+
+
+def adds(unit: exp.Expr) -> bool:
+    """Whether an aggregate adds up values, rather than counting rows or showing more."""
+    name = syntax.aggregate_name(syntax.split_filter(unit)[0]) or ""
+    return name not in COUNTS and aggregates.REGISTRY[name].leak is aggregates.Leak.NONE
 
 
 def contributions(unit: exp.Expr) -> list[exp.Expr]:
     """Return conditions on a row; the persons for whom one holds must be none or enough.
 
-    A person contributes to an aggregate where its filter is true and no argument is NULL. To a sum or a moment,
-    a zero adds nothing that could hide a single other value, so those with a value other than zero are counted, too:
-    ``sum(CASE WHEN rare THEN 1 ELSE 0 END)`` is the same small cell as ``count(*) FILTER (WHERE rare)``.
+    They are those who take part, and for each split (``archipel.border.splits``) both sides.
     """
-    aggregate, condition = syntax.split_filter(unit)
-    name = syntax.aggregate_name(aggregate)
+    takes_part = contributors(unit)
+    return ([takes_part] if takes_part is not None else []) + splits(unit)
+
+
+def inner_contributions(unit: exp.Expr) -> list[exp.Expr]:
+    """Return the conditions of an aggregate below the outermost SELECT, over several persons.
+
+    Of sums and moments those with a value other than zero are counted, too: there no spread is looked at.
+    """
+    found = contributions(unit)
+    condition = syntax.split_filter(unit)[1]
     parts = [condition] if condition is not None else []
-    arguments = [a for a in syntax.arguments(aggregate) if not isinstance(a, exp.Literal | exp.Star)]
-    if name == "count_if":
-        return [_all(parts + arguments)]
-    parts += [argument.copy().is_(exp.null()).not_() for argument in _different(arguments)]
-    found = [_all(parts)] if parts else []
-    if name not in COUNTS and name != sketches.FUNCTION:
-        found += [
-            _all([*parts, exp.NEQ(this=_paren(a), expression=exp.Literal.number(0))]) for a in _different(arguments)
-        ]
+    for argument in varying(unit) if adds(unit) else ():
+        if not is_of_tests(argument):
+            some = exp.NEQ(this=paren(argument), expression=exp.Literal.number(0))
+            found.append(every([*parts, known(argument), some]))
     return found
+
+
+def parameters(unit: exp.Expr) -> int:
+    """Return how many parameters an aggregate estimates before its own number: the degrees of freedom that it costs.
+
+    1 for variances, 2 for what relates two values; 0 for counts, sums and means.
+    """
+    aggregate, _ = syntax.split_filter(unit)
+    name = syntax.aggregate_name(aggregate) or ""
+    state = aggregates.REGISTRY[name].state
+    if state is State.MOMENTS:
+        return 1
+    if state is State.COMOMENTS and name not in _OF_MEANS:
+        return min(len(varying(unit)), MOST_PARAMETERS)
+    return 0
 
 
 def listed(carrier: Carrier, condition: exp.Expr | None, limit: int) -> Carrier:
@@ -44,10 +96,11 @@ def listed(carrier: Carrier, condition: exp.Expr | None, limit: int) -> Carrier:
     """
     where = _where(carrier, condition)
     if carrier.listed:
-        persons: exp.Expr = _call("FLATTEN", _filtered(_call("LIST", carrier.person.copy()), where))
+        persons: exp.Expr = call("FLATTEN", filtered(call("LIST", carrier.person.copy()), where))
     else:
-        persons = _filtered(_call("LIST", exp.Distinct(expressions=[carrier.person.copy()])), where)
-    persons = _call("LIST_SLICE", _call("LIST_DISTINCT", persons), exp.Literal.number(1), exp.Literal.number(limit))
+        persons = filtered(call("LIST", exp.Distinct(expressions=[carrier.person.copy()])), where)
+    persons = call("LIST_SORT", call("LIST_DISTINCT", persons))  # which of them are kept must not vary
+    persons = call("LIST_SLICE", persons, exp.Literal.number(1), exp.Literal.number(limit))
     marker = persons.copy().is_(exp.null()).not_()
     optional = carrier.optional or condition is not None
     return Carrier(carrier.domain, carrier.kind, persons, marker, optional, listed=True)
@@ -56,7 +109,7 @@ def listed(carrier: Carrier, condition: exp.Expr | None, limit: int) -> Carrier:
 def keyed(carrier: Carrier, key: exp.Expr) -> None:
     """Turn a row's carrier into that of a group of which ``key``, the person, is a key."""
     carrier.person = key.copy()
-    carrier.marker = _call("BOOL_OR", carrier.marker.copy()) if carrier.optional else exp.true()
+    carrier.marker = call("BOOL_OR", carrier.marker.copy()) if carrier.optional else exp.true()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +121,7 @@ class Count:
 
     carrier: Carrier
     condition: exp.Expr | None
+    minimum: int
 
     @property
     def where(self) -> exp.Expr | None:
@@ -76,15 +130,15 @@ class Count:
 
     def rows(self) -> exp.Expr:
         """Return SQL for the number of rows that are counted."""
-        return _filtered(exp.Count(this=exp.Star()), self.where)
+        return filtered(exp.Count(this=exp.Star()), self.where)
 
     def exact(self) -> exp.Expr:
         """Return SQL for the number of distinct persons."""
         person = self.carrier.person.copy()
         if not self.carrier.listed:
-            return _filtered(exp.Count(this=exp.Distinct(expressions=[person])), self.where)
-        lists = _filtered(_call("LIST", person), self.where)
-        return _or_zero(_call("LEN", _call("LIST_DISTINCT", _call("FLATTEN", lists))))
+            return filtered(exp.Count(this=exp.Distinct(expressions=[person])), self.where)
+        lists = filtered(call("LIST", person), self.where)
+        return or_zero(call("LEN", call("LIST_DISTINCT", call("FLATTEN", lists))))
 
     def at_least(self) -> exp.Expr:
         """Return SQL for a number that is never above that of distinct persons, and far cheaper: of 64 bits, those set.
@@ -96,53 +150,27 @@ class Count:
         bit = exp.BitwiseLeftShift(
             this=exp.cast(exp.Literal.number(1), "UBIGINT", dialect="duckdb"),
             expression=exp.Paren(
-                this=exp.BitwiseAnd(this=_call("HASH", person.copy()), expression=exp.Literal.number(63))
+                this=exp.BitwiseAnd(this=call("HASH", person.copy()), expression=exp.Literal.number(63))
             ),
         )
-        known = person.copy().is_(exp.null()).not_()  # the hash of NULL is a number like any other
-        where = _all([part for part in (self.where, known) if part is not None])
-        return _or_zero(_call("BIT_COUNT", _filtered(_call("BIT_OR", bit), where)))
+        somebody = person.copy().is_(exp.null()).not_()  # the hash of NULL is a number like any other
+        where = every([part for part in (self.where, somebody) if part is not None])
+        return or_zero(call("BIT_COUNT", filtered(call("BIT_OR", bit), where)))
 
 
-def counts(carriers: list[Carrier], conditions: Iterable[exp.Expr]) -> list[Count]:
-    """Return the counts that a group must pass."""
-    unique = {condition.sql(): condition for condition in conditions}
-    return [Count(carrier, condition) for condition in (None, *unique.values()) for carrier in carriers]
+def counts(carriers: list[Carrier], conditions: Iterable[tuple[exp.Expr, int]], minimum: int) -> list[Count]:
+    """Return the counts that a group must pass: all its persons, and those of each condition with its own minimum."""
+    least: dict[str, tuple[exp.Expr, int]] = {}
+    for condition, wanted in conditions:
+        text = condition.sql()
+        least[text] = (condition, max(wanted, least[text][1] if text in least else minimum))
+    return [
+        Count(carrier, condition, wanted)
+        for condition, wanted in ((None, minimum), *least.values())
+        for carrier in carriers
+    ]
 
 
 def _where(carrier: Carrier, condition: exp.Expr | None) -> exp.Expr | None:
     parts = [part for part in (condition, carrier.marker if carrier.optional else None) if part is not None]
-    return _all(parts) if parts else None
-
-
-def _all(parts: list[exp.Expr]) -> exp.Expr:
-    conditions = [_paren(part) for part in parts]
-    whole = conditions[0]
-    for part in conditions[1:]:
-        whole = exp.And(this=whole, expression=part)
-    return whole
-
-
-def _paren(part: exp.Expr) -> exp.Expr:
-    simple = isinstance(part, exp.Column | exp.Func | exp.Paren | exp.Literal)
-    return part.copy() if simple and not isinstance(part, exp.And | exp.Or) else exp.Paren(this=part.copy())
-
-
-def _different(arguments: list[exp.Expr]) -> list[exp.Expr]:
-    if len(arguments) < 2:
-        return arguments
-    return list({argument.sql(): argument for argument in arguments}.values())
-
-
-def _filtered(aggregate: exp.Expr, condition: exp.Expr | None) -> exp.Expr:
-    if condition is None:
-        return aggregate
-    return exp.Filter(this=aggregate, expression=exp.Where(this=condition.copy()))
-
-
-def _or_zero(number: exp.Expr) -> exp.Expr:
-    return _call("COALESCE", number, exp.Literal.number(0))
-
-
-def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this=name, expressions=list(arguments))
+    return every(parts) if parts else None

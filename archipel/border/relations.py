@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+CUT_LIST = "archipel_cut_list"
+"""Marks the SQL of a list of persons that ends where the threshold is surely reached, in the tree's own notes."""
+
 
 @dataclass(frozen=True, slots=True)
 class BaseColumn:
@@ -52,11 +55,15 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An output column: its name, the base columns its value is computed from, and whether it is a person."""
+    """An output column: its name, the base columns its value is computed from, and whether it is a person.
+
+    ``plain`` says that it is a column of a protected table as it stands there, computed from nothing.
+    """
 
     name: str
     columns: frozenset[BaseColumn]
     person: Person | None = None
+    plain: bool = False
 
 
 Edges = set[tuple[Carrier, Carrier]]

@@ -1,19 +1,22 @@
-"""The rewriting that holds the threshold inside the SQL: groups, their persons, and only those with enough of them.
+"""The rewriting that holds the thresholds inside the SQL: groups, their persons, and only those that pass.
 
-The groups are computed once. A group whose persons surely suffice (see ``Count.at_least``) is not counted exactly; the
-rows of the others are read a second time and counted. The second reading sees the same rows: what depends on the
-order in which the engine works is materialised before, or the statement counts exactly in the first place.
+The groups are computed once. A group that surely passes (see ``Count.at_least`` and ``Spread.sure``) is not looked at
+exactly; the rows of the others are read a second time. The second reading sees the same rows: what depends on the
+order in which the engine works is materialised before, or all that is needed of the rows is (``readings``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from archipel.border import refusal, syntax
+from archipel.border import readings, refusal, syntax
+from archipel.border.building import alias, call, column, cte, derived, every, filtered, from_, number, or_zero, table
 from archipel.border.persons import Count
 from archipel.border.refusal import refused
+from archipel.border.spread import Kind, Limits, Spread, rarities
 
 SURE = 32
 """Bits of 64 that make a group sure. Larger thresholds than this are always counted exactly, and so is a group of fewer
@@ -29,7 +32,25 @@ class Names:
     withheld: str
 
 
-def held(select: exp.Select, counts: list[Count], minimum: int, names: Names) -> exp.Select:
+@dataclass(frozen=True, slots=True)
+class Sensitive:
+    """Rows that make their group need more persons: the condition, and how many."""
+
+    condition: exp.Expr
+    min_persons: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What a group must pass to be released."""
+
+    counts: tuple[Count, ...]
+    spreads: tuple[Spread, ...]
+    sensitive: tuple[Sensitive, ...]
+    limits: Limits
+
+
+def held(select: exp.Select, demands: Demands, names: Names) -> exp.Select:
     """Return the statement whose rows are the released groups, each with the number of those withheld.
 
     When no group is released one row remains, with NULL for its persons.
@@ -40,228 +61,338 @@ def held(select: exp.Select, counts: list[Count], minimum: int, names: Names) ->
     clause = select.args.get("with_")
     select.set("with_", None)
     ctes = list(clause.expressions) if clause is not None else []
-    if _may_be_read_twice(select, counts, minimum):
-        _materialise(select, ctes, names.prefix)
-        ctes += _in_two_readings(select, counts, minimum, names, outputs)
-    else:
-        ctes += _in_one_reading(select, counts, minimum, names, outputs)
+    if readings.may_be_read_twice(select, readings.listed(demands.counts)):
+        readings.materialise(select, ctes, names.prefix)
+    elif demands.spreads or any(_is_quick(count, demands.sensitive) for count in demands.counts):
+        kept = readings.Kept(select, names.prefix)
+        demands = Demands(
+            tuple(map(kept.count, demands.counts)),
+            tuple(map(kept.spread, demands.spreads)),
+            tuple(Sensitive(kept.value(s.condition), s.min_persons) for s in demands.sensitive),
+            demands.limits,
+        )
+        ctes.append(kept.cte())
+    ctes += _Rewriting(select, demands, names, outputs).ctes()
     return _released(ctes, names, outputs)
 
 
-def _in_one_reading(
-    select: exp.Select, counts: list[Count], minimum: int, names: Names, outputs: list[str]
-) -> list[exp.CTE]:
-    groups, rated = f"{names.prefix}groups", f"{names.prefix}rated"
-    judged = []
-    for number, count in enumerate(counts):
-        rows, exact = f"{names.prefix}rows_{number}", f"{names.prefix}exact_{number}"
-        select.append("expressions", _alias(count.exact(), exact))
-        if count.where is not None:
-            select.append("expressions", _alias(count.rows(), rows))
-        judged.append(_Judged(_column(exact, groups), None, _column(rows, groups) if count.where is not None else None))
-    rating = exp.Select(
-        expressions=[
-            *(_alias(_column(name, groups), name) for name in outputs),
-            _alias(_persons(judged, minimum), names.persons),
-        ],
-        from_=_from(groups),
-    )
-    return [_cte(groups, select), _cte(rated, rating)]
+class _Rewriting:
+    """The parts of WITH that compute the groups, look at the doubtful ones again, and rate them all."""
 
+    def __init__(self, select: exp.Select, demands: Demands, names: Names, outputs: list[str]) -> None:
+        self._select = select
+        self._demands = demands
+        self._outputs = outputs
+        self._names = names
+        prefix = names.prefix
+        self._prefix = prefix
+        self._groups = f"{prefix}groups"
+        group = select.args.get("group")
+        self._group = group
+        self._keys = readings.group_keys(select)
+        self._key_names = [f"{prefix}key_{number_of}" for number_of in range(len(self._keys))]
+        self._several = group is not None and syntax.has_grouping_sets(group)
+        self._set_names = [f"{prefix}set"] if self._several else []
+        self._finest = not self._several or (group is not None and syntax.has_finest_set(group))
 
-def _in_two_readings(
-    select: exp.Select, counts: list[Count], minimum: int, names: Names, outputs: list[str]
-) -> list[exp.CTE]:
-    prefix = names.prefix
-    groups, exact, rated, doubtful = f"{prefix}groups", f"{prefix}exact", f"{prefix}rated", f"{prefix}doubtful"
-    second = select.copy()
-    second.set("expressions", [])
-    group = select.args.get("group")
-    keys = list(dict.fromkeys(syntax.unwrapped(key) for key in syntax.grouping_keys(group))) if group else []
-    key_names = [f"{prefix}key_{number}" for number in range(len(keys))]
-    several = group is not None and syntax.has_grouping_sets(group)
-    set_names = [f"{prefix}set"] if several else []
-    for reading in (select, second):
-        for key, name in zip(keys, key_names, strict=True):
-            reading.append("expressions", _alias(key.copy(), name))
-        for name in set_names:
-            reading.append("expressions", _alias(exp.GroupingId(expressions=[key.copy() for key in keys]), name))
-    judged, doubts = [], []
-    for number, count in enumerate(counts):
-        rows, bits, n = f"{prefix}rows_{number}", f"{prefix}least_{number}", f"{prefix}exact_{number}"
-        select.append("expressions", _alias(count.at_least(), bits))
-        if count.where is not None:
-            select.append("expressions", _alias(count.rows(), rows))
-        second.append("expressions", _alias(count.exact(), n))
-        none = _column(rows, groups) if count.where is not None else None
-        judged.append(_Judged(_column(n, exact), _column(bits, groups), none))
-        doubt: exp.Expr = exp.LT(this=_column(bits, groups), expression=exp.Literal.number(SURE))
-        if none is not None:
-            doubt = exp.Paren(this=exp.and_(doubt, exp.GT(this=none.copy(), expression=exp.Literal.number(0))))
-        doubts.append(doubt)
-    # A group of a coarser set is made of groups of the finest: what is in doubt of it is in doubt of all its parts.
-    where: exp.Expr = exp.Paren(this=exp.or_(*doubts))
-    if several:
-        where = exp.and_(where, exp.EQ(this=_column(set_names[0], groups), expression=exp.Literal.number(0)))
-    asked = exp.Select(
-        expressions=[_alias(_column(name, groups), name) for name in key_names] or [_alias(exp.true(), doubtful)],
-        from_=_from(groups),
-        where=exp.Where(this=where),
-    )
-    matching = [
-        exp.NullSafeEQ(this=key.copy(), expression=_column(name, doubtful))
-        for key, name in zip(keys, key_names, strict=True)
-    ]
-    _without_commas(second)
-    second.append("joins", exp.Join(this=_derived(asked, doubtful), kind="SEMI", on=exp.and_(*matching, exp.true())))
-    together = [
-        exp.NullSafeEQ(this=_column(name, groups), expression=_column(name, exact)) for name in key_names + set_names
-    ]
-    rating = exp.Select(
-        expressions=[
-            *(_alias(_column(name, groups), name) for name in outputs),
-            _alias(_persons(judged, minimum), names.persons),
-        ],
-        from_=_from(groups),
-        joins=[exp.Join(this=_table(exact), side="LEFT", on=exp.and_(*together, exp.true()))],
-    )
-    return [_cte(groups, select), _cte(exact, second), _cte(rated, rating)]
+    @property
+    def _ids(self) -> list[str]:
+        """Columns that tell one group from another."""
+        return self._key_names + self._set_names
+
+    def ctes(self) -> list[exp.CTE]:
+        first, second = self._select, self._select.copy()
+        second.set("expressions", [])
+        for reading in (first, second):
+            self._identify(reading)
+        found: list[exp.CTE] = []
+        joined: list[str] = []
+        numbers = self._counted(first, second)
+        fine = self._spread_out(first)
+        found.append(cte(self._groups, first))
+        if any(judged.at_least is not None for judged in numbers):
+            exact = f"{self._prefix}exact"
+            doubts = [judged.doubt() for judged in numbers if judged.at_least is not None]
+            found.append(cte(exact, self._of_doubtful(second, doubts, f"{self._prefix}doubtful", nested=True)))
+            joined.append(exact)
+        found_again, fine_again = self._looked_at(second, joined)
+        found += found_again
+        holds = [judged.holds() for judged in numbers]
+        for spread, again in zip(fine, fine_again, strict=True):
+            holds.append(exp.Paren(this=exp.or_(spread, again)) if spread is not None else again)
+        rating = exp.Select(
+            expressions=[
+                *(alias(column(name, self._groups), name) for name in self._outputs),
+                alias(_persons(numbers, holds), self._names.persons),
+            ],
+            from_=from_(self._groups),
+            joins=[exp.Join(this=table(name), side="LEFT", on=self._together(name)) for name in joined],
+        )
+        found.append(cte(f"{self._prefix}rated", rating))
+        return found
+
+    def _identify(self, reading: exp.Select) -> None:
+        for key, name in zip(self._keys, self._key_names, strict=True):
+            reading.append("expressions", alias(key.copy(), name))
+        for name in self._set_names:
+            reading.append("expressions", alias(exp.GroupingId(expressions=[k.copy() for k in self._keys]), name))
+
+    def _together(self, other: str) -> exp.Expr:
+        same = [exp.NullSafeEQ(this=column(name, self._groups), expression=column(name, other)) for name in self._ids]
+        return exp.and_(*same, exp.true())
+
+    # Counts
+
+    def _counted(self, first: exp.Select, second: exp.Select) -> list[_Judged]:
+        """Have both readings count, and return what is then known of each count."""
+        needs = []
+        for number_of, sensitive in enumerate(self._demands.sensitive):
+            name = f"{self._prefix}sensitive_{number_of}"
+            first.append("expressions", alias(call("BOOL_OR", sensitive.condition.copy()), name))
+            needs.append((column(name, self._groups), sensitive.min_persons))
+        numbers = []
+        for number_of, count in enumerate(self._demands.counts):
+            rows, bits, n = (f"{self._prefix}{part}_{number_of}" for part in ("rows", "least", "exact"))
+            quick = _is_quick(count, self._demands.sensitive)
+            first.append("expressions", alias(count.at_least() if quick else count.exact(), bits if quick else n))
+            if quick:
+                second.append("expressions", alias(count.exact(), n))
+            none = None
+            if count.where is not None:
+                first.append("expressions", alias(count.rows(), rows))
+                none = column(rows, self._groups)
+            exact = column(n, f"{self._prefix}exact" if quick else self._groups)
+            at_least = column(bits, self._groups) if quick else None
+            numbers.append(_Judged(exact, at_least, none, _need(count.minimum, needs)))
+        return numbers
+
+    # Spreads
+
+    def _spread_out(self, first: exp.Select) -> list[exp.Expr | None]:
+        """Have the first reading compute bounds; return for each spread when these suffice."""
+        found: list[exp.Expr | None] = []
+        for number_of, spread in enumerate(self._demands.spreads):
+            name = self._spread(number_of)
+            if not spread.bounded:
+                found.append(None)
+                continue
+            for bound in spread.bounds(name):
+                first.append("expressions", bound)
+            found.append(spread.sure(name, self._groups, self._demands.limits))
+        return found
+
+    def _spread(self, number_of: int) -> str:
+        return f"{self._prefix}spread_{number_of}"
+
+    def _looked_at(self, counted: exp.Select, joined: list[str]) -> tuple[list[exp.CTE], list[exp.Expr]]:
+        """Return the parts that look at each person of doubtful groups, and for each spread when it is fine."""
+        limits = self._demands.limits
+        spreads = list(enumerate(self._demands.spreads))
+        found: list[exp.CTE] = []
+        fine: dict[int, exp.Expr] = {}
+        by_carrier: dict[int, list[tuple[int, Spread]]] = {}
+        for number_of, spread in spreads:
+            if spread.kind is Kind.DISTINCT:
+                name = self._spread(number_of)
+                found += self._shared(spread, name)
+                joined.append(name)
+                rare = or_zero(column(f"{name}_rare", name))
+                enough = exp.GTE(this=rare.copy(), expression=number(limits.min_persons))
+                fine[number_of] = exp.Paren(this=exp.or_(exp.EQ(this=rare, expression=number(0)), enough))
+            else:
+                by_carrier.setdefault(id(spread.carrier), []).append((number_of, spread))
+        for place, group in enumerate(by_carrier.values()):
+            name = f"{self._prefix}spread_of_{place}"
+            found += self._each_person(group, place, name)
+            joined.append(name)
+            for number_of, spread in group:
+                fine[number_of] = spread.holds(self._spread(number_of), name, limits)
+        return found, [fine[number_of] for number_of, _ in spreads]
+
+    def _each_person(self, spreads: list[tuple[int, Spread]], place: int, name: str) -> list[exp.CTE]:
+        """Return the parts that give one row for each person of a doubtful group, and what of them makes the group."""
+        limits, ids = self._demands.limits, self._ids
+        each, alike, person = (f"{self._prefix}{part}_{place}" for part in ("each", "alike", "person"))
+        reading, someone = self._reading_by_person(spreads[0][1], f"{self._prefix}one_{place}")
+        reading.append("expressions", alias(someone.copy(), person))
+        for number_of, spread in spreads:
+            for aggregate in spread.of_person(self._spread(number_of)):
+                reading.append("expressions", aggregate)
+        sure = [spread.sure(self._spread(i), self._groups, limits) for i, spread in spreads if spread.bounded]
+        doubts: list[exp.Expr] = []
+        if len(sure) == len(spreads):
+            doubts = [exp.Not(this=exp.Paren(this=condition)) for condition in sure]
+        reading = self._of_doubtful(reading, doubts, f"{self._prefix}unsure_{place}", nested=False)
+        columns = [*ids, *(p.alias for p in reading.expressions if p.alias not in (*ids, person))]
+        held = exp.Select(
+            expressions=[
+                *(alias(column(c, each), c) for c in columns),
+                *(like for i, spread in spreads if (like := spread.like(self._spread(i), each, ids)) is not None),
+            ],
+            from_=from_(each),
+            where=exp.Where(this=column(person, each).is_(exp.null()).not_()),
+        )
+        together = exp.Select(
+            expressions=[
+                *(alias(column(c, alike), c) for c in ids),
+                *(a for i, spread in spreads for a in spread.of_group(self._spread(i), alike, limits)),
+            ],
+            from_=from_(alike),
+            group=exp.Group(expressions=[column(c, alike) for c in ids]) if ids else None,
+        )
+        return [cte(each, reading), cte(alike, held), cte(name, together)]
+
+    def _shared(self, spread: Spread, name: str) -> list[exp.CTE]:
+        """Return the parts that count persons with rare values, in all groups."""
+        values = f"{name}_values"
+        reading, someone = self._reading_by_person(spread, f"{name}_one")
+        reading.append("expressions", alias(someone.copy(), f"{name}_person"))
+        shown = spread.shown
+        reading.append("expressions", alias(shown, f"{name}_value"))
+        reading.args["group"].append("expressions", shown.copy())
+        source = f"{name}_known"
+        some = exp.Select(
+            expressions=[alias(column(p.alias, values), p.alias) for p in reading.expressions],
+            from_=from_(values),
+            where=exp.Where(this=column(f"{name}_value", values).is_(exp.null()).not_()),
+        )
+        rare = rarities(spread, name, self._ids, source, self._demands.limits.min_persons)
+        return [cte(values, self._once(reading)), cte(source, some), cte(name, rare)]
+
+    def _reading_by_person(self, spread: Spread, one: str) -> tuple[exp.Select, exp.Expr]:
+        """Return a reading of the rows that groups by person, too, and the person; of lists, each of their persons."""
+        reading = self._select.copy()
+        reading.set("expressions", [])
+        self._identify(reading)
+        person = spread.carrier.person
+        if spread.carrier.listed:
+            readings.without_commas(reading)
+            names = exp.TableAlias(
+                this=exp.to_identifier(one, quoted=True), columns=[exp.to_identifier(one, quoted=True)]
+            )
+            reading.append("joins", exp.Join(this=exp.Unnest(expressions=[person.copy()], alias=names), kind="CROSS"))
+            person = column(one, one)
+        group = reading.args.get("group") or exp.Group(expressions=[])
+        group.append("expressions", person.copy())
+        reading.set("group", group)
+        return reading, person
+
+    def _of_doubtful(self, reading: exp.Select, doubts: list[exp.Expr], name: str, *, nested: bool) -> exp.Select:
+        """Return a reading of the rows of those groups alone for which one of the ``doubts`` holds; none: of all.
+
+        ``nested`` says that what is in doubt of a group of a coarser set is so of all its parts, which are groups of
+        the finest; otherwise any doubt of some set has all rows read.
+        """
+        if not doubts or not self._finest:
+            return self._once(reading)
+        where: exp.Expr = exp.Paren(this=exp.or_(*doubts))
+        key_names: list[str] = self._key_names
+        if self._several and nested:
+            where = exp.and_(where, exp.EQ(this=column(self._set_names[0], self._groups), expression=number(0)))
+        elif self._several:
+            key_names = []
+        asked = exp.Select(
+            expressions=[alias(column(key, self._groups), key) for key in key_names] or [alias(exp.true(), name)],
+            from_=from_(self._groups),
+            where=exp.Where(this=where),
+        )
+        matching = [
+            exp.NullSafeEQ(this=key.copy(), expression=column(key_name, name))
+            for key, key_name in zip(self._keys, key_names, strict=False)
+        ]
+        readings.without_commas(reading)
+        reading.append("joins", exp.Join(this=derived(asked, name), kind="SEMI", on=exp.and_(*matching, exp.true())))
+        return reading
+
+    def _once(self, reading: exp.Select) -> exp.Select:
+        """Return a reading without the repetitions that the same set, named twice, makes."""
+        if self._several and not self._finest:
+            reading.set("distinct", exp.Distinct())
+        return reading
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """Columns of one count: the exact number, the number it surely reaches, and its rows where it may have none."""
+    """Columns of one count: the exact number, the number it surely reaches, its rows where it may have none; its need.
+
+    ``exact`` is NULL where the group was in no doubt.
+    """
 
     exact: exp.Expr
     at_least: exp.Expr | None
     rows: exp.Expr | None
+    need: exp.Expr
+
+    def doubt(self) -> exp.Expr:
+        """Return the condition under which the group must be counted exactly."""
+        doubt: exp.Expr = exp.LT(this=self.at_least, expression=number(SURE))
+        if self.rows is not None:
+            doubt = exp.Paren(this=exp.and_(doubt, exp.GT(this=self.rows.copy(), expression=number(0))))
+        return doubt
+
+    def holds(self) -> exp.Expr:
+        """Return the condition that there are none, where that may be, or enough."""
+        ways: list[exp.Expr] = []
+        if self.rows is not None:
+            ways.append(exp.EQ(this=self.rows.copy(), expression=number(0)))
+        if self.at_least is not None:
+            ways.append(exp.GTE(this=self.at_least.copy(), expression=number(SURE)))
+        ways.append(exp.GTE(this=or_zero(self.exact.copy()), expression=self.need.copy()))
+        return exp.Paren(this=exp.or_(*ways))
+
+    def number(self) -> exp.Expr:
+        """Return the number of persons, or one that it surely reaches; NULL for none."""
+        cases: list[exp.If] = []
+        if self.rows is not None:
+            cases.append(exp.If(this=exp.EQ(this=self.rows.copy(), expression=number(0)), true=exp.null()))
+        if self.at_least is not None:
+            sure = exp.GTE(this=self.at_least.copy(), expression=number(SURE))
+            cases.append(exp.If(this=sure, true=self.at_least.copy()))
+        exact = or_zero(self.exact.copy())
+        return exp.Case(ifs=cases, default=exact) if cases else exact
 
 
-def _persons(judged: list[_Judged], minimum: int) -> exp.Expr:
+def _is_quick(count: Count, sensitive: Sequence[Sensitive]) -> bool:
+    """Whether there is a cheap bound for a count, and it can settle that there are enough persons."""
+    return not count.carrier.listed and max([count.minimum, *(s.min_persons for s in sensitive)]) <= SURE
+
+
+def _need(minimum: int, needs: Sequence[tuple[exp.Expr, int]]) -> exp.Expr:
+    """Return how many persons a count needs, more where the group has sensitive rows."""
+    larger = [(flag, least) for flag, least in needs if least > minimum]
+    if not larger:
+        return number(minimum)
+    cases = [
+        exp.Case(ifs=[exp.If(this=flag.copy(), true=number(least))], default=number(minimum)) for flag, least in larger
+    ]
+    return cases[0] if len(cases) == 1 else call("GREATEST", *cases)
+
+
+def _persons(numbers: list[_Judged], holds: list[exp.Expr]) -> exp.Expr:
     """Return SQL for the fewest persons of a group that may be released, NULL for one that may not.
 
     A group in which every count has no row at all is not released either: then no number is left.
     """
-    holds: list[exp.Expr] = []
-    numbers: list[exp.Expr] = []
-    for count in judged:
-        exact = exp.Anonymous(this="COALESCE", expressions=[count.exact.copy(), exp.Literal.number(0)])
-        ways: list[exp.Expr] = []
-        cases: list[exp.If] = []
-        if count.rows is not None:
-            none = exp.EQ(this=count.rows.copy(), expression=exp.Literal.number(0))
-            ways.append(none)
-            cases.append(exp.If(this=none.copy(), true=exp.null()))
-        if count.at_least is not None:
-            sure = exp.GTE(this=count.at_least.copy(), expression=exp.Literal.number(SURE))
-            ways.append(sure)
-            cases.append(exp.If(this=sure.copy(), true=count.at_least.copy()))
-        ways.append(exp.GTE(this=exact, expression=exp.Literal.number(minimum)))
-        holds.append(exp.Paren(this=exp.or_(*ways)))
-        numbers.append(exp.Case(ifs=cases, default=exact.copy()) if cases else exact.copy())
-    fewest = numbers[0] if len(numbers) == 1 else exp.Anonymous(this="LEAST", expressions=numbers)
-    return exp.Case(ifs=[exp.If(this=exp.and_(*holds), true=fewest)])
+    each = [judged.number() for judged in numbers]
+    fewest = each[0] if len(each) == 1 else call("LEAST", *each)
+    return exp.Case(ifs=[exp.If(this=every(holds), true=fewest)])
 
 
 def _released(ctes: list[exp.CTE], names: Names, outputs: list[str]) -> exp.Select:
     rated, counted, released = f"{names.prefix}rated", f"{names.prefix}counted", f"{names.prefix}released"
-    small = _column(names.persons, rated).is_(exp.null())
-    number = exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=small))
+    small = column(names.persons, rated).is_(exp.null())
+    how_many = filtered(exp.Count(this=exp.Star()), small)
     shown = [names.persons, *outputs]
-    count_select = exp.Select(expressions=[_alias(number, names.withheld)], from_=_from(rated))
+    count_select = exp.Select(expressions=[alias(how_many, names.withheld)], from_=from_(rated))
     rows_select = exp.Select(
-        expressions=[_alias(_column(name, rated), name) for name in shown],
-        from_=_from(rated),
+        expressions=[alias(column(name, rated), name) for name in shown],
+        from_=from_(rated),
         where=exp.Where(this=small.copy().not_()),
     )
-    columns = [_column(names.withheld, counted), *(_column(name, released) for name in shown)]
+    columns = [column(names.withheld, counted), *(column(name, released) for name in shown)]
     return exp.Select(
         with_=exp.With(expressions=ctes),
-        expressions=[_alias(column, column.name) for column in columns],
-        from_=exp.From(this=_derived(count_select, counted)),
-        joins=[exp.Join(this=_derived(rows_select, released), side="LEFT", on=exp.true())],
+        expressions=[alias(value, value.name) for value in columns],
+        from_=exp.From(this=derived(count_select, counted)),
+        joins=[exp.Join(this=derived(rows_select, released), side="LEFT", on=exp.true())],
     )
-
-
-# Reading twice
-
-
-def _may_be_read_twice(select: exp.Select, counts: list[Count], minimum: int) -> bool:
-    if minimum > SURE or any(count.carrier.listed for count in counts):
-        return False
-    group = select.args.get("group")
-    keys = syntax.grouping_keys(group) if group is not None else []
-    if any(isinstance(syntax.unwrapped(key), exp.Literal) or key.find(exp.Query) for key in keys):
-        return False
-    if group is not None and syntax.has_grouping_sets(group) and not syntax.has_finest_set(group):
-        return False
-    joins = select.args.get("joins") or ()
-    if any(map(_comma, joins)) and any(join.args.get("side") in ("RIGHT", "FULL") for join in joins):
-        return False  # there CROSS JOIN would not mean what the comma means
-    # Subqueries in conditions and arguments stay where they are: they must give the same in both readings.
-    places = [select.args.get("where"), *select.expressions]
-    places += [join.args.get("on") for join in joins]
-    inner = [query for place in places if place is not None for query in place.find_all(exp.Query)]
-    return all(_is_row_wise(query) for query in inner)
-
-
-def _comma(join: exp.Join) -> bool:
-    return not any(join.args.get(part) for part in ("on", "side", "kind", "method"))
-
-
-def _without_commas(select: exp.Select) -> None:
-    """Write CROSS JOIN for commas: a comma binds less than the join that is to come after all sources."""
-    for join in filter(_comma, select.args.get("joins") or ()):
-        join.set("kind", "CROSS")
-
-
-def _is_row_wise(query: exp.Expr) -> bool:
-    """Whether a query looks at each row by itself, so that it gives the same rows each time."""
-    if any(isinstance(node, exp.Window | exp.Group | exp.Distinct | exp.Limit | exp.Offset) for node in query.walk()):
-        return False
-    if any(syntax.aggregate_name(node) is not None for node in query.walk()):
-        return False
-    return all(
-        isinstance(node, exp.Union) and not node.args.get("distinct") for node in query.find_all(exp.SetOperation)
-    )
-
-
-def _materialise(select: exp.Select, ctes: list[exp.CTE], prefix: str) -> None:
-    """Have everything computed once that is not simply read row by row."""
-    for cte in ctes:
-        if not _is_row_wise(cte.this):
-            cte.set("materialized", True)
-    for number, place in enumerate([select.args["from_"], *(select.args.get("joins") or ())]):
-        source = place.this
-        if isinstance(source, exp.Subquery) and not _is_row_wise(source.this):
-            name = f"{prefix}rows_of_{number}"
-            ctes.append(_cte(name, source.this))
-            place.set("this", exp.Table(this=exp.to_identifier(name, quoted=True), alias=source.args["alias"]))
-
-
-# Building
-
-
-def _column(name: str, table: str) -> exp.Column:
-    return exp.column(name, table, quoted=True)
-
-
-def _alias(value: exp.Expr, name: str) -> exp.Expr:
-    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
-
-
-def _table(name: str) -> exp.Table:
-    identifier = exp.to_identifier(name, quoted=True)
-    return exp.Table(this=identifier, alias=exp.TableAlias(this=identifier.copy()))
-
-
-def _from(name: str) -> exp.From:
-    return exp.From(this=_table(name))
-
-
-def _cte(name: str, query: exp.Expr) -> exp.CTE:
-    return exp.CTE(this=query, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True)), materialized=True)
-
-
-def _derived(select: exp.Select, name: str) -> exp.Subquery:
-    return exp.Subquery(this=select, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True)))

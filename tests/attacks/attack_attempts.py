@@ -60,7 +60,9 @@ class SmallGroups:
     """A statement that is allowed but would show small groups: those must be missing from what is released.
 
     ``oracle`` is asked of all rows: the first ``keys`` columns are those of the released groups, the rest are numbers
-    of persons, of whom the first must reach the threshold and each other must be 0 or reach it.
+    of persons, of whom the first must reach the threshold and each other must be 0 or reach it. Each of ``adds`` is
+    asked of all rows, too: group, person and what the person adds to a sum. ``degrees`` persons must at least be in a
+    group whose moments are told.
     """
 
     id: str
@@ -72,6 +74,8 @@ class SmallGroups:
     min_persons: int = 11
     permit_min_persons: int = 11
     inputs: tuple[str, ...] = ()
+    adds: tuple[str, ...] = ()
+    degrees: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ Those of ``cases/peer`` and ``cases/received`` have the same form.
 In ``cases/small`` and ``cases/masked`` the statement may run; after ``-- oracle`` stands what is asked of all rows.
 Its first columns are the released groups' keys (``-- keys 1``), the others numbers of persons: the first must reach
 the threshold (``-- persons 20``, by default 11), every other one reach it or be 0. ``-- permit 35`` is the permit's
-minimum.
+minimum, ``-- adds SELECT key, person, sum(abs(...)) ...`` what each person adds to a sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from attack_attempts import Case, SmallGroups
 
@@ -93,6 +94,7 @@ def _small(family: str, block: str) -> SmallGroups:
         min_persons=int(settings.get("persons", "11")),
         permit_min_persons=int(settings.get("permit", "11")),
         inputs=_inputs(settings),
+        adds=(settings["adds"],) if "adds" in settings else (),
     )
 
 
@@ -118,7 +120,23 @@ def _small_aggregates() -> Iterator[SmallGroups]:
             sql=_BY_REGION.replace("AGGREGATE", aggregate),
             oracle="SELECT region, count(DISTINCT person) FROM stays GROUP BY region",
             keys=1,
+            **_added(aggregate),
         )
+
+
+_ONE_VALUE = ("var_", "variance", "stddev")
+_MOMENTS = ("covar", "corr", "regr_s", "regr_i", "regr_r2")
+
+
+def _added(aggregate: str) -> dict[str, Any]:
+    """Return what persons add to an aggregate over stays, and how many persons its degrees of freedom ask for."""
+    name, _, rest = aggregate.partition("(")
+    if name in {"count", "count_if", "regr_count"}:
+        return {}
+    degrees = 11 if name.startswith(_ONE_VALUE) else 12 if name.startswith(_MOMENTS) else 0
+    values = rest.removesuffix(")").split(", ")
+    statement = "SELECT region, person, sum(abs(CAST(VALUE AS DOUBLE))) FROM stays GROUP BY ALL"
+    return {"adds": tuple(statement.replace("VALUE", value) for value in values), "degrees": degrees}
 
 
 def _small_contributors() -> Iterator[SmallGroups]:
@@ -166,6 +184,7 @@ def _small_contributors() -> Iterator[SmallGroups]:
             oracle="SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days = 366) "
             "FROM stays GROUP BY region",
             keys=1,
+            degrees=_added(aggregate).get("degrees", 0),
         )
 
 

@@ -9,15 +9,10 @@ from attack_attempts import INPUTS, Attacker, Siege, SmallGroups, cells, marked
 SMALL = attack_cases.small()
 MASKED = attack_cases.masked()
 
-_MASK = "the threshold counts who contributes, not by how much: known parts of the others hide one person's"
 _DIFFERENCE = "two answers, each allowed, differ by one person: what the ledger of earlier answers is for"
 
 OPEN: dict[str, str] = {
-    **dict.fromkeys(("mask-else-one", "mask-plus-one", "mask-avg", "mask-variance", "mask-inner"), _MASK),
-    **dict.fromkeys(("mask-coalesce", "mask-lookup", "mask-regression", "mask-infinite", "mask-null-list"), _MASK),
-    **dict.fromkeys(("mask-weight", "mask-distinct"), _MASK),
-    **dict.fromkeys(("mask-padding", "mask-group-padding"), _DIFFERENCE),
-    **dict.fromkeys(("complement-filter", "complement-null", "complement-count"), _DIFFERENCE),
+    **dict.fromkeys(("mask-padding-days", "mask-group-padding"), _DIFFERENCE),
     **dict.fromkeys(("complement-rollup", "complement-where"), _DIFFERENCE),
 }
 """Holes that are known and not closed yet: the identifiers of their cases, and why. Empty is the goal."""
@@ -31,13 +26,24 @@ def large_enough(attacker: Attacker, case: SmallGroups) -> set[Key]:
     for name in case.inputs:
         cursor.register(name, INPUTS[name])
     rows = cursor.execute(case.oracle).fetchall()
+    parts: dict[tuple[str, Key], list[float]] = {}
+    for statement in case.adds:
+        for *key, _, amount in cursor.execute(statement).fetchall():
+            parts.setdefault((statement, tuple(str(value) for value in key)), []).append(float(amount))
     cursor.close()
-    return {
+    dominated = {key for (_, key), amounts in parts.items() if is_dominated(sorted(amounts, reverse=True))}
+    allowed = {
         tuple(str(value) for value in row[: case.keys])
         for row in rows
-        if row[case.keys] >= case.min_persons
+        if row[case.keys] >= max(case.min_persons, case.degrees)
         and all(persons == 0 or persons >= case.min_persons for persons in row[case.keys + 1 :])
     }
+    return allowed - dominated
+
+
+def is_dominated(amounts: list[float]) -> bool:
+    """Whether two persons make up more than nine tenths of a sum, or leave less than a tenth of the largest."""
+    return sum(amounts[:2]) > 0.9 * sum(amounts) or sum(amounts[2:]) < 0.1 * amounts[0]
 
 
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.id)

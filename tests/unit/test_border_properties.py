@@ -8,6 +8,7 @@ made; nothing of the border check is used for it.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 
 from border_ward import CONTEXT, Ward, ordered, permit, with_permit
@@ -22,13 +23,16 @@ class Rows:
     """A FROM clause: as it is asked, as it is counted (with one column for each table's person), and those columns.
 
     Columns named in ``optional`` stand for the side that an outer join may leave out; ``present`` is true where it has
-    a row.
+    a row, and ``same`` says that the person there is the one whose row it is. ``computed`` says that the columns are
+    not as they stand in a table.
     """
 
     asked: str
     counted: str
     persons: tuple[str, ...]
     optional: tuple[tuple[str, str], ...] = ()
+    same: bool = False
+    computed: bool = False
 
 
 BY_PERSON = (
@@ -55,6 +59,7 @@ SOURCES = (
         "stays AS s LEFT JOIN persons p ON p.pid = s.pid AND p.born < 1956",
         ("s.pid",),
         (("p.pid", "p._node IS NOT NULL"),),
+        same=True,
     ),
     Rows(
         "persons p RIGHT JOIN stays AS s ON p.born = 1950 + s.days",
@@ -67,16 +72,19 @@ SOURCES = (
         "stays AS s LEFT JOIN (SELECT pid, 1 AS n FROM persons GROUP BY pid) AS p ON p.pid = s.pid",
         ("s.pid",),
         (("p.pid", "p.n IS NOT NULL"),),
+        same=True,
     ),
     Rows(
         "(SELECT region, ward, days, cost FROM stays UNION ALL SELECT sex, 1, 3, born FROM persons) AS s",
         "(SELECT pid, region, ward, days, cost FROM stays UNION ALL SELECT pid, sex, 1, 3, born FROM persons) AS s",
         ("s.pid",),
+        computed=True,
     ),
     Rows(
         f"({BY_PERSON}) AS s",
         f"({BY_PERSON}) AS s",
         ("s.pid",),
+        computed=True,
     ),
     Rows(
         f"({WINDOW}) AS s",
@@ -110,18 +118,33 @@ CONDITIONS = (
 
 KEYS = ("s.region", "s.ward", "s.days % 2", "CASE WHEN s.days > 3 THEN 'long' ELSE 'short' END")
 
-# An aggregate and the conditions under which its contributors must be none or enough.
-AGGREGATES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("count(*)", ()),
-    ("sum(1)", ()),
-    ("count(s.cost)", ("s.cost IS NOT NULL",)),
-    ("sum(s.cost)", ("s.cost IS NOT NULL", "s.cost IS NOT NULL AND s.cost <> 0")),
-    ("count(*) FILTER (WHERE s.days > 4)", ("s.days > 4",)),
-    ("count_if(s.days > 4)", ("s.days > 4",)),
-    ("sum(CASE WHEN s.days > 4 THEN 1 ELSE 0 END)", ("s.days > 4",)),
-    ("sum(s.ward) FILTER (WHERE s.days = 5)", ("s.days = 5 AND s.ward IS NOT NULL", "s.days = 5 AND s.ward <> 0")),
-    ("count(DISTINCT s.ward)", ("s.ward IS NOT NULL",)),
-    ("regr_count(s.cost, s.days)", ("s.cost IS NOT NULL AND s.days IS NOT NULL",)),
+# An aggregate, the conditions under which there must be no person or enough, the values that it adds up, and those of
+# which it counts the distinct ones.
+AGGREGATES: tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...] = (
+    ("count(*)", (), (), ()),
+    ("sum(1)", (), (), ()),
+    ("count(s.cost)", ("s.cost IS NOT NULL",), (), ()),
+    ("sum(s.cost)", ("s.cost IS NOT NULL", "s.cost IS NOT NULL AND s.cost <> 0"), ("s.cost",), ()),
+    ("count(*) FILTER (WHERE s.days > 4)", ("s.days > 4", "(s.days > 4) IS NOT TRUE"), (), ()),
+    ("count_if(s.days > 4)", ("s.days > 4", "(s.days > 4) IS NOT TRUE"), (), ()),
+    (
+        "sum(CASE WHEN s.days > 4 THEN s.cost ELSE 1 END)",
+        (
+            *("s.days > 4", "(s.days > 4) IS NOT TRUE"),
+            "CASE WHEN s.days > 4 THEN s.cost ELSE 1 END IS NOT NULL",
+            "CASE WHEN s.days > 4 THEN s.cost ELSE 1 END <> 0",
+        ),
+        ("0 + CASE WHEN s.days > 4 THEN s.cost ELSE 1 END",),
+        (),
+    ),
+    (
+        "sum(s.ward) FILTER (WHERE s.days = 5)",
+        ("s.days = 5 AND s.ward IS NOT NULL", "s.days = 5", "(s.days = 5) IS NOT TRUE", "s.days = 5 AND s.ward <> 0"),
+        ("CASE WHEN s.days = 5 THEN s.ward END",),
+        (),
+    ),
+    ("count(DISTINCT s.ward)", ("s.ward IS NOT NULL",), (), ("s.ward",)),
+    ("regr_count(s.cost, s.days)", ("s.cost IS NOT NULL AND s.days IS NOT NULL",), (), ()),
 )
 
 GROUPINGS = ("{}", "ROLLUP ({})", "CUBE ({})", "GROUPING SETS (({}), ())")
@@ -157,7 +180,7 @@ def filled(seed: int, persons: int) -> Ward:
 def expected(
     ward: Ward, rows: Rows, where: str, keys: list[str], chosen: list[int], grouping: str, minimum: int
 ) -> tuple[list[tuple[object, ...]], int]:
-    """Return the groups that must leave and how many must not, by one plain statement."""
+    """Return the groups that must leave and how many must not, by plain statements and arithmetic."""
     conditions = [None, *dict.fromkeys(c for number in chosen for c in AGGREGATES[number][1])]
     counts = []
     for condition in conditions:
@@ -168,20 +191,67 @@ def expected(
             under = f" FILTER (WHERE {present}{'' if condition is None else f' AND ({condition})'})"
             counts.append((f"count(*){under}", f"count(DISTINCT {person}){under}", True))
     shown = [*keys, *(AGGREGATES[number][0] for number in chosen)]
-    asked = ", ".join([*shown, *(f"{n}, {persons}" for n, persons, _ in counts)])
+    level = f"GROUPING_ID({', '.join(keys)})" if keys else "0"
+    asked = ", ".join([level, *shown, *(f"{n}, {persons}" for n, persons, _ in counts)])
     group = f" GROUP BY {grouping.format(', '.join(keys))}" if keys else ""
+    few = uneven(ward, rows, where, keys, chosen, grouping, minimum)
     leaving, kept_back = [], 0
-    for row in ward.database.execute(f"SELECT {asked} FROM {rows.counted} WHERE {where}{group}").fetchall():
+    for level_of, *row in ward.database.execute(f"SELECT {asked} FROM {rows.counted} WHERE {where}{group}").fetchall():
         numbers = row[len(shown) :]
         enough = [
             persons >= minimum or (may_be_none and n == 0)
             for n, persons, (_, _, may_be_none) in zip(numbers[::2], numbers[1::2], counts, strict=True)
         ]
-        if all(enough) and any(numbers[1::2]):
-            leaving.append(row[: len(shown)])
+        if all(enough) and any(numbers[1::2]) and (level_of, *row[: len(keys)]) not in few:
+            leaving.append(tuple(row[: len(shown)]))
         else:
             kept_back += 1
     return ordered(leaving), kept_back
+
+
+def uneven(
+    ward: Ward, rows: Rows, where: str, keys: list[str], chosen: list[int], grouping: str, minimum: int
+) -> set[tuple[object, ...]]:
+    """Return the groups (grouping and keys) in which few persons make up too much of a sum, or have rare values."""
+    found: set[tuple[object, ...]] = set()
+    persons = [(person, "true") for person in rows.persons] + ([] if rows.same else list(rows.optional))
+    level = f"GROUPING_ID({', '.join(keys)})" if keys else "0"
+    for person, present in persons:
+        base = f"FROM {rows.counted} WHERE {where} AND {present} AND {person} IS NOT NULL"
+        sets = f"{grouping.format(', '.join(keys))}, " if keys else ""
+        first = ", ".join([level, *keys])
+        for value in {v for number in chosen for v in AGGREGATES[number][2]}:
+            sql = (
+                f"SELECT {first}, {person}, sum(abs(CAST({value} AS DOUBLE))), min({value}), max({value}) {base} "
+                f"AND {value} IS NOT NULL GROUP BY {sets}{person}"
+            )
+            groups: dict[tuple[object, ...], list[tuple[float, float, float]]] = {}
+            for row in ward.database.execute(sql).fetchall():
+                groups.setdefault(tuple(row[:-4]), []).append(row[-3:])
+            plain = not rows.computed and not value.startswith("0 +")
+            found |= {key for key, parts in groups.items() if not is_even(parts, plain=plain, minimum=minimum)}
+        for value in {v for number in chosen for v in AGGREGATES[number][3]}:
+            sql = f"SELECT DISTINCT {first}, {value}, {person} {base} AND {value} IS NOT NULL GROUP BY {sets}ALL"
+            sql = sql.replace(f"{sets}ALL", f"{sets}{value}, {person}")
+            having: dict[tuple[object, ...], dict[object, set[object]]] = {}
+            for row in ward.database.execute(sql).fetchall():
+                having.setdefault(tuple(row[:-2]), {}).setdefault(row[-2], set()).add(row[-1])
+            for key, holders in having.items():
+                rare = set().union(*(some for some in holders.values() if len(some) < minimum))
+                if 0 < len(rare) < minimum:
+                    found.add(key)
+    return found
+
+
+def is_even(parts: list[tuple[float, float, float]], *, plain: bool, minimum: int) -> bool:
+    """Whether a sum may leave, given each person's part: sum of absolute values, least and largest value."""
+    sizes = sorted((size for size, _, _ in parts), reverse=True)
+    if sum(sizes[:2]) > 0.9 * sum(sizes) or sum(sizes[2:]) < 0.1 * sizes[0]:
+        return False
+    alike = Counter(least for _, least, most in parts if least == most)
+    most_alike = max(alike.values(), default=0)
+    nearly_all = most_alike > 0.9 * len(parts) and 0 < len(parts) - most_alike < minimum
+    return plain or not nearly_all
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])

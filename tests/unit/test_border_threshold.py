@@ -490,7 +490,7 @@ def test_the_answer_does_not_hang_on_which_of_equal_rows_comes_first() -> None:
     twice = check(sql.format("pid IN (SELECT pid FROM persons WHERE born > 1950)"), CONTEXT)
     once = check(sql.format("pid IN (SELECT pid FROM persons GROUP BY pid HAVING sum(born) > 3000)"), CONTEXT)
     assert "border_doubtful" in twice.sql
-    assert "border_doubtful" not in once.sql
+    assert once.sql.count("HAVING") == 1
 
 
 def test_a_person_column_of_any_type_can_be_counted() -> None:

@@ -119,3 +119,57 @@ SELECT 0
 SELECT region, count(DISTINCT diagnosis) AS n FROM stays GROUP BY region
 -- oracle
 SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE diagnosis = 'RARE-Z99') FROM stays GROUP BY region
+
+-- mask-else-ten: the others count ten each, and the one value does not stand out
+-- keys 1
+SELECT region, sum(CASE WHEN days = 366 THEN days ELSE 10 END) AS x FROM stays GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days = 366) FROM stays GROUP BY region
+
+-- mask-plus-ten: the same by arithmetic
+-- keys 1
+SELECT region, sum(10 + days * (days // 366)) AS x FROM stays GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days = 366) FROM stays GROUP BY region
+
+-- mask-plus-known: the others add what is asked beside
+-- keys 1
+SELECT region, sum(year) AS y, sum(year + days * (days // 366)) AS x FROM stays GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days = 366) FROM stays GROUP BY region
+
+-- mask-sign: a step that is one for all others
+-- keys 1
+SELECT region, sum(year + days * (1 - sign(366 - days))) AS x FROM stays GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days = 366) FROM stays GROUP BY region
+
+-- mask-inner-ten: the mask one level down, by person
+-- keys 1
+SELECT region, sum(x) AS x FROM (SELECT person, region, year, sum(CASE WHEN days = 366 THEN days ELSE year END) AS x FROM stays GROUP BY person, region, year) t GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days = 366) FROM stays GROUP BY region
+
+-- mask-derived: the mask in a derived table
+-- keys 1
+SELECT region, sum(x) AS x FROM (SELECT region, CASE WHEN days = 366 THEN days ELSE year END AS x FROM stays) t GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days = 366) FROM stays GROUP BY region
+
+-- mask-derived-arithmetic: the mask in a derived table, by arithmetic
+-- keys 1
+WITH t AS (SELECT region, year + days * (days // 366) AS x FROM stays) SELECT region, sum(x) AS x FROM t GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days = 366) FROM stays GROUP BY region
+
+-- mask-greatest: the larger of a value and a known one
+-- keys 1
+SELECT region, sum(greatest(days, year - 1700)) AS x FROM stays GROUP BY region
+-- oracle
+SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days = 366) FROM stays GROUP BY region
+
+-- mask-padding-days: one person among a group whose answer is known, who does not stand out
+-- keys 0
+SELECT sum(days) AS x FROM stays WHERE region = 'Onze' OR days = 366
+-- oracle
+SELECT 0

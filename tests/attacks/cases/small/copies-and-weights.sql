@@ -88,6 +88,7 @@ SELECT region, count(DISTINCT person) FROM stays GROUP BY region
 
 -- weight-regions: weights that blot others out
 -- keys 1
+-- adds SELECT s.region, s.person, sum(abs(s.cost * r.people)) FROM stays s JOIN regions r ON r.region = s.region GROUP BY ALL
 SELECT s.region, sum(s.cost * r.people) AS x FROM stays s JOIN regions r ON r.region = s.region GROUP BY s.region
 -- oracle
 SELECT s.region, count(DISTINCT s.person) FROM stays s JOIN regions r ON r.region = s.region GROUP BY s.region

@@ -159,6 +159,7 @@ SELECT region, count(DISTINCT person) FROM stays WHERE person IN (SELECT patient
 
 -- filter-join-rare: five persons by a join
 -- keys 1
+-- adds SELECT d.code, s.person, sum(abs(s.cost)) FROM stays s JOIN drugs d ON d.patient = s.person GROUP BY ALL
 SELECT d.code, count(*) AS n, sum(s.cost) AS c FROM stays s JOIN drugs d ON d.patient = s.person GROUP BY d.code
 -- oracle
 SELECT d.code, count(DISTINCT s.person) FROM stays s JOIN drugs d ON d.patient = s.person GROUP BY d.code
