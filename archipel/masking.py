@@ -17,7 +17,6 @@ Three kinds of numbers are masked, each in its own group, so that masks hide the
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -30,19 +29,13 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from archipel.rounds import KEY_BYTES, MAX_BITMAPS
+from archipel.rounds import KEY_BYTES, LABEL_BYTES
 
 Words = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
-LABEL_BYTES = 16
-"""Of the keyed hash of a group: two of a million groups are alike with a probability of 10^-27."""
-
 FRACTION_BITS = 40
 """A sum of doubles is rounded, at each node, to multiples of 2^-40 (9.1e-13)."""
-
-BUCKETS = 64
-"""Of one bitmap of persons."""
 
 MARK_WORDS = 4
 """Words that a bitmap takes as marks: four bits a bucket."""
@@ -264,15 +257,6 @@ def signs_of(present: npt.NDArray[np.bool_]) -> Words:
 _SPREAD: npt.NDArray[np.uint32] = np.array(
     [sum(0xF << 4 * bit for bit in range(8) if octet >> bit & 1) for octet in range(256)], "<u4"
 )
-
-
-def bitmaps_for(min_persons: int) -> int:
-    """Return how many bitmaps count persons up to a threshold.
-
-    Persons who fall into one bucket count once, so that there should be several times as many buckets as persons:
-    of 15 persons in 64 buckets 12.6 are seen on average, of 11 persons 9.5.
-    """
-    return min(max(1, math.ceil(min_persons * 4 / BUCKETS)), MAX_BITMAPS)
 
 
 # Exact numbers

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -15,10 +16,25 @@ from enum import Enum
 MIN_CONTRIBUTORS = 3
 """With two, each would know the other's numbers from the total."""
 
+LABEL_BYTES = 16
+"""Of the keyed hash of a group: two of a million groups are alike with a probability of 10^-27."""
+
+BUCKETS = 64
+"""Of one bitmap of persons."""
+
 MAX_BITMAPS = 16
 """Of one count of persons: a threshold of more than about 900 cannot be seen to be reached."""
 
 KEY_BYTES = 32
+
+
+def bitmaps_for(min_persons: int) -> int:
+    """Return how many bitmaps count persons up to a threshold.
+
+    Persons who fall into one bucket count once, so that there should be several times as many buckets as persons:
+    of 15 persons in 64 buckets 12.6 are seen on average, of 11 persons 9.5.
+    """
+    return min(max(1, math.ceil(min_persons * 4 / BUCKETS)), MAX_BITMAPS)
 
 
 class Step(Enum):

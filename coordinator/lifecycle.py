@@ -190,6 +190,8 @@ def _check_sites(query: Query, attached: frozenset[str]) -> Step:
 
 def _without(query: Query, nodes: frozenset[str]) -> Step:
     """Go on without ``nodes`` where the request allows it, otherwise fail and name them."""
+    if any(stage.round is not None for stage in query.plan.stages):
+        return _fail(query, _void(_unavailable(nodes)))
     if query.on_missing == "fail" or query.restarts >= MAX_RESTARTS:
         return _fail(query, _unavailable(nodes))
     missing = query.missing | nodes
@@ -210,6 +212,12 @@ def _unavailable(nodes: frozenset[str]) -> errors.ErrorInfo:
     listed = ", ".join(f"'{name}'" for name in names)
     text = f"Node {listed} is not available." if len(names) == 1 else f"Nodes {listed} are not available."
     return errors.ErrorInfo(errors.NODE_UNAVAILABLE, text, errors.NODE_UNAVAILABLE.hint, node=names[0])
+
+
+def _void(error: errors.ErrorInfo) -> errors.ErrorInfo:
+    """Say that a total over nodes is not made without one of them."""
+    text = f"{error.message} The round is void: a total over the other nodes alone is not made."
+    return replace(error, message=text, hint="Try again when the node is back.")
 
 
 def _nothing_left(query: Query, error: errors.ErrorInfo) -> errors.ErrorInfo:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from archipel import tokens
+from archipel.rounds import MIN_CONTRIBUTORS, Step
 from archipel.schema import Form
 from archipel.v1 import common_pb2, query_pb2
 from coordinator.deliveries import Delivery, Withheld
@@ -52,7 +53,7 @@ def result_info(
         if node in coverage.missing:
             info.nodes.append(query_pb2.NodeOutcome(node=node, holder=holder, outcome="unavailable"))
             continue
-        outcome, notice = _outcome(node, holder, by_node[node], crossed[node])
+        outcome, notice = _outcome(node, holder, by_node[node], crossed[node], _contributors(plan, node))
         info.nodes.append(outcome)
         if notice is not None:
             info.notices.append(notice)
@@ -87,8 +88,14 @@ def _crossings(plan: Plan, deliveries: Mapping[tuple[str, str], Delivery]) -> It
             yield crossing
 
 
+def _contributors(plan: Plan, node: str) -> int:
+    """Return over how many nodes a node released a total; 0 when what it released is its own."""
+    steps = [stage.round for stage in plan.stages if stage.round is not None]
+    return max((len(s.contributors) for s in steps if s.step is Step.RELEASE and s.aggregator == node), default=0)
+
+
 def _outcome(
-    node: str, holder: str, deliveries: list[Delivery], bytes_crossed: int
+    node: str, holder: str, deliveries: list[Delivery], bytes_crossed: int, contributors: int
 ) -> tuple[query_pb2.NodeOutcome, query_pb2.Notice | None]:
     withheld = _together([d.withheld for d in deliveries])
     nothing = not any(d.table is None or d.table.num_rows for d in deliveries)  # nobody here knows what is sealed
@@ -105,7 +112,13 @@ def _outcome(
     if not withheld.applied or withheld.groups == 0:
         return outcome, None
     fewer = f"fewer than {withheld.min_persons} persons"
-    if withheld.groups is None:
+    if contributors:
+        told = "Some" if withheld.groups is None else f"{withheld.groups:,}"
+        text = (
+            f"{told} groups may be missing from the total over {contributors} nodes: of {fewer}, of fewer than "
+            f"{MIN_CONTRIBUTORS} nodes, or for the most part of one node."
+        )
+    elif withheld.groups is None:
         text = (
             f"Node '{node}' may have withheld groups of {fewer} and does not tell how many: "
             "totals over what it holds may be lower bounds."

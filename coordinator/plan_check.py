@@ -19,6 +19,7 @@ from archipel.certificate import Reading, Rejected
 from archipel.obligations import STRICTEST_FIRST, strictest
 from archipel.permit import Permit
 from archipel.schema import COORDINATOR, Column, Form, Role, Table, TablePolicy
+from coordinator import round_check
 from coordinator.catalog import Catalog
 from coordinator.plan import Exchange, Plan, Stage, StageKind
 
@@ -29,7 +30,9 @@ def certified(plan: Plan, catalog: Catalog, permit: Permit) -> Plan:
     exchanges = []
     for exchange in plan.exchanges:
         stage = plan.stage(exchange.source)
-        if stage.kind is StageKind.NODE:
+        if stage.round is not None:
+            exchange = replace(exchange, certificate=round_check.certificate_of(exchange, plan, catalog, permit))
+        elif stage.kind is StageKind.NODE:
             sites = {site: checker.tables_at(site, stage) for site in stage.sites}
             everywhere = {name: table for tables in sites.values() for name, table in tables.items()}
             seen = certificate.read(stage.sql, everywhere, checker.inputs_of(stage))
@@ -48,7 +51,10 @@ def check_plan(plan: Plan, catalog: Catalog, permit: Permit) -> None:
     """
     _check_shape(plan)
     checker = _Checker(plan, catalog, permit)
+    round_check.check_rounds(plan, catalog, permit)
     for stage in plan.stages:
+        if stage.round is not None:
+            continue
         if stage.kind is StageKind.NODE:
             checker.check_stage(stage)
         else:

@@ -16,7 +16,7 @@ from archipel import errors, masking, sealing
 from archipel.border.decision import Masked, MaskedCount, Release
 from archipel.border.masked import LABEL
 from archipel.masking import Masker, Numbers, Places, Shape, Words
-from archipel.rounds import Round, Step
+from archipel.rounds import LABEL_BYTES, Round, Step
 from node_agent.scope_messages import Demands, Description
 
 MAX_GROUPS = 2_000_000
@@ -231,7 +231,7 @@ class Contribution:
         agreed = self.round.agreed({**one_time, self.node: self.one_time.public_key().public_bytes_raw()})
         try:
             self.where = masking.positions(self._labels(), listed)
-            self.listed = len(listed) // masking.LABEL_BYTES
+            self.listed = len(listed) // LABEL_BYTES
             numbers = self._numbers()
             masker = Masker(self.node, own, self.one_time, peers, one_time, agreed)
             self._masker = masker

@@ -15,7 +15,7 @@ import pyarrow as pa
 from archipel import errors, masking, sealing
 from archipel.border.decision import MaskedOutput
 from archipel.masking import Numbers, Places
-from archipel.rounds import MIN_CONTRIBUTORS, Round, Step
+from archipel.rounds import LABEL_BYTES, MIN_CONTRIBUTORS, Round, Step
 from node_agent.scope_contribution import (
     MAX_GROUPS,
     PLACE,
@@ -51,7 +51,7 @@ class Total:
     @property
     def groups(self) -> int:
         """How many groups there are in the list."""
-        return len(self.listed) // masking.LABEL_BYTES
+        return len(self.listed) // LABEL_BYTES
 
     @property
     def withheld(self) -> int:
@@ -82,7 +82,7 @@ class Total:
             listed = masking.union_of(message["labels"] for message in messages.values())
         except ValueError:
             raise sealing.refused("its labels are none") from None
-        if len(listed) > MAX_GROUPS * masking.LABEL_BYTES:
+        if len(listed) > MAX_GROUPS * LABEL_BYTES:
             raise errors.error(errors.RESULT_TOO_LARGE, f"A total over nodes has at most {MAX_GROUPS:,} groups.")
         least = max(min_persons, *(d.min_persons for d in demands))
         return cls(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from archipel import linkage, masking, schema
+from archipel import linkage, schema
 from archipel.aggregates import REGISTRY, State
 from archipel.border import parsing, refusal, syntax
 from archipel.border.analysis import Analysis
@@ -20,6 +20,7 @@ from archipel.border.block import Block
 from archipel.border.decision import Masked, MaskedCount, MaskedOutput, Release
 from archipel.border.persons import Count
 from archipel.border.refusal import refused
+from archipel.rounds import BUCKETS, LABEL_BYTES
 
 ROUND_TABLE = "archipel_round"
 """A table of one row with the keys of a round in hexadecimal: columns ``label`` and ``person``. Each node registers it
@@ -273,7 +274,7 @@ def _bitmap(count: Count, part: int, bitmaps: int) -> exp.Expr:
     )
     hexadecimal = exp.paren(exp.DPipe(this=exp.Literal.string("0x"), expression=digits))
     hashed = exp.cast(hexadecimal, "UINTEGER", dialect="duckdb")
-    bucket = exp.BitwiseAnd(this=hashed, expression=_number(masking.BUCKETS - 1))
+    bucket = exp.BitwiseAnd(this=hashed, expression=_number(BUCKETS - 1))
     one = exp.cast(_number(1), "UBIGINT", dialect="duckdb")
     bit = exp.BitwiseLeftShift(this=one, expression=exp.paren(bucket))
     where: list[exp.Expr] = [person.copy().is_(exp.null()).not_()]
@@ -300,7 +301,7 @@ def _labelled(select: exp.Select, keys: Sequence[str], names: _Names) -> exp.Sel
         known = exp.Paren(this=told)
         text = exp.DPipe(this=text, expression=_call("COALESCE", known, exp.Literal.string("-")))
     digest = _call("SHA256", text)
-    start = _call("SUBSTR", digest, _number(1), _number(2 * masking.LABEL_BYTES))  # in hexadecimal
+    start = _call("SUBSTR", digest, _number(1), _number(2 * LABEL_BYTES))  # in hexadecimal
     shown = [_alias(_call("UNHEX", start), LABEL)]
     shown += [_alias(_column(p.alias, names.groups), p.alias) for p in select.expressions]
     groups = exp.CTE(
@@ -337,7 +338,7 @@ def _filtered(aggregate: exp.Expr, condition: exp.Expr | None) -> exp.Expr:
     return exp.Filter(this=aggregate, expression=exp.Where(this=condition.copy()))
 
 
-def _number(value: int) -> exp.Literal:
+def _number(value: int) -> exp.Expr:
     return exp.Literal.number(value)
 
 

@@ -14,6 +14,7 @@ from archipel import errors
 from archipel.certificate import Rejected
 from archipel.permit import Permit
 from archipel.request import Request
+from archipel.schema import Scope
 from coordinator.catalog import Catalog
 from coordinator.plan import OutputColumn, Plan
 from coordinator.plan_check import certified
@@ -23,6 +24,7 @@ from coordinator.planner.explain import explain_text
 from coordinator.planner.outputs import with_types
 from coordinator.planner.parse import parse
 from coordinator.planner.problems import closes_way, is_of_border, to_tell, why_not
+from coordinator.planner.scope import over_federation, scope_of
 from coordinator.planner.solve import Solver
 from coordinator.planner.universal import answer_at_coordinator, check_size
 
@@ -47,13 +49,14 @@ def plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe)
 
 
 def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe) -> Plan:
+    scope = scope_of(request)
     as_written = request.sql if request.dialect.lower() == "duckdb" and not request.parameters else None
     try:
         tree = parse(request)
     except errors.ArchipelError as problem:
         raise _read_by_engine(problem, as_written, describe) from None
     bound = bind(tree, as_written, catalog, permit, describe)
-    assembly = Assembly(catalog, permit, _of_stages(describe), _prefix(bound))
+    assembly = Assembly(catalog, permit, _of_stages(describe), _prefix(bound), scope=scope)
     result_stage, columns = _finished(bound, describe, assembly)
     made = Plan(
         sql=request.sql,
@@ -65,6 +68,8 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
         alternatives=tuple(assembly.alternatives),
         not_pushed=tuple(assembly.not_pushed),
     )
+    if scope is Scope.FEDERATION:
+        made = over_federation(made, catalog, permit)
     try:
         return certified(made, catalog, permit)
     except Rejected as cause:

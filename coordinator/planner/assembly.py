@@ -15,7 +15,7 @@ from archipel import errors, obligations
 from archipel.border import check, linking, parsing, vocabulary
 from archipel.border.decision import BorderContext, Release
 from archipel.permit import Permit
-from archipel.schema import Column, Form, Table
+from archipel.schema import Column, Form, Scope, Table
 from coordinator.catalog import Catalog
 from coordinator.plan import COORDINATOR, SHARD_COLUMN, Alternative, Exchange, OutputColumn, Stage, StageKind
 from coordinator.planner.bind import Describe
@@ -103,6 +103,7 @@ class Assembly:
     permit: Permit
     ask_engine: Describe
     prefix: str
+    scope: Scope = Scope.NODE
     stages: list[Stage] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -343,7 +344,7 @@ class Assembly:
             if alike in asked:
                 continue
             asked.add(alike)
-            context = BorderContext(site, tables, columns, self.permit, received, destination)
+            context = BorderContext(site, tables, columns, self.permit, received, destination, self.scope)
             key = (spelled, alike, tuple(sorted(columns.items())), tuple(sorted(received.items())))
             decided = self._decide(tree, context, key)
             if isinstance(decided, errors.ArchipelError):
