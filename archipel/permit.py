@@ -55,6 +55,10 @@ class Permit(_Model):
     expires: int
     min_persons: int = Field(default=MIN_PERSONS_FLOOR, ge=MIN_PERSONS_FLOOR)
     linkage: bool = False
+    max_queries: int | None = Field(default=None, ge=1)
+    """Questions about protected tables that may be asked of each node; what the node's policy allows, when absent."""
+    max_cells: int | None = Field(default=None, ge=1)
+    """Groups of answers about protected tables that each node may release; the same."""
 
     def allows_column(self, table: str, column: str) -> bool:
         """Whether the permit names the column, case-insensitively."""

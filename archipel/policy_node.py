@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from archipel import configuration
+from archipel.policy_ledger import LedgerRules
 
 Approval = Literal["auto", "first-use", "every-query"]
 """Whether a person at the node decides: never, once for each researcher, permit and table, or on every statement."""
@@ -167,6 +168,8 @@ class NodeRules(configuration.Section):
     """When questions about protected tables are answered; one or several. Absent: at any time."""
     rate_limits: RateLimits = RateLimits()
     """How often may be asked. Absent: not limited."""
+    ledger: LedgerRules = LedgerRules()
+    """What earlier answers forbid, how much one permit may ask, and how long answers are kept."""
     opposition: tuple[OppositionRules, ...] = Field(default=(), max_length=20, json_schema_extra=one_or_several)
     """Lists of persons whose rows take part in nothing; one or several."""
 

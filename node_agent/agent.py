@@ -26,6 +26,7 @@ from node_agent.engine.base import Engine
 from node_agent.order import Released, TaskOrder
 from node_agent.scope_messages import step_from_wire
 from node_agent.sealed import Output, Sender
+from node_agent.switches import CHECK_S
 from node_agent.tasks import TaskRunner
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ class Agent:
         """
         backoff_s = self._settings.first_backoff_s
         watcher = asyncio.create_task(self._watch_sources())
+        operator = asyncio.create_task(self._watch_operator())
         stopping = asyncio.create_task(self._stopping.wait())
         attached: asyncio.Task[None] | None = None
         try:
@@ -127,7 +129,7 @@ class Agent:
                     return
                 backoff_s = min(backoff_s * 2, self._settings.max_backoff_s)
         finally:
-            left = [task for task in (attached, watcher, stopping) if task is not None]
+            left = [task for task in (attached, watcher, operator, stopping) if task is not None]
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
@@ -241,6 +243,18 @@ class Agent:
         while self._tasks:
             await asyncio.wait([task.work for task in self._tasks.values()])
 
+    async def _watch_operator(self) -> None:
+        """Do what the operator tells, again and again: tasks that were stopped end now, whatever they wait for."""
+        while True:
+            try:
+                await asyncio.to_thread(self._runner.enforce)
+            except errors.ArchipelError as problem:
+                log.error("an operator's instruction is not written down yet: %s", problem.info.message)
+            for task in list(self._tasks.values()):
+                if task.cancellation.reason is not None:
+                    task.work.cancel()
+            await asyncio.sleep(CHECK_S)
+
     def _cancel(self, task_id: str) -> None:
         task = self._tasks.get(task_id)
         if task is not None:
@@ -292,13 +306,17 @@ class Agent:
                 self._send(gateway_pb2.AttachRequest(task_accepted=accepted))
                 with telemetry.span("archipel.task", attributes=attributes, parent=task.traceparent or None):
                     await self._run_and_deliver(task, stub, cancellation, deadline)
+        except asyncio.CancelledError:
+            if cancellation.reason is None:
+                raise
+            self._refuse(task.task_id, cancellation.reason)
         except errors.ArchipelError as problem:
             if problem.info.code in _SOURCE_FAILURES:
                 self._look_at_sources.set()
             self._refuse(task.task_id, problem)
         except grpc.aio.AioRpcError as cause:
             log.warning("an exchange broke off: %s", cause.code().name)
-            self._refuse(task.task_id, _broken_off(cause))
+            self._refuse(task.task_id, cancellation.reason or _broken_off(cause))
         except Exception as cause:  # noqa: BLE001 - the last line of defence: no text of an unknown error leaves
             log.error("a task failed with %s", type(cause).__name__)  # no traceback: its lines can hold values
             self._refuse(task.task_id, errors.error(errors.INTERNAL, "The node failed."))

@@ -26,9 +26,10 @@ from node_agent.evidence import EVIDENCE_FOLDER, Evidence, Grounds
 from node_agent.gate import Gate
 from node_agent.ledger import LEDGER_FOLDER, Ledger
 from node_agent.rates import Rates
-from node_agent.scope_book import BOOK_FILE, RoundBook
 from node_agent.running import AUDITED, Running
+from node_agent.scope_book import BOOK_FILE, RoundBook
 from node_agent.sealed import Peers, ReceiveLimits
+from node_agent.switches import Switches
 from node_agent.tasks import TaskRunner
 
 
@@ -56,7 +57,7 @@ class Node:
             ArchipelError: CONFIG_INVALID when it is wrong; then the policy stays as it was. AUDIT_UNAVAILABLE.
         """
         rules, digest = policy.load(self.config.policy)
-        _check_policy(self.config, rules)
+        check_policy(self.config, rules)
         if digest == self.settings.policy_digest:
             return False
         if self.audit is not None:
@@ -99,7 +100,7 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
     _check_certificate(config, federation.federation, entry)
     peers = _peers(config, federation, entry)
     rules, digest = policy.load(config.policy)
-    _check_policy(config, rules)
+    check_policy(config, rules)
     try:
         config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as cause:
@@ -168,7 +169,7 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
 def _ledger(config: NodeConfig, rules: policy.Policy) -> Ledger:
     """Open the ledger; what the audit log names last of it must be there."""
     last: dict[int, str] = {}
-    for record in audit_records(config.state_dir / AUDIT_FOLDER):
+    for record in records(config.state_dir / AUDIT_FOLDER):
         if "ledger" in record:
             last = {int(record["ledger"]["entry"]): str(record["ledger"]["sha256"])}
     ledger = Ledger(config.state_dir / LEDGER_FOLDER, rules.node.ledger, released=last)
@@ -273,7 +274,12 @@ def _certificate(path: Path) -> x509.Certificate:
         raise _mismatch(f"The file {path} holds no certificate") from cause
 
 
-def _check_policy(config: NodeConfig, rules: policy.Policy) -> None:
+def check_policy(config: NodeConfig, rules: policy.Policy) -> None:
+    """Make sure that a policy fits a node: its tables are there, and what its lists are about.
+
+    Raises:
+        ArchipelError: CONFIG_INVALID.
+    """
     known = {table.name.lower() for table in config.tables}
     unknown = [name for name in rules.tables if name.lower() not in known]
     if unknown:

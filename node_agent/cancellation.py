@@ -16,6 +16,7 @@ class Cancellation:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._cancelled = False
+        self._reason: errors.ArchipelError | None = None
         self._statement: Statement | None = None
 
     def cancel(self) -> None:
@@ -25,8 +26,21 @@ class Cancellation:
             if self._statement is not None:
                 self._statement.cancel()
 
+    def stop(self, reason: errors.ArchipelError) -> None:
+        """Stop the task as ``cancel`` does, for a reason that is told."""
+        with self._mutex:
+            self._reason = self._reason or reason
+        self.cancel()
+
+    @property
+    def reason(self) -> errors.ArchipelError | None:
+        """Why the task was stopped, when it was by ``stop``."""
+        return self._reason
+
     def check(self) -> None:
-        """Raise CANCELLED when the task was cancelled."""
+        """Raise why the task was stopped, or CANCELLED when nobody wants it any more."""
+        if self._reason is not None:
+            raise self._reason
         if self._cancelled:
             raise errors.error(errors.CANCELLED, "The query was cancelled.")
 

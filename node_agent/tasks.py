@@ -110,6 +110,15 @@ class TaskRunner:
         self._write(audit, "refused" if refused else "failed", {**known, **why})
         raise told
 
+    def enforce(self) -> None:
+        """Do what the operator told since: stop tasks, unlock permits.
+
+        Raises:
+            ArchipelError: AUDIT_UNAVAILABLE or LEDGER_UNAVAILABLE, when it cannot be written down; tasks stop anyway.
+        """
+        if self.audit is not None:
+            self.running.enforce(self.audit, self.ledger, self.now())
+
     def _run(
         self,
         order: TaskOrder,

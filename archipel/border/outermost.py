@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from archipel import aggregates, schema
-from archipel.border import linking, masked, parsing, refusal, sketched, syntax, threshold
+from archipel.border import linking, masked, parsing, populations, refusal, sketched, syntax, threshold
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
 from archipel.border.decision import BorderContext, Release
@@ -60,6 +60,7 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         tables = own_tables(list(analysis.tables.values()), analysis.context)
         read = read_columns(analysis, protected)
         return masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
+    behind = populations.of(select, block.distinct_carriers(), analysis)
     statement = threshold.held(select, wanted, names)
     pseudonymised = linking.with_scans(statement, analysis)
     return Release(
@@ -73,6 +74,7 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         withheld_column=withheld,
         persons_column=persons,
         tell_withheld_count=all(table.policy.tell_withheld_count for table in protected),
+        populations=behind,
         pseudonymised=pseudonymised,
     )
 

@@ -73,6 +73,10 @@ class Engine(Protocol):
         """
         ...
 
+    def state_of(self, tables: tuple[str, ...]) -> str:
+        """Return what names the state that the data of ``tables`` had when they were registered."""
+        ...
+
     def must_reopen(self) -> bool:
         """Whether something of the sources came, went or changed, so that a new engine would hold other tables."""
         ...

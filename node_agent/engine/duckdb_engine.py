@@ -7,6 +7,7 @@ read-only files at the operating system, of which ``warnings`` tells.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Mapping
@@ -113,6 +114,14 @@ class DuckDBEngine:
                 if not same:
                     log.error("the data file of table %s has changed since it was registered", name)
                     raise errors.error(errors.NODE_CHANGED, f"The data of table '{name}' has changed at the node.")
+
+    def state_of(self, tables: tuple[str, ...]) -> str:
+        """Return the digest of what the files of ``tables`` were like; a file that was replaced is another."""
+        found = hashlib.sha256(duckdb.__version__.encode())
+        for name in sorted(name.lower() for name in tables):
+            for file in self._registered[name].files:
+                found.update(f"{name}|{file.path}|{file.inode}|{file.size}|{file.changed_ns}\n".encode())
+        return found.hexdigest()
 
     def must_reopen(self) -> bool:
         """Whether a file of any configured table came, went or changed, or the engine lost its database."""

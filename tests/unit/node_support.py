@@ -13,9 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archipel import permit, request, tokens
 from archipel.policy import Policy
+from archipel.policy_ledger import LedgerRules
 from node_agent.audit import AuditLog
 from node_agent.config import NodeConfig
 from node_agent.engine.duckdb_engine import DuckDBEngine
+from node_agent.ledger import Ledger
 from node_agent.tasks import TaskOrder, TaskRunner
 
 OPEN = {"protected": False, "coordinator": "rows"}
@@ -82,6 +84,7 @@ def rows_of(engine: DuckDBEngine, sql: str, inputs: Mapping[str, pa.Table] | Non
 
 
 NOW = 1_800_000_000.0
+NOT_COMPARED = LedgerRules(differences="allow")
 
 
 @dataclass
@@ -147,16 +150,23 @@ def write_tables(directory: Path) -> None:
     pq.write_table(pa.table({"region": ["Bretagne", "Normandie"], "code": ["53", "28"]}), directory / "ref.parquet")
 
 
-def runner_of(directory: Path, party: Party, *, policy: Mapping[str, Any] = POLICY, **changes: Any) -> TaskRunner:
-    """Return a task runner over both tables, with its audit log in ``directory``/audit."""
-    write_tables(directory)
+def runner_of(
+    directory: Path, party: Party, *, policy: Mapping[str, Any] = POLICY, ledger: Ledger | None = None, tables: bool = True, **changes: Any
+) -> TaskRunner:
+    """Return a task runner over both tables, with its audit log in ``directory``/audit.
+
+    Without ``ledger`` it has one that compares nothing: tests ask what they like of few persons.
+    """
+    if tables:
+        write_tables(directory)
     content = {
         "node": "hospital_a",
         "federation": "dev",
         "authority_key": party.authority.public_key(),
         "signing_key": party.node,
-        "engine": engine_of(directory, [STAYS, REF], policy=policy),
-        "audit": AuditLog(directory / "audit"),
+        "engine": changes.pop("engine", None) or engine_of(directory, [STAYS, REF], policy=policy),
+        "audit": changes.pop("audit", None) or AuditLog(directory / "audit"),
+        "ledger": ledger if ledger is not None else Ledger(directory / "ledger", NOT_COMPARED),
         "statement_timeout_s": 30.0,
         "max_release_bytes": 1 << 30,
         "now": lambda: NOW,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from node_support import NOW, OPEN, Party, engine_of, stays
+from node_support import NOT_COMPARED, NOW, OPEN, Party, engine_of, stays
 
 from archipel import errors, frames, receipt
 from archipel.linkage import PADS_TABLE, Linkage
@@ -19,6 +19,7 @@ from archipel.schema import COORDINATOR
 from node_agent import audit
 from node_agent.audit import AuditLog
 from node_agent.cancellation import Cancellation
+from node_agent.ledger import Ledger
 from node_agent.order import Released, TaskOrder
 from node_agent.sealed import Output, Peers, ReceiveLimits, Sender, padded
 from node_agent.tasks import TaskRunner
@@ -77,6 +78,7 @@ class Scene:
                 signing_key=self.party.node,
                 engine=engine_of(folder, TABLES, policy=self.policy, node=node),
                 audit=AuditLog(folder / "audit"),
+                ledger=Ledger(folder / "ledger", NOT_COMPARED),
                 statement_timeout_s=30.0,
                 max_release_bytes=1 << 30,
                 peers=Peers(public, secrets[node], SECRET),

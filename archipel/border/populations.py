@@ -1,0 +1,295 @@
+"""Who stands behind each group of an answer: the statement that tells a node's ledger, without a list of persons.
+
+Beside what is released the node runs this statement over the same rows. It gives, for each group, *sketches*: each
+person falls by a keyed hash into one of ``BUCKETS`` buckets, and a bucket holds the sum, over its persons, of a random
+factor of the person times what the person adds to the group. Sketches are linear: the sketch of a difference of two
+groups is the difference of their sketches. Persons who add the same to both leave nothing in it, so that buckets that
+are not zero are never more than the persons in whom two groups differ.
+
+What a person adds is taken in several ways, the *measures*: being in the group at all, the number of rows, both again
+for each condition under which an aggregate counts rows (its FILTER, arguments that are not NULL), and the values that
+an aggregate adds up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import sqlglot
+from sqlglot import exp
+
+from archipel import schema
+from archipel.border import linking, parsing, syntax
+from archipel.border.analysis import Analysis
+from archipel.border.measures import BUCKETS, PRIME, SEED_COLUMN, Measure, Populations
+from archipel.border.relations import CUT_LIST, Carrier
+
+Tree = TypeVar("Tree", bound=exp.Expr)
+
+_SUMS = frozenset({"sum", "avg", "fsum", "kahan_sum", "favg", "mean", "sum_no_overflow"})
+_WHOLE_LIST = 2_147_483_647
+_STEPS = 65_536
+"""Values that are added up are told apart to this part of one."""
+
+
+def of(select: exp.Select, carriers: list[Carrier], analysis: Analysis) -> tuple[Populations, ...]:
+    """Return the statements for an outermost SELECT that was analysed, one for each carrier of its rows."""
+    return tuple(_of(select, carrier, analysis) for carrier in carriers)
+
+
+def whole(table: schema.Table) -> Populations:
+    """Return the statement for everybody in a protected table of a node, of whom a policy lets anything out."""
+    prefix = "border_"
+    source, person = f"{prefix}table", table.column(table.person_column or "")
+    if person is None:
+        raise ValueError("a table without persons")
+    rows, cells, seed = f"{prefix}rows_of_persons", f"{prefix}persons_of_cells", f"{prefix}seed"
+    scan = exp.Table(this=exp.to_identifier(table.name, quoted=True), alias=exp.TableAlias(this=_name(source)))
+    select = exp.Select(
+        expressions=[_alias(_column(person.name, source), f"{prefix}person")], from_=exp.From(this=scan)
+    )
+    if table.policy.rows_where:
+        select.set("where", exp.Where(this=sqlglot.parse_one(table.policy.rows_where, read="duckdb")))
+    nothing = _Parts({}, {}, {})
+    carrier = Carrier(linking.domain_of(table), person.type, exp.null(), exp.true())
+    statement, measures = _sketched(nothing, cells, prefix, several=False)
+    statement.set(
+        "with_", exp.With(expressions=[_cte(rows, select), _cte(cells, _cells(nothing, rows, seed, carrier, prefix))])
+    )
+    return Populations(carrier.domain, parsing.render(statement), 0, False, (), measures, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is taken of a SELECT: names of keys, and of flags and values with their SQL over its rows."""
+
+    keys: dict[str, exp.Expr]
+    flags: dict[str, exp.Expr]
+    values: dict[str, exp.Expr]
+
+
+def _of(select: exp.Select, carrier: Carrier, analysis: Analysis) -> Populations:
+    prefix = analysis.prefix
+    source = _with_whole_lists(select)
+    person = _with_whole_lists(carrier.person)
+    group = source.args.get("group")
+    clause = source.args.get("with_")
+    parts = _parts(source, group, prefix)
+    several = group is not None and syntax.has_grouping_sets(group)
+    outputs = _shown(source, parts)
+    for part in ("with_", "group"):
+        source.set(part, None)
+    rows, cells, sets = f"{prefix}rows_of_persons", f"{prefix}persons_of_cells", f"{prefix}persons_of_sets"
+    seed = f"{prefix}seed"
+    if carrier.listed:
+        person = _call("UNNEST", _call("LIST_DISTINCT", person))
+    if carrier.optional:
+        present = exp.Paren(this=carrier.marker.copy())
+        where = source.args.get("where")
+        source.set("where", exp.Where(this=exp.and_(exp.Paren(this=where.this), present) if where else present))
+    source.set(
+        "expressions",
+        [_alias(value.copy(), name) for part in (parts.keys, parts.flags, parts.values) for name, value in part.items()]
+        + [_alias(person, f"{prefix}person")],
+    )
+    ctes = list(clause.expressions) if clause is not None else []
+    ctes += [_cte(rows, source), _cte(cells, _cells(parts, rows, seed, carrier, prefix))]
+    if several and group is not None:
+        ctes.append(_cte(sets, _sets(parts, group, cells, prefix)))
+    statement, measures = _sketched(parts, sets if several else cells, prefix, several=several)
+    with_ = exp.With(expressions=ctes, recursive=clause.args.get("recursive") if clause is not None else None)
+    statement.set("with_", with_)
+    linking.with_scans(statement, analysis)
+    return Populations(
+        domain=carrier.domain,
+        sql=parsing.render(statement),
+        keys=len(parts.keys),
+        sets=several,
+        outputs=outputs,
+        measures=measures,
+        seed_table=seed,
+    )
+
+
+def _with_whole_lists(tree: Tree) -> Tree:
+    """Return a copy in which lists of persons are not cut off where the threshold is reached."""
+    copied: Tree = tree.copy()
+    for node in copied.find_all(exp.Anonymous):
+        if node.meta.get(CUT_LIST):
+            node.expressions[2].replace(exp.Literal.number(_WHOLE_LIST))
+    return copied
+
+
+def _parts(source: exp.Select, group: exp.Expr | None, prefix: str) -> _Parts:
+    keys = [syntax.unwrapped(key) for key in syntax.grouping_keys(group)] if group is not None else []
+    distinct = list(dict.fromkeys(key for key in keys if not isinstance(key, exp.Literal)))
+    parts = _Parts({f"{prefix}key_{number}": key for number, key in enumerate(distinct)}, {}, {})
+    conditions: dict[str, exp.Expr] = {}
+    values: dict[str, exp.Expr] = {}
+    shown = set(distinct)
+    for projection in source.expressions:
+        if syntax.unwrapped(projection.unalias()) in shown:
+            continue
+        for unit in syntax.aggregates_in(projection):
+            condition, value = _contribution(unit)
+            if condition is not None:
+                conditions.setdefault(condition.sql("duckdb"), condition)
+            if value is not None:
+                values.setdefault(value.sql("duckdb"), value)
+    for number, condition in enumerate(conditions.values()):
+        parts.flags[f"{prefix}flag_{number}"] = condition
+    for number, value in enumerate(values.values()):
+        parts.values[f"{prefix}value_{number}"] = value
+    return parts
+
+
+def _contribution(unit: exp.Expr) -> tuple[exp.Expr | None, exp.Expr | None]:
+    """Return the condition under which a row takes part in an aggregate, and what it adds there, as a whole number."""
+    aggregate, condition = syntax.split_filter(unit)
+    name = syntax.aggregate_name(aggregate)
+    arguments = [a for a in syntax.arguments(aggregate) if not isinstance(a, exp.Literal | exp.Star)]
+    parts: list[exp.Expr] = [exp.Paren(this=condition.copy())] if condition is not None else []
+    if name == "count_if":
+        parts += [exp.Paren(this=argument.copy()) for argument in arguments]
+        return exp.and_(*parts), None
+    unique = list({argument.sql("duckdb"): argument for argument in arguments}.values())
+    parts += [exp.Paren(this=argument.copy()).is_(exp.null()).not_() for argument in unique]
+    flag = exp.and_(*parts) if parts else None
+    counted = name in ("count", "count_star", "regr_count") and not syntax.is_distinct(aggregate)
+    if not unique or counted:
+        return flag, None
+    whole = _bits(_call("HASH", *(argument.copy() for argument in unique)), 33)
+    if name in _SUMS and len(unique) == 1 and not syntax.is_distinct(aggregate):
+        # The same sum by another expression is the same value; what is out of range is told apart by its hash.
+        number = exp.TryCast(this=unique[0].copy(), to=exp.DataType.build("DOUBLE", dialect="duckdb"))
+        steps = _call("ROUND", exp.Mul(this=number, expression=exp.Literal.number(_STEPS)))
+        near = exp.TryCast(this=steps, to=exp.DataType.build("BIGINT", dialect="duckdb"))
+        whole = _call("COALESCE", near, whole)
+    value = exp.Mod(this=exp.Paren(this=whole), expression=exp.Literal.number(PRIME))
+    if flag is None:
+        return None, value
+    return flag, exp.Case(ifs=[exp.If(this=flag.copy(), true=value)])
+
+
+def _shown(source: exp.Select, parts: _Parts) -> tuple[str | None, ...]:
+    named = {syntax.unwrapped(p.unalias()): p.alias_or_name for p in reversed(source.expressions)}
+    return tuple(named.get(key) for key in parts.keys.values())
+
+
+def _cells(parts: _Parts, rows: str, seed: str, carrier: Carrier, prefix: str) -> exp.Select:
+    """Return one row for each person of each group by all keys: rows in all, rows for each flag, values."""
+    person = _column(f"{prefix}person", rows)
+    known = person.copy().is_(exp.null()).not_()
+    text = person if _is_whole_number(carrier.kind) else exp.cast(person, "VARCHAR", dialect="duckdb")
+    keyed = _call("HASH", _call("XOR", _call("HASH", text), _column(SEED_COLUMN, seed)))
+    outputs = [*(_alias(_column(name, rows), name) for name in parts.keys), _alias(keyed, f"{prefix}person")]
+    outputs.append(_alias(exp.Count(this=exp.Star()), f"{prefix}rows"))
+    outputs += [
+        _alias(exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=_column(name, rows))), name)
+        for name in parts.flags
+    ]
+    outputs += [_alias(_call("COALESCE", exp.Sum(this=_column(name, rows)), exp.Literal.number(0)), name)
+                for name in parts.values]  # fmt: skip
+    keys = [*(_column(name, rows) for name in parts.keys), keyed.copy()]
+    return exp.Select(
+        expressions=outputs,
+        from_=_from(rows),
+        joins=[exp.Join(this=_table(seed), kind="CROSS")],
+        where=exp.Where(this=known),
+        group=exp.Group(expressions=keys),
+    )
+
+
+def _sets(parts: _Parts, group: exp.Expr, cells: str, prefix: str) -> exp.Select:
+    """Return the same for each group of every grouping set."""
+    clause = group.copy()
+    by_key = {key: name for name, key in parts.keys.items()}
+    for key in syntax.grouping_keys(clause):
+        name = by_key.get(syntax.unwrapped(key))
+        if name is not None:
+            key.replace(_column(name, cells))
+    clause.append("expressions", _column(f"{prefix}person", cells))
+    outputs = [*(_alias(_column(name, cells), name) for name in parts.keys)]
+    keys = [_column(name, cells) for name in parts.keys]
+    outputs.append(_alias(exp.GroupingId(expressions=keys), f"{prefix}set"))
+    outputs.append(_alias(_column(f"{prefix}person", cells), f"{prefix}person"))
+    added = (f"{prefix}rows", *parts.flags, *parts.values)
+    outputs += [_alias(exp.Sum(this=_column(name, cells)), name) for name in added]
+    return exp.Select(expressions=outputs, from_=_from(cells), group=clause)
+
+
+def _sketched(parts: _Parts, table: str, prefix: str, *, several: bool) -> tuple[exp.Select, tuple[Measure, ...]]:
+    person = _column(f"{prefix}person", table)
+    keys = [*parts.keys, *([f"{prefix}set"] if several else [])]
+    bucket = exp.Paren(this=exp.BitwiseAnd(this=person.copy(), expression=exp.Literal.number(BUCKETS - 1)))
+    factor = exp.Paren(this=exp.Add(this=_bits(person.copy(), 34), expression=exp.Literal.number(1)))
+    outputs = [*(_alias(_column(name, table), name) for name in keys)]
+    outputs.append(_alias(exp.cast(bucket, "INTEGER", dialect="duckdb"), f"{prefix}bucket"))
+    measures: list[Measure] = []
+
+    def add(measure: Measure, amount: exp.Expr | None, some: exp.Expr | None) -> None:
+        number = len(measures)
+        measures.append(measure)
+        product = factor.copy() if amount is None else exp.Mul(this=factor.copy(), expression=amount)
+        counted: exp.Expr = exp.Count(this=exp.Star())
+        summed: exp.Expr = exp.Sum(this=product)
+        if some is not None:
+            counted = exp.Filter(this=counted, expression=exp.Where(this=some.copy()))
+            summed = exp.Filter(this=summed, expression=exp.Where(this=some.copy()))
+        outputs.append(_alias(counted, f"{prefix}n_{number}"))
+        rest = exp.Mod(this=_call("COALESCE", summed, exp.Literal.number(0)), expression=exp.Literal.number(PRIME))
+        outputs.append(_alias(exp.cast(rest, "BIGINT", dialect="duckdb"), f"{prefix}s_{number}"))
+
+    def amount_of(name: str) -> exp.Expr:
+        rest = exp.Mod(this=_column(name, table), expression=exp.Literal.number(PRIME))
+        return exp.cast(rest, "BIGINT", dialect="duckdb")
+
+    add(Measure.PERSONS, None, None)
+    add(Measure.ROWS, amount_of(f"{prefix}rows"), None)
+    for name in parts.flags:
+        some = exp.GT(this=_column(name, table), expression=exp.Literal.number(0))
+        add(Measure.PERSONS, None, some)
+        add(Measure.ROWS, amount_of(name), some)
+    for name in parts.values:
+        add(Measure.VALUES, amount_of(name), exp.NEQ(this=amount_of(name), expression=exp.Literal.number(0)))
+    group = exp.Group(expressions=[*(_column(name, table) for name in keys), bucket.copy()])
+    return exp.Select(expressions=outputs, from_=_from(table), group=group), tuple(measures)
+
+
+def _is_whole_number(kind: str) -> bool:
+    """Whether values of a type hash alike in every such type."""
+    return kind.upper() in {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER"}
+
+
+def _bits(number: exp.Expr, shift: int) -> exp.Expr:
+    shifted = exp.BitwiseRightShift(this=number, expression=exp.Literal.number(shift))
+    return exp.cast(exp.Paren(this=shifted), "BIGINT", dialect="duckdb")
+
+
+def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this=name, expressions=list(arguments))
+
+
+def _column(name: str, table: str) -> exp.Column:
+    return exp.column(name, table, quoted=True)
+
+
+def _alias(value: exp.Expr, name: str) -> exp.Expr:
+    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+
+
+def _name(name: str) -> exp.Identifier:
+    return exp.to_identifier(name, quoted=True)
+
+
+def _table(name: str) -> exp.Table:
+    return exp.Table(this=_name(name), alias=exp.TableAlias(this=_name(name)))
+
+
+def _from(name: str) -> exp.From:
+    return exp.From(this=_table(name))
+
+
+def _cte(name: str, query: exp.Expr) -> exp.CTE:
+    return exp.CTE(this=query, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True)))

@@ -1,0 +1,269 @@
+"""Comparing groups of persons by their sketches: how many persons, at least, is one the other with or without?
+
+Numbers only: no engine, no disk. A sketch (``archipel.border.measures``) is ``BUCKETS`` sums modulo ``PRIME``, and
+linear. If fewer than k persons tell two groups apart, fewer than k buckets of the difference of their sketches are not
+zero. This holds without exception, so that no such pair is missed. The other way round, two groups that differ by just
+k persons or a few more may seem to differ by fewer, when persons share a bucket: with 256 buckets a fifth of the pairs
+that differ by 11 persons are taken to differ by 10.
+
+An index in memory keeps for each sketch 64 *coarse* sums (random linear combinations of four buckets each, so linear,
+too) and the 32 *ratios* of neighbouring ones, which a group and its double, or its half, have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archipel.border.measures import BUCKETS, PRIME
+
+COARSE = 64
+RATIOS = COARSE // 2
+PROBES = 4
+"""Coarse sums by which three groups are looked up. One person touches one of them; ten persons touch all four in one
+case of 2,000."""
+
+MORE_MARGINS = 256
+"""Sums over groups that are kept beyond the number of sketches of the groups themselves."""
+
+Sums = NDArray[np.uint32]
+Numbers = NDArray[np.int64]
+
+_P = np.uint64(PRIME)
+# Fixed and public: they only have to be different from anything that persons' factors, which are secret, could match.
+_WEIGHTS = np.random.default_rng(20_250_327).integers(1, PRIME, BUCKETS, dtype=np.uint64)
+_INFINITE, _NOTHING = np.uint32(PRIME), np.uint32(PRIME + 1)
+
+
+def empty() -> Sums:
+    """Return no sketches."""
+    return np.zeros((0, BUCKETS), np.uint32)
+
+
+def coarse(fine: Sums) -> Sums:
+    """Return the coarse sums of sketches, one row each."""
+    products = (fine.astype(np.uint64) * _WEIGHTS) % _P
+    found: Sums = (products.reshape(len(fine), COARSE, BUCKETS // COARSE).sum(axis=2) % _P).astype(np.uint32)
+    return found
+
+
+def ratios(sums: Sums) -> Sums:
+    """Return the ratios of neighbouring coarse sums; marks of their own for a zero below, and for two zeros."""
+    above, below = sums[:, 0::2], sums[:, 1::2]
+    found: Sums = ((above.astype(np.uint64) * inverse(below).astype(np.uint64)) % _P).astype(np.uint32)
+    found[(below == 0) & (above != 0)] = _INFINITE
+    found[(below == 0) & (above == 0)] = _NOTHING
+    return found
+
+
+def inverse(numbers: Sums) -> Sums:
+    """Return what each number gives one with, modulo the prime (Fermat); 0 for 0."""
+    base, found, exponent = numbers.astype(np.uint64), np.ones(numbers.shape, np.uint64), PRIME - 2
+    while exponent:
+        if exponent & 1:
+            found = (found * base) % _P
+        base = (base * base) % _P
+        exponent >>= 1
+    result: Sums = np.where(numbers == 0, 0, found).astype(np.uint32)
+    return result
+
+
+def combined(fine: Sums, signs: tuple[int, ...]) -> int:
+    """Return the number of buckets that are not zero in the sum of some sketches, each with its sign."""
+    total = np.zeros(fine.shape[1], np.int64)
+    for row, sign in zip(fine, signs, strict=True):
+        total += sign * row.astype(np.int64)
+    return int(np.count_nonzero(total % PRIME))
+
+
+def apart(one: Sums, other: Sums) -> int:
+    """Return how many persons, at least, tell two groups apart, whatever number the sums of one are multiplied by."""
+    found = combined(np.stack([one, other]), (1, -1))
+    if found == 0 or not one.any() or not other.any():
+        return found
+    both = (one != 0) & (other != 0)
+    factors = (one[both].astype(np.uint64) * inverse(other[both]).astype(np.uint64)) % _P
+    usual, times = np.unique(factors, return_counts=True)
+    for factor in usual[np.argsort(times)[::-1][:3]]:
+        scaled = (other.astype(np.uint64) * factor) % _P
+        found = min(found, int(np.count_nonzero(scaled != one.astype(np.uint64))))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sketches:
+    """Sketches of groups, one row each, and of what: the same rows in every array.
+
+    ``family``: which may be compared with one another. ``persons``: how many there are behind it, -1 where not known.
+    ``origin``: what it is of (``CELL``, ``MARGIN``, ``WHOLE``). ``minimum``: fewest persons whose part may be told.
+    """
+
+    fine: Sums
+    family: NDArray[np.int8]
+    persons: Numbers
+    origin: NDArray[np.int8]
+    minimum: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.fine)
+
+    def take(self, rows: NDArray[np.intp]) -> Sketches:
+        """Return some of the rows."""
+        return Sketches(self.fine[rows], self.family[rows], self.persons[rows], self.origin[rows], self.minimum[rows])
+
+    def without_repeats(self) -> Sketches:
+        """Return each sketch of a family and origin once."""
+        if not len(self):
+            return self
+        whole = np.ascontiguousarray(
+            np.column_stack([self.fine, self.family.astype(np.uint32), self.origin.astype(np.uint32)])
+        )
+        marks = whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1]))).ravel()
+        return self.take(np.sort(np.unique(marks, return_index=True)[1]))
+
+
+CELL, MARGIN, WHOLE = 0, 1, 2
+
+
+def together(parts: list[Sketches]) -> Sketches:
+    """Return the rows of all parts."""
+    return Sketches(
+        np.concatenate([part.fine for part in parts]),
+        np.concatenate([part.family for part in parts]),
+        np.concatenate([part.persons for part in parts]),
+        np.concatenate([part.origin for part in parts]),
+        np.concatenate([part.minimum for part in parts]),
+    )
+
+
+class Index:
+    """What is kept in memory of the sketches of one person domain, to find which may be close to a new one."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._coarse: Sums = np.zeros((0, COARSE), np.uint32)
+        self._ratios: Sums = np.zeros((0, RATIOS), np.uint32)
+        self._facts = np.zeros((0, 4), np.int64)  # family, persons, origin, minimum
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, sketches: Sketches, sums: Sums | None = None) -> None:
+        """Append sketches; ``sums`` are their coarse sums where they are known."""
+        sums = coarse(sketches.fine) if sums is None else sums
+        end = self._size + len(sums)
+        if end > len(self._coarse):
+            room = max(end, 2 * len(self._coarse), 64)
+            self._coarse, self._ratios, self._facts = (
+                np.concatenate([kept[: self._size], np.zeros((room - self._size, kept.shape[1]), kept.dtype)])
+                for kept in (self._coarse, self._ratios, self._facts)
+            )
+        self._coarse[self._size : end] = sums
+        self._ratios[self._size : end] = ratios(sums)
+        self._facts[self._size : end] = np.column_stack(
+            [sketches.family, sketches.persons, sketches.origin, sketches.minimum]
+        )
+        self._size = end
+
+    def truncate(self, size: int) -> None:
+        """Forget the sketches that were added last, so that ``size`` remain."""
+        self._size = size
+
+    def minimum(self, row: int) -> int:
+        """Return the fewest persons whose part of an earlier answer may be told."""
+        return int(self._facts[row, 3])
+
+    def origin(self, row: int) -> int:
+        """Return what an earlier sketch is of."""
+        return int(self._facts[row, 2])
+
+    def near(self, new: Sketches, minimum: int) -> Iterator[tuple[int, int]]:
+        """Yield (row of ``new``, row of this index) of pairs that fewer persons than allowed may tell apart."""
+        facts = self._facts[: self._size]
+        if not len(facts):
+            return
+        least = np.maximum(facts[:, 3], minimum)
+        found = ratios(coarse(new.fine))
+        for row in range(len(new)):
+            may = facts[:, 0] == new.family[row]
+            if new.origin[row] != CELL:
+                may &= facts[:, 2] != WHOLE
+            if new.persons[row] >= 0:
+                may &= (facts[:, 1] < 0) | (np.abs(facts[:, 1] - new.persons[row]) < least)
+            rows = np.flatnonzero(may)
+            same = (self._ratios[rows] == found[row]).sum(axis=1)
+            for candidate in rows[same > RATIOS - least[rows]]:
+                yield row, int(candidate)
+
+    def sums_of_two(self, new: Sketches, families: tuple[int, ...], newest: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield (row of ``new``, two rows of this index, sign) where ``new`` may be nearly the one plus sign the other.
+
+        Of the index only the ``newest`` groups are looked at: what is compared grows with their square. A candidate is
+        still to be verified.
+        """
+        for family in families:
+            facts = self._facts[: self._size]
+            pool = np.flatnonzero((facts[:, 0] == family) & (facts[:, 2] != WHOLE))[-newest:]
+            rows = np.flatnonzero((new.family == family) & (new.origin != WHOLE))
+            if len(pool) < 2 or not len(rows):
+                continue
+            sums = coarse(new.fine[rows])
+            for probe in np.linspace(0, COARSE - 1, PROBES, dtype=int):
+                known = self._coarse[pool, probe].astype(np.int64)
+                order = np.argsort(known, kind="stable")
+                sorted_known = known[order]
+                rest = (sums[:, probe].astype(np.int64)[:, None] - known[None, :]) % PRIME
+                for sign in (1, -1):
+                    # new = b + c: look for c among new - b; new = b - c: for c among b - new.
+                    wanted = rest if sign == 1 else (-rest) % PRIME
+                    at = np.searchsorted(sorted_known, wanted)
+                    at[at == len(known)] = 0
+                    hits = (sorted_known[at] == wanted) & (wanted != 0)
+                    for number, b in zip(*np.nonzero(hits), strict=True):
+                        start = int(at[number, b])
+                        end = int(np.searchsorted(sorted_known, wanted[number, b], side="right"))
+                        for c in order[start : min(end, start + 8)]:
+                            if int(c) != int(b):
+                                yield int(rows[number]), int(pool[b]), int(pool[c]), sign
+
+
+def margins(
+    fine: Sums, family: NDArray[np.int8], keys: NDArray[np.int64], sets: NDArray[np.int64]
+) -> tuple[Sums, NDArray[np.int8]]:
+    """Return the sketches of sums over groups that agree in some of their keys, and their families.
+
+    Sketches stand group by group, the same measures of each. ``keys`` are the groups' keys as numbers, ``sets`` their
+    grouping sets. A sum of one group is that group and left out. With more than four keys only single ones, and none,
+    are kept; those by fewer keys come first, and when there are more of them than groups the rest is left out.
+    """
+    sums: list[Sums] = []
+    families: list[NDArray[np.int8]] = []
+    measures = len(fine) // max(1, len(keys))
+    made, most = 0, len(fine) + MORE_MARGINS
+    for chosen in _subsets(keys.shape[1]):
+        label = np.column_stack([sets, keys[:, chosen]])
+        _, part, size = np.unique(label, axis=0, return_inverse=True, return_counts=True)
+        part = part.reshape(-1)
+        if not (size > 1).any():
+            continue
+        total = np.zeros((len(size), measures, fine.shape[1]), np.uint64)
+        np.add.at(total, part, fine.reshape(len(keys), measures, -1).astype(np.uint64))
+        several = np.flatnonzero(size > 1)
+        made += len(several) * measures
+        if made > most:
+            break
+        sums.append((total[several] % _P).astype(np.uint32).reshape(-1, fine.shape[1]))
+        families.append(np.tile(family[:measures], len(several)))
+    if not sums:
+        return empty(), np.zeros(0, np.int8)
+    return np.concatenate(sums), np.concatenate(families)
+
+
+def _subsets(keys: int) -> list[list[int]]:
+    if keys > 4:
+        return [[], *([key] for key in range(keys))]
+    chosen = [[key for key in range(keys) if number >> key & 1] for number in range((1 << keys) - 1)]
+    return sorted(chosen, key=len)

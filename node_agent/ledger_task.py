@@ -1,0 +1,118 @@
+"""Where a task meets the ledger: the same question is answered as before, a new one is compared before it leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from archipel import errors, schema
+from archipel.border import populations
+from archipel.border.decision import Release
+from archipel.permit import Permit
+from node_agent import ledger_reading
+from node_agent.engine.base import Engine
+from node_agent.ledger import Answer, Ledger
+from node_agent.ledger_sketch import Sketches, together
+
+Run = Callable[[str, Mapping[str, pa.Table]], pa.Table]
+"""Runs a statement of the node's over the task's data and some more."""
+
+Note = Callable[[dict[str, Any]], None]
+"""Takes what the audit record is to say."""
+
+
+def concerns(release: Release) -> bool:
+    """Whether the ledger has a say: groups of persons, in clear, for the coordinator."""
+    return release.protected and release.withheld_column is not None and bool(release.populations)
+
+
+def answered(
+    ledger: Ledger | None,
+    release: Release,
+    engine: Engine,
+    data: Mapping[str, pa.Table],
+    permit: Permit,
+    *,
+    run: Run,
+    answer_of: Callable[[pa.Table], Answer],
+    about: Mapping[str, Any],
+    note: Note,
+    now: float,
+) -> Answer:
+    """Return what may leave of a release that concerns the ledger, after it is written down there.
+
+    Raises:
+        ArchipelError: DIFFERENCING_REFUSED, BUDGET_EXHAUSTED, PERMIT_LOCKED, LEDGER_UNAVAILABLE, or of the statement.
+    """
+    if ledger is None:
+        raise errors.error(errors.LEDGER_UNAVAILABLE, "The node runs without a ledger.")
+    ledger.admit(permit)
+    question = _question(release, engine, data)
+    earlier = ledger.recall(question)
+    if earlier is not None:
+        note(earlier.facts())
+        return earlier.answer
+    ledger.afford(permit)
+    answer = answer_of(run(release.sql, {}))
+    if answer.output.num_rows > ledger.rules.max_cells_per_answer:
+        most = ledger.rules.max_cells_per_answer
+        raise errors.error(
+            errors.RESULT_TOO_LARGE, f"The answer has more than the {most:,} groups that this node compares."
+        )
+    sketches: dict[str, Sketches] = {}
+    if ledger.rules.differences == "refuse":
+        if ledger.rules.whole_tables == "known" and not release.pseudonymised:
+            _know_whole_tables(ledger, release, engine, run, now)
+        sketches = _sketches(ledger, release, run, answer)
+    engine.check_unchanged(release.tables)  # the answer and who is behind it are of the same rows
+    entered = ledger.enter(
+        question, answer, sketches, release.min_persons, permit=permit, about=about, now=now, note=note
+    )
+    note(entered.facts())
+    return entered.answer
+
+
+def _question(release: Release, engine: Engine, data: Mapping[str, pa.Table]) -> str:
+    """Return what names a question: the statement as it runs, the state of the tables, and what was handed in."""
+    inputs = {name: _digest(table) for name, table in data.items()}
+    state = engine.state_of(release.tables)
+    return hashlib.sha256(json.dumps([release.sql, state, inputs], sort_keys=True).encode()).hexdigest()
+
+
+def _digest(table: Any) -> str:
+    """Return what names an input by its rows: a table, or one that is on disk (``node_agent.spill``)."""
+    reader = table.combine_chunks().to_reader() if isinstance(table, pa.Table) else table.reader()
+    found = hashlib.sha256(reader.schema.serialize())
+    for batch in reader:
+        found.update(batch.serialize())
+    return found.hexdigest()
+
+
+def _sketches(ledger: Ledger, release: Release, run: Run, answer: Answer) -> dict[str, Sketches]:
+    found: dict[str, list[Sketches]] = {}
+    for asked in release.populations:
+        read = run(asked.sql, {asked.seed_table: ledger.seed()})
+        part = ledger_reading.of_answer(read, asked, answer.output, release.min_persons)
+        found.setdefault(asked.domain, []).append(part)
+    return {domain: together(parts).without_repeats() for domain, parts in found.items()}
+
+
+def _know_whole_tables(ledger: Ledger, release: Release, engine: Engine, run: Run, now: float) -> None:
+    by_name = {table.name: table for table in engine.tables()}
+    for name in release.tables:
+        table = by_name[name]
+        if not table.policy.protected:
+            continue
+        asked = populations.whole(table)
+        text = json.dumps(["whole", asked.sql, engine.state_of((name,))])
+        question = hashlib.sha256(text.encode()).hexdigest()
+        if not ledger.knows_whole(question):
+            read = run(asked.sql, {asked.seed_table: ledger.seed()})
+            minimum = max(schema.MIN_PERSONS_FLOOR, table.policy.min_persons)
+            sketches = ledger_reading.of_whole(read, asked, minimum)
+            engine.check_unchanged((name,))
+            ledger.enter_whole(question, name, asked.domain, sketches, now)

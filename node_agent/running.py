@@ -1,0 +1,88 @@
+"""The tasks that run now, by permit and researcher, so that an operator's word reaches them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+
+from archipel import errors
+from node_agent.audit import AuditLog
+from node_agent.cancellation import Cancellation
+from node_agent.ledger import Ledger
+from node_agent.switches import Instruction, Switches
+
+log = logging.getLogger(__name__)
+
+AUDITED = "instructions"
+"""The ledger's fact: how many instructions stand in the audit log."""
+
+
+@dataclass(slots=True)
+class Running:
+    """Who runs what. Safe to use from several threads."""
+
+    switches: Switches | None = None
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+    _taking: threading.Lock = field(default_factory=threading.Lock)
+    _tasks: MutableMapping[Cancellation, tuple[str, str]] = field(default_factory=weakref.WeakKeyDictionary)
+    """Permit and researcher of every task that somebody still holds: until its last frame is sent."""
+
+    def enter(self, cancellation: Cancellation, permit: str, researcher: str) -> None:
+        """Take a task in.
+
+        Raises:
+            ArchipelError: OPERATOR_STOPPED.
+        """
+        with self._mutex:
+            self._tasks[cancellation] = (permit, researcher)
+        self.check(permit, researcher)
+
+    def check(self, permit: str, researcher: str) -> None:
+        """Make sure that nobody has stopped a permit or a researcher.
+
+        Raises:
+            ArchipelError: OPERATOR_STOPPED.
+        """
+        if self.switches is not None:
+            self.switches.check(permit, researcher)
+
+    def enforce(self, audit: AuditLog, ledger: Ledger | None, now: float) -> None:
+        """Do what the operator has told since: stop tasks, unlock permits, and write it down.
+
+        Raises:
+            ArchipelError: AUDIT_UNAVAILABLE or LEDGER_UNAVAILABLE; tasks are stopped all the same.
+        """
+        if self.switches is None:
+            return
+        instructions = self.switches.refresh()
+        stopped = self.switches.stopped()
+        with self._mutex:
+            tasks = list(self._tasks.items())
+        for cancellation, (permit, researcher) in tasks:
+            reason = stopped.reason(permit, researcher)
+            if reason and cancellation.reason is None:
+                cancellation.stop(errors.error(errors.OPERATOR_STOPPED, reason))
+        if ledger is not None:
+            with self._taking:
+                self._write_down(instructions, audit, ledger, now)
+
+    def _write_down(self, instructions: tuple[Instruction, ...], audit: AuditLog, ledger: Ledger, now: float) -> None:
+        written = int(ledger.store.fact(AUDITED) or 0)
+        for given in instructions[written:]:
+            content: dict[str, str | float] = {
+                "time": round(now, 3),
+                "given": given.time,
+                "action": given.action,
+                "subject": given.subject,
+                "name": given.name,
+                "because": given.because,
+                "by": given.by,
+            }
+            audit.append("operator", content)
+            if given.action == "unlock":
+                ledger.unlock(given.name)
+            ledger.store.fact(AUDITED, str(given.number))
+            log.warning("the operator told: %s %s %s", given.action, given.subject, given.name)
