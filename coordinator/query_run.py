@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -27,7 +28,15 @@ from coordinator.merge.stop import Stop
 from coordinator.outcome import Coverage, result_info
 from coordinator.plan import Stage, StageKind
 from coordinator.planning import Planned
-from coordinator.stage_work import encoded, exchange_named, input_table, merge_input, result_table
+from coordinator.stage_work import (
+    encoded,
+    exchange_named,
+    input_table,
+    merge_input,
+    only_picks,
+    picked_table,
+    result_table,
+)
 from coordinator.store import QueryRecord, ResultRecord, make_event
 
 log = logging.getLogger(__name__)
@@ -39,7 +48,7 @@ EVENTS_TO_DISK_S = 0.25
 """Events wait so long for each other: each of their own would cost a tiny query seven commits, and the disk as much."""
 
 SMALL_BYTES = 64 * 1024
-"""A result up to this size is made ready on the loop's thread: a hop to another thread takes longer."""
+"""What is not larger is picked and made ready on the loop's thread: a hop to another thread takes longer."""
 
 AT_HAND_BYTES = 1024 * 1024
 """A result up to this size is handed from memory to who waits for the end; a larger one is read from the store."""
@@ -292,7 +301,9 @@ class QueryRun:
                 table, executor = await self._in_thread(stage.stage_id, self._merge, stage, self._stop)
                 self._merged_by = max(self._merged_by, executor)  # "ray" when any of several merges was on Ray
             else:
-                table = await self._in_thread(stage.stage_id, self._finish, stage, self._stop)
+                table = self._picked_here(stage)
+                if table is None:
+                    table = await self._in_thread(stage.stage_id, self._finish, stage, self._stop)
         except errors.ArchipelError as problem:
             self.handle(events.ComputeFailed(stage.stage_id, problem.info))
             return
@@ -305,16 +316,29 @@ class QueryRun:
         return self._shared.merger.merge(stage.sql, source, stage.keys, timeout_s=self._left_s(), stop=stop)
 
     def _finish(self, stage: Stage, stop: Stop) -> pa.Table:
+        table = self._picked(stage)
+        if table is not None:
+            return table
         inputs = {e: input_table(self._planned, e, self._outputs, with_shard=True) for e in stage.inputs}
+        return self._shared.merger.finish(stage.sql, inputs, timeout_s=self._left_s(), stop=stop, **self._bounds(stage))
+
+    def _picked_here(self, stage: Stage) -> pa.Table | None:
+        """Return what a stage that only picks columns of little gives, on the loop's thread."""
+        if self._input_bytes(stage) > SMALL_BYTES or not only_picks(stage):
+            return None
+        with self._stage_span(stage.stage_id):
+            return self._picked(stage)
+
+    def _picked(self, stage: Stage) -> pa.Table | None:
+        return picked_table(self._planned, stage, self._outputs, **self._bounds(stage))
+
+    def _bounds(self, stage: Stage) -> dict[str, int]:
         last = stage.stage_id == self._planned.plan.result_stage
-        return self._shared.merger.finish(
-            stage.sql,
-            inputs,
-            timeout_s=self._left_s(),
-            max_rows=self._max_rows() if last else self._shared.limits.max_result_rows,
-            max_bytes=self._shared.limits.max_result_bytes,
-            stop=stop,
-        )
+        most = self._shared.limits.max_result_rows
+        return {
+            "max_rows": self._max_rows() if last else most,
+            "max_bytes": self._shared.limits.max_result_bytes,
+        }
 
     async def _conclude(self) -> None:
         try:
@@ -345,7 +369,14 @@ class QueryRun:
         self.handle(events.Concluded())
 
     def _result_bytes(self) -> int:
-        output = self._outputs[self._planned.plan.result_stage]
+        return self._output_bytes(self._planned.plan.result_stage)
+
+    def _input_bytes(self, stage: Stage) -> int:
+        plan = self._planned.plan
+        return sum(self._output_bytes(exchange_named(plan, name).source) for name in stage.inputs)
+
+    def _output_bytes(self, stage_id: str) -> int:
+        output = self._outputs[stage_id]
         return output.nbytes if isinstance(output, pa.Table) else sum(table.nbytes for table in output.values())
 
     def _encode_result(self) -> tuple[int, list[bytes]]:
@@ -371,11 +402,14 @@ class QueryRun:
         self.handle(events.DeadlinePassed(self._asked.request.timeout_s))
 
     async def _in_thread(self, stage: str, work: Callable[..., T], *arguments: Any) -> T:
-        attributes = {telemetry.Attribute.QUERY_ID: self.query_id, telemetry.Attribute.STAGE_ID: stage}
-        # The parent is named: this may run in the context of whichever call happened to bring the last delivery.
-        with telemetry.span("archipel.stage", attributes=attributes, parent=self._trace or None):
+        with self._stage_span(stage):
             context = contextvars.copy_context()
             return await self._loop.run_in_executor(self._shared.pool, context.run, work, *arguments)
+
+    def _stage_span(self, stage: str) -> AbstractContextManager[telemetry.ActiveSpan]:
+        attributes = {telemetry.Attribute.QUERY_ID: self.query_id, telemetry.Attribute.STAGE_ID: stage}
+        # The parent is named: this may run in the context of whichever call happened to bring the last delivery.
+        return telemetry.span("archipel.stage", attributes=attributes, parent=self._trace or None)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)

@@ -14,6 +14,7 @@ from archipel import errors, frames
 from coordinator.merge.executor import MergeInput
 from coordinator.merge.partials import prepared
 from coordinator.merge.stop import Stop
+from coordinator.picking import picked, picks
 from coordinator.plan import SHARD_COLUMN, Exchange, Plan, Stage, StageKind
 from coordinator.planning import Planned
 
@@ -62,6 +63,26 @@ def input_table(planned: Planned, exchange_id: str, outputs: Outputs, *, with_sh
     return table if with_shard else table.drop_columns([SHARD_COLUMN])
 
 
+def only_picks(stage: Stage) -> bool:
+    """Whether a finish stage only picks columns of one input."""
+    return len(stage.inputs) == 1 and picks(stage.sql, stage.inputs[0]) is not None
+
+
+def picked_table(planned: Planned, stage: Stage, outputs: Outputs, *, max_rows: int, max_bytes: int) -> pa.Table | None:
+    """Return the output of a finish stage that only picks columns of one input; None for one that does more.
+
+    What comes from nodes was validated when it arrived, and what was merged when it was made.
+
+    Raises:
+        ArchipelError: RESULT_TOO_LARGE, or MERGE_FAILED when a node's columns are not those agreed.
+    """
+    columns = picks(stage.sql, stage.inputs[0]) if len(stage.inputs) == 1 else None
+    if columns is None:
+        return None
+    table = picked(input_table(planned, stage.inputs[0], outputs, with_shard=True), columns)
+    return None if table is None else _bounded(table, max_rows, max_bytes)
+
+
 def result_table(planned: Planned, outputs: Outputs, *, max_rows: int, max_bytes: int) -> pa.Table:
     """Return the result with the plan's column names and types.
 
@@ -76,11 +97,15 @@ def result_table(planned: Planned, outputs: Outputs, *, max_rows: int, max_bytes
         names = tuple(output)
         whole = MergeInput(stage.stage_id, planned.schemas[stage.stage_id], tuple(output.values()), _indexes(names))
         table = pa.concat_tables(prepared(whole, ())).drop_columns([SHARD_COLUMN])
+    return _conforming(_bounded(table, max_rows, max_bytes), planned.schema)
+
+
+def _bounded(table: pa.Table, max_rows: int, max_bytes: int) -> pa.Table:
     if table.num_rows > max_rows:
         raise errors.error(errors.RESULT_TOO_LARGE, f"The result has more than {max_rows:,} rows.")
     if table.nbytes > max_bytes:
         raise errors.error(errors.RESULT_TOO_LARGE, f"The result has more than {max_bytes:,} bytes.")
-    return _conforming(table, planned.schema)
+    return table
 
 
 def encoded(table: pa.Table) -> list[bytes]:
