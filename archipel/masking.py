@@ -299,9 +299,17 @@ def _fixed_point(column: pa.Array, contributors: int) -> tuple[Words, Words]:
     units = np.rint(np.ldexp(values, FRACTION_BITS))
     if len(units) and float(np.abs(units).max()) >= 2.0**126 / contributors:
         raise NotCarried
-    high = np.floor(units / 2.0**64)
-    low = units - high * 2.0**64  # exact: both are multiples of one power of two, and it fits into 53 bits
-    return low.astype(np.uint64), high.astype(np.int64).view(np.uint64)
+    # Of the size first, whose halves are exact: a double has 53 bits, and a small negative number's low half would not.
+    size = np.abs(units)
+    high = np.floor(size / 2.0**64)
+    low = (size - high * 2.0**64).astype(np.uint64)
+    return _negated(low, high.astype(np.uint64), units < 0)
+
+
+def _negated(low: Words, high: Words, where: npt.NDArray[np.bool_]) -> tuple[Words, Words]:
+    """Return wides with another sign ``where`` it says so (two's complement)."""
+    less = (~low) + np.uint64(1)
+    return np.where(where, less, low), np.where(where, ~high + (less == 0), high)
 
 
 def integers(low: Words, high: Words) -> list[int]:
