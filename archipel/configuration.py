@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import re
 import textwrap
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,18 @@ from archipel import errors
 M = TypeVar("M", bound=BaseModel)
 
 MAX_BYTES = 4 * 1024 * 1024
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a time of day is text: YAML 1.1 takes an unquoted 18:00 for the number 1080, and 08:00 for text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [("tag:yaml.org,2002:str", re.compile(r"[0-9]+(:[0-5]?[0-9])+$")), *resolvers]
+    if first.isdigit()
+    else resolvers
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 class Section(BaseModel):
@@ -36,8 +49,8 @@ def load(path: Path, model: type[M]) -> M:
     """
     text = _text(path)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=_Loader)
+        content = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as cause:
         mark = getattr(cause, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
@@ -90,7 +103,7 @@ def _text(path: Path) -> str:
 
 
 def _describe(path: Path, root: yaml.Node | None, model: type[BaseModel], problem: dict[str, Any]) -> str:
-    location: tuple[str | int, ...] = tuple(problem["loc"])
+    location: tuple[str | int, ...] = _written(root, tuple(problem["loc"]))
     dotted = ".".join(str(part) for part in location)
     kind = problem["type"]
     line = _line(root, location)
@@ -104,6 +117,20 @@ def _describe(path: Path, root: yaml.Node | None, model: type[BaseModel], proble
     message = str(problem["msg"]).removeprefix("Value error, ")
     key = f"'{dotted}': " if dotted else ""  # the file as a whole has no key
     return f"{path}, line {line}: {key}{message[:1].lower()}{message[1:]}."
+
+
+def _written(root: yaml.Node | None, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Return a location without the numbers of lists that the file does not write as lists."""
+    node, found = root, []
+    for part in location:
+        if isinstance(part, int) and isinstance(node, yaml.MappingNode):
+            continue
+        found.append(part)
+        if isinstance(node, yaml.MappingNode):
+            node = next((value for key, value in node.value if key.value == str(part)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+    return tuple(found)
 
 
 def _line(root: yaml.Node | None, location: tuple[str | int, ...]) -> int:

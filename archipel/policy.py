@@ -86,7 +86,9 @@ class TableRules(configuration.Section):
     """False only for tables that hold no data about persons."""
     coordinator: Literal["none", "aggregate", "sketch", "rows"] = "none"
     """The strongest form in which data may leave to the coordinator."""
-    peers: Mapping[str, Literal["none", "aggregate", "keys", "rows"]] = Field(default_factory=dict, json_schema_extra=_by_node)
+    peers: Mapping[str, Literal["none", "aggregate", "keys", "rows"]] = Field(
+        default_factory=dict, json_schema_extra=_by_node
+    )
     """The strongest form in which data may leave to other nodes, by their name. For a protected table each is named and
     the permit must say `linkage`; for any other table `"*"` stands for every node. `aggregate` lets a node add up what
     several nodes mask, for thresholds over all of them; no linkage is needed for it."""

@@ -23,7 +23,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[str, ...] = get_args(Day)
 
 DAY_MINUTES = 24 * 60
-_TIME = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])")
+_TIME = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]|24:00")
 
 
 def one_or_several(written: dict[str, Any]) -> None:
@@ -33,12 +33,10 @@ def one_or_several(written: dict[str, Any]) -> None:
 
 
 def _time_of_day(written: dict[str, Any]) -> None:
-    """Let a JSON Schema know how a time is written: what YAML 1.1 makes of an unquoted 18:00 is a number."""
-    written.pop("type", None)
-    written.pop("minimum", None)
-    written.pop("maximum", None)
-    number = {"type": "integer", "minimum": 0, "maximum": DAY_MINUTES}
-    written["anyOf"] = [{"type": "string", "pattern": f"^{_TIME.pattern}$"}, number]
+    """Let a JSON Schema know how a time is written."""
+    for key in ("minimum", "maximum"):
+        written.pop(key, None)
+    written |= {"type": "string", "pattern": f"^({_TIME.pattern})$"}
 
 
 class HoursRules(configuration.Section):
@@ -56,12 +54,12 @@ class HoursRules(configuration.Section):
     @field_validator("from_", "to", mode="before")
     @classmethod
     def _minutes(cls, given: Any) -> Any:
-        """Return minutes since midnight: YAML 1.1 reads an unquoted 18:00 as the number of them, 08:00 as text."""
-        if isinstance(given, str) and (found := _TIME.fullmatch(given)):
-            given = int(found[1]) * 60 + int(found[2])
-        if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= DAY_MINUTES:
-            raise ValueError('a time of day is written as "08:00"')
-        return given
+        """Return minutes since midnight."""
+        found = _TIME.fullmatch(given) if isinstance(given, str) else None
+        if found is None:
+            raise ValueError("a time of day is written as 08:00, at most 24:00")
+        hour, minute = found[0].split(":")
+        return int(hour) * 60 + int(minute)
 
     @field_validator("days")
     @classmethod

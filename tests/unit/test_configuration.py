@@ -75,6 +75,12 @@ def test_a_mistake_is_told_with_its_place_and_what_is_allowed(
         assert part in problem.value.info.message
 
 
+def test_a_time_of_day_is_text_with_and_without_quotes(tmp_path: Path) -> None:
+    for text in ("08:00", "18:00", "24:00", '"18:00"', "1:30:00"):
+        assert load(tmp_path, f"name: {text}\n").name == text.strip('"')
+    assert load(tmp_path, "name: x\ninner: {size: 12}\n").inner.size == 12
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(errors.ProgrammingError, match=r"absent\.yaml cannot be read: No such file or directory"):
         configuration.load(tmp_path / "absent.yaml", Outer)

@@ -130,7 +130,7 @@ def at(text: str) -> float:
         ({**HOURS, "from": "22:00", "to": "04:00", "days": ["fri"]}, "2026-11-28T03:00:00", False, None),
         ({**HOURS, "from": "00:00", "to": "24:00", "days": ["sun"]}, "2026-11-28T22:59:59", False, None),
         ({**HOURS, "from": "00:00", "to": "24:00", "days": ["sun"]}, "2026-11-28T23:00:00", True, None),
-        ([{**HOURS, "days": ["mon"]}, {**HOURS, "from": 1080, "to": 1200}], "2026-11-24T18:30:00", True, None),
+        ([{**HOURS, "days": ["mon"]}, {**HOURS, "from": "18:00", "to": "20:00"}], "2026-11-24T18:30:00", True, None),
     ],
 )
 def test_hours_are_those_on_the_wall_where_the_node_is(hours: Any, time: str, is_open: bool, opens: str | None) -> None:
