@@ -75,8 +75,8 @@ def test_a_peer_has_a_name_that_a_node_can_have(tmp_path: Path, name: str) -> No
     assert caught.value.code == "CONFIG_INVALID"
 
 
-@pytest.mark.parametrize("form", ["aggregate", "sketch", "all", "true", "[rows]"])
-def test_a_peer_gets_keys_or_rows_or_nothing(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("form", ["sketch", "all", "true", "[rows]"])
+def test_a_peer_gets_aggregates_keys_or_rows_or_nothing(tmp_path: Path, form: str) -> None:
     with pytest.raises(errors.ArchipelError, match=re.escape("peers")):
         policy_of(tmp_path, f"  stays: {{peers: {{cnam: {form}}}}}\n")
 
