@@ -57,6 +57,8 @@ class Reading:
     """Whether an outermost aggregate shows the value of some row: extremes and the like."""
     group_keys: frozenset[tuple[str, str]]
     """Base columns from which the keys of the outermost grouping are computed."""
+    uncut_keys: frozenset[tuple[str, str]]
+    """Those of them that a key shows as they are, not cut to a period, a beginning or a multiple."""
     choices: frozenset[str]
     """Clauses of the outermost query that choose among what it gives, or order it."""
     outputs: Mapping[str, frozenset[tuple[str, str]]]
@@ -268,8 +270,14 @@ def _check_protected(certificate: Certificate, seen: Reading, tables: Mapping[st
     for name, column in seen.group_keys - persons:
         table = tables[name]
         role = table.policy.role_of(column)
-        if table.policy.protected and column != NODE_COLUMN and role not in {Role.PUBLIC, Role.GROUP}:
+        if not table.policy.protected or column == NODE_COLUMN or role in {Role.PUBLIC, Role.GROUP}:
+            continue
+        bins = {named.lower() for named, _ in table.policy.bins}
+        if role is not Role.IDENTIFIER or column not in bins or (name, column) in seen.uncut_keys:
             raise Rejected(f"{table.name}.{column} is no group key")
+    for name, column in seen.shown - persons:
+        if tables[name].policy.protected and tables[name].policy.role_of(column) is Role.LINK:
+            raise Rejected(f"{name}.{column} may only be joined on and counted")
 
 
 # Reading a statement
@@ -291,6 +299,7 @@ def read(sql: str, known: Mapping[str, Table], inputs: frozenset[str] = frozense
         raise Rejected("the statement is not one query")
     tree = statements[0]
     reader, shown = _Reader(known, inputs, _is_distinct_count), _Reader(known, inputs, _shows_no_value)
+    uncut = _Reader(known, inputs, lambda node: isinstance(node, _CUTS))
     columns = frozenset(c for node in tree.find_all(exp.Column) for c in reader.bases(node))
     starred = frozenset(
         (base, "*")
@@ -313,6 +322,7 @@ def read(sql: str, known: Mapping[str, Table], inputs: frozenset[str] = frozense
         columns=columns,
         functions=frozenset(_functions(tree)),
         group_keys=frozenset(b for key in _group_keys(first) for b in reader.values_of(key)),
+        uncut_keys=frozenset(b for key in _group_keys(first) for b in uncut.values_of(key)),
         choices=frozenset(clause for clause in _CHOICES if first.args.get(clause)),
         outputs=outputs,
         shown=frozenset(b for part in (*first.selects, *_group_keys(first)) for b in shown.values_of(part)),
@@ -524,6 +534,11 @@ class _Reader:
             if isinstance(source, exp.Table) and self._common(source) is None and source.name not in self._inputs:
                 found.add(source.name.lower())
         return found
+
+
+_OF_DATES = (exp.Year, exp.Quarter, exp.Month, exp.DateTrunc, exp.TimestampTrunc, exp.Extract)
+_CUTS = (*_OF_DATES, exp.Left, exp.Substring, exp.Floor, exp.IntDiv, exp.Sub)
+"""What a bin is made with: a part of a date, a beginning, a multiple below a number."""
 
 
 def _is_distinct_count(node: exp.Expr) -> bool:

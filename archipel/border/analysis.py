@@ -149,6 +149,9 @@ class Analysis:
             if block.keys and person.carrier not in block.keys and person.carrier is not None:
                 raise refused(refusal.PERSON_EXPRESSION, value, value.name)
             return Output(projection.alias_or_name.lower(), frozenset(), person)
+        handed_on = self.expressions.link(value, block)
+        if handed_on is not None:
+            return replace(handed_on, name=projection.alias_or_name.lower())
         columns = self.expressions.columns(value, block)
         plain = isinstance(value, exp.Column) and self.expressions.is_plain(value, block)
         return Output(projection.alias_or_name.lower(), columns, plain=plain)
@@ -297,8 +300,10 @@ class Analysis:
             if carrier is not None and name == person:
                 outputs[name] = Output(name, frozenset(), Person(carrier.domain, carrier))
                 continue
-            groupable = not policy.protected or policy.role_of(name) in (schema.Role.PUBLIC, schema.Role.GROUP)
-            base = BaseColumn(table.name, column.name, groupable)
+            role = policy.role_of(name)
+            groupable = not policy.protected or role in (schema.Role.PUBLIC, schema.Role.GROUP)
+            link = policy.protected and role is schema.Role.LINK
+            base = BaseColumn(table.name, column.name, groupable, link)
             outputs[name] = Output(name, frozenset((base,)), plain=policy.protected)
         if not received:
             outputs[schema.NODE_COLUMN] = Output(schema.NODE_COLUMN, frozenset())
@@ -380,6 +385,8 @@ class Analysis:
         by_person: dict[Carrier, exp.Expr] = {}
         for key in keys:
             person = self.expressions.person(key, block)
+            if person is None and self.expressions.link(key, block) is not None:
+                continue
             if person is None:
                 self.expressions.columns(key, block)
             elif person.carrier is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from sqlglot import exp
 
 from archipel import aggregates, schema
-from archipel.border import refusal, syntax, vocabulary
+from archipel.border import bins, refusal, syntax, vocabulary
 from archipel.border.block import Block
 from archipel.border.decision import BorderContext
 from archipel.border.refusal import refused
@@ -34,6 +35,7 @@ class Expressions:
         # Nodes are kept with what was found for them, so that no identity is ever used twice.
         self._resolved: dict[int, tuple[exp.Expr, Output, Block]] = {}
         self._judged: dict[int, tuple[exp.Expr, Columns]] = {}
+        self._has_bins = any(table.policy.bins for table in context.tables.values())
 
     # Columns and persons
 
@@ -103,6 +105,22 @@ class Expressions:
             raise refused(refusal.HIDDEN_COLUMN, node, full)
         self._touched.add((table, column))
 
+    def link(self, node: exp.Expr, block: Block) -> Output | None:
+        """Return the column that an expression is, when it is one that may only be joined on and counted."""
+        node = syntax.unwrapped(node)
+        output = self._resolve(node, block)[0] if isinstance(node, exp.Column) else None
+        return output if output is not None and output.link else None
+
+    def _bin_of(self, column: exp.Column, block: Block) -> str | None:
+        """Return the bin that policy names for a column, if it is a potential identifier as it stands in its table."""
+        output = self._resolve(column, block)[0]
+        base = next(iter(output.columns), None)
+        if base is None or not output.plain or output.person is not None:
+            return None
+        policy = self._context.tables[base.table.lower()].policy
+        named = {name.lower(): kind for name, kind in policy.bins}
+        return named.get(base.column.lower()) if policy.role_of(base.column) is schema.Role.IDENTIFIER else None
+
     def is_plain(self, node: exp.Expr, block: Block) -> bool:
         """Whether a value is a protected table's column as it stands there, at most in another type, unit or scale."""
         node = syntax.unwrapped(node)
@@ -128,7 +146,13 @@ class Expressions:
             output, _ = self._resolve(node, block)
             if output.person is not None:
                 raise refused(refusal.PERSON_EXPRESSION, node, node.name)
+            if output.link:
+                raise refused(refusal.LINK_ONLY, node, node.name)
             return output.columns
+        if self._has_bins:
+            cut = bins.binned(node, lambda column: self._bin_of(column, block))
+            if cut is not None:
+                return frozenset(replace(base, groupable=True) for base in self.columns(cut, block))
         if type(node) not in vocabulary.ALLOWED:
             raise refused(refusal.CONSTRUCT, node, type(node).__name__)
         if isinstance(node, exp.Star):
@@ -139,7 +163,7 @@ class Expressions:
         if isinstance(node, exp.EQ):
             return self._equality(node, block)
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
-            if self.person(node.this, block) is not None:
+            if self.person(node.this, block) is not None or self.link(node.this, block) is not None:
                 return _NOTHING
         elif isinstance(node, exp.Exists):
             return self._exists(node, block)
@@ -173,6 +197,12 @@ class Expressions:
 
     def _equality(self, node: exp.EQ, block: Block) -> Columns:
         one, other = self.person(node.this, block), self.person(node.expression, block)
+        links = [self.link(side, block) is not None for side in (node.this, node.expression)]
+        if any(links):
+            if not all((links[0] or one is not None, links[1] or other is not None)):
+                side = node.this if links[0] else node.expression
+                raise refused(refusal.LINK_ONLY, side, syntax.unwrapped(side).name)
+            return _NOTHING
         if one is None and other is None:
             return self._union((node.this, node.expression), block)
         if one is None or other is None or one.domain != other.domain:
@@ -198,6 +228,8 @@ class Expressions:
         for output in relation.outputs:
             if output.person is not None:
                 raise refused(refusal.PERSON_EXPRESSION, node, output.name)
+            if output.link:
+                raise refused(refusal.LINK_ONLY, node, output.name)
         return _read(relation) | self._inside(node)
 
     def _exists(self, node: exp.Exists, block: Block) -> Columns:
@@ -222,6 +254,11 @@ class Expressions:
         equated = [OUTER]
         for value, output in zip(tested, relation.outputs, strict=True):
             person = self.person(value, block)
+            if output.link or self.link(value, block) is not None:
+                here = person is not None or self.link(value, block) is not None
+                if not (here and (output.link or output.person is not None)):
+                    raise refused(refusal.LINK_ONLY, value, syntax.unwrapped(value).name or output.name)
+                continue
             if person is None and output.person is None:
                 found |= self.columns(value, block)
             elif person is None or output.person is None or person.domain != output.person.domain:
@@ -271,7 +308,7 @@ class Expressions:
         for argument in syntax.arguments(call):
             if isinstance(argument, exp.Star):
                 continue
-            if counts and self.person(argument, block) is not None:
+            if counts and (self.person(argument, block) is not None or self.link(argument, block) is not None):
                 continue
             found |= self.columns(argument, block)
         for order in unit.find_all(exp.Order):

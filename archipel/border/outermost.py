@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from archipel import aggregates, schema
-from archipel.border import linking, masked, parsing, populations, refusal, sketched, syntax, threshold
+from archipel.border import bins, linking, masked, parsing, populations, refusal, sketched, syntax, threshold
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
 from archipel.border.decision import BorderContext, Release
@@ -153,7 +153,18 @@ def _judge_group_keys(group: exp.Expr | None, block: Block, analysis: Analysis) 
         columns = analysis.expressions.columns(key, block)
         refused_column = next((c for c in sorted(columns, key=_spelled) if not c.groupable), None)
         if refused_column is not None:
-            raise refused(refusal.MEASURE_GROUP_KEY, key, _spelled(refused_column))
+            raise _no_group_key(key, refused_column, analysis)
+
+
+def _no_group_key(key: exp.Expr, base: BaseColumn, analysis: Analysis) -> Exception:
+    policy = analysis.context.tables[base.table.lower()].policy
+    if policy.role_of(base.column) is not schema.Role.IDENTIFIER:
+        return refused(refusal.MEASURE_GROUP_KEY, key, _spelled(base))
+    allowed = {name.lower(): kind for name, kind in policy.bins}.get(base.column.lower(), "")
+    named = next((c for c in key.find_all(exp.Column) if c.name.lower() == base.column.lower()), None)
+    written = bins.example(exp.column(base.column, named.table if named is not None else None), allowed)
+    hint = f"Group by {written}, or by a coarser part of it." if written else ""
+    return refused(refusal.IDENTIFIER_GROUP_KEY, key, _spelled(base), hint=hint)
 
 
 def _spelled(column: BaseColumn) -> str:

@@ -17,13 +17,14 @@ from archipel.border.outermost import own_tables, read_columns, restore_names
 from archipel.border.refusal import refused
 from archipel.border.relations import Carrier, Output, Relation
 from archipel.border.unions import covers
+from archipel.obligations import STRICTEST_FIRST
 
 RULE_OPEN = "tables that are not protected: rows may go to this node"
 RULE_OPEN_KEYS = "tables that are not protected: distinct keys may go to this node"
 RULE_ROWS = "protected tables: rows of persons under project pseudonyms may go to this node"
 RULE_KEYS = "protected tables: persons under project pseudonyms may go to this node"
 
-_STRICTNESS = (schema.Role.PUBLIC, schema.Role.GROUP, schema.Role.MEASURE, schema.Role.HIDDEN)
+_STRICTNESS = tuple(reversed(STRICTEST_FIRST))
 _CHOICES = (("order", "ORDER BY"), ("limit", "LIMIT"), ("offset", "OFFSET"))
 
 

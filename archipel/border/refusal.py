@@ -169,6 +169,18 @@ MEASURE_GROUP_KEY = _rule(
     "The column {name} may be counted and summed but not grouped by.",
     "Group by a column that the holder marks as group or public.",
 )
+IDENTIFIER_GROUP_KEY = _rule(
+    "identifier-group-key",
+    _BORDER,
+    "The column {name} could identify a person together with others; it is a group key only in the holder's bins.",
+    "The holder names no bin for it: filter by it instead.",
+)
+LINK_ONLY = _rule(
+    "link-only",
+    _BORDER,
+    "The column {name} may only be joined with another identifier and counted.",
+    "Equate it with a link column or a person column, or write count(DISTINCT {name}).",
+)
 NO_PERSONS = _rule(
     "no-persons",
     _BORDER,
@@ -313,11 +325,12 @@ def all_rules() -> tuple[Rule, ...]:
 
 
 def refused(
-    rule: Rule, node: exp.Expr | None = None, name: str = "", *, where: str = _AT_A_NODE
+    rule: Rule, node: exp.Expr | None = None, name: str = "", *, where: str = _AT_A_NODE, hint: str = ""
 ) -> errors.ArchipelError:
     """Return the error of a rule, with the position that ``node`` carries from parsing, if it carries one.
 
-    ``where`` says whose language it is that a construct or a function does not belong to.
+    ``where`` says whose language it is that a construct or a function does not belong to. A ``hint`` that is given
+    stands in place of the rule's.
     """
     # A name that is no plain name could be a path or a value.
     plain = rule.own_words or _PLAIN.fullmatch(name) is not None
@@ -325,7 +338,7 @@ def refused(
     return errors.error(
         rule.code,
         rule.text.replace("{name}", quoted if plain else "of that name").replace(_AT_A_NODE, where),
-        hint=rule.hint.replace("{name}", name if plain else "it") or rule.code.hint,
+        hint=hint or rule.hint.replace("{name}", name if plain else "it") or rule.code.hint,
         position=position_of(node),
         rule=rule.name,
     )

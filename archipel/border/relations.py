@@ -18,11 +18,15 @@ CUT_LIST = "archipel_cut_list"
 
 @dataclass(frozen=True, slots=True)
 class BaseColumn:
-    """A column of a table of the catalogue. ``groupable`` tells whether the holder lets it be a group key."""
+    """A column of a table of the catalogue. ``groupable`` tells whether the holder lets it be a group key.
+
+    ``link`` says that it may only be joined on and counted; what is made of one is that column itself, handed on.
+    """
 
     table: str
     column: str
     groupable: bool
+    link: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -64,6 +68,11 @@ class Output:
     columns: frozenset[BaseColumn]
     person: Person | None = None
     plain: bool = False
+
+    @property
+    def link(self) -> bool:
+        """Whether its values may only be joined on and counted."""
+        return any(column.link for column in self.columns)
 
 
 Edges = set[tuple[Carrier, Carrier]]
