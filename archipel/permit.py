@@ -6,6 +6,7 @@ The coordinator's check serves the researcher (an early, clear refusal); the nod
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -15,6 +16,9 @@ from archipel import errors, tokens
 from archipel.schema import MIN_PERSONS_FLOOR
 
 PERMIT_KIND = "archipel-permit+jwt"
+
+MAX_KEPT_CHARS = 64 * 1024
+"""A longer permit is read anew each time, so that what is kept stays small."""
 
 EVERY = "*"
 """Stands for every column of a table, and, in the first permit of a development federation only, for every table."""
@@ -76,10 +80,16 @@ class Permit(_Model):
     def researcher_for(self, kid: str) -> tuple[str, Ed25519PublicKey] | None:
         """Return the name and key of the researcher whose key has the identifier ``kid``."""
         for researcher in self.researchers:
-            key = tokens.decode_public_key(researcher.key)
-            if tokens.key_id(key) == kid:
+            key, identifier = _key_and_id(researcher.key)
+            if identifier == kid:
                 return researcher.name, key
         return None
+
+
+@lru_cache(maxsize=1024)
+def _key_and_id(text: str) -> tuple[Ed25519PublicKey, str]:
+    key = tokens.decode_public_key(text)
+    return key, tokens.key_id(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +111,9 @@ def verify(token: str, authority_key: Ed25519PublicKey, *, federation: str, now:
     Raises:
         ArchipelError: PERMIT_INVALID, or PERMIT_EXPIRED when it is not valid any more or not yet.
     """
+    signed = _signed if len(token) <= MAX_KEPT_CHARS else _signed.__wrapped__
     try:
-        permit = Permit.model_validate(tokens.verify(token, PERMIT_KIND, authority_key))
-        for researcher in permit.researchers:
-            tokens.decode_public_key(researcher.key)
+        permit = signed(token, authority_key.public_bytes_raw())
     except (tokens.TokenError, ValidationError) as cause:
         raise errors.error(errors.PERMIT_INVALID, "The permit is not signed by this federation's authority.") from cause
     if permit.federation != federation:
@@ -118,6 +127,19 @@ def verify(token: str, authority_key: Ed25519PublicKey, *, federation: str, now:
             hint="Wait until its first day, or check this machine's clock.",
         )
     return VerifiedPermit(permit, token)
+
+
+@lru_cache(maxsize=256)
+def _signed(token: str, authority: bytes) -> Permit:
+    """Return the permit in a token that the authority signed, whatever its dates.
+
+    Remembered, since it depends on nothing but the two: a permit comes with every query, and every one of its tasks.
+    What is not signed is not remembered.
+    """
+    permit = Permit.model_validate(tokens.verify(token, PERMIT_KIND, Ed25519PublicKey.from_public_bytes(authority)))
+    for researcher in permit.researchers:
+        tokens.decode_public_key(researcher.key)
+    return permit
 
 
 def read_unverified(token: str) -> dict[str, Any]:

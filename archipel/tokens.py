@@ -79,9 +79,10 @@ def verify(token: str, kind: str, key: Ed25519PublicKey) -> dict[str, Any]:
     if len(token) > MAX_TOKEN_BYTES:
         raise TokenError("token too large")
     try:
-        if jwt.get_unverified_header(token).get("typ") != kind:
+        decoded = jwt.api_jws.decode_complete(token, key, algorithms=["EdDSA"])
+        if decoded["header"].get("typ") != kind:
             raise TokenError("token of another kind")
-        payload = json.loads(jwt.api_jws.decode(token, key, algorithms=["EdDSA"]))
+        payload = json.loads(decoded["payload"])
         _canonical(payload)  # lone surrogates are no text: nothing behind this could write them down
     except (jwt.PyJWTError, ValueError, RecursionError) as cause:
         raise TokenError("signature does not hold") from cause

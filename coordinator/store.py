@@ -6,13 +6,13 @@ finished is on disk before. One coordinator process for each store: starting one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import json_format
-from sqlalchemy import Connection, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal, select, update
 
 from archipel import errors, wire
 from archipel.v1 import common_pb2, query_pb2
@@ -39,6 +39,36 @@ _STATE_TO_WIRE = {
     State.CANCELLED: query_pb2.QUERY_STATE_CANCELLED,
 }
 _STATE_FROM_WIRE = {wire_state: state for state, wire_state in _STATE_TO_WIRE.items()}
+
+
+# Statements of the path of every query are made once: making one takes several times longer than running it.
+_NEW_QUERY = insert(schema.queries)
+_NEW_EVENT = insert(schema.events)
+_NEW_RESULT = insert(schema.results)
+_NEW_CHUNK = insert(schema.chunks)
+_CHANGE_QUERY = update(schema.queries).where(schema.queries.c.query_id == bindparam("of"))
+"""What changes is in the parameters beside ``of``."""
+_QUERY_OF_REQUEST = select(schema.queries).where(
+    schema.queries.c.permit_id == bindparam("permit"),
+    schema.queries.c.researcher == bindparam("researcher"),
+    schema.queries.c.request_id == bindparam("request"),
+)
+_OWN_QUERY = select(schema.queries).where(
+    schema.queries.c.query_id == bindparam("id"), schema.queries.c.researcher == bindparam("researcher")
+)
+_EVENTS = select(schema.events).where(schema.events.c.query_id == bindparam("id")).order_by(schema.events.c.sequence)
+_RESULT_HEAD = select(
+    schema.results.c.rows, schema.results.c.info, schema.results.c.chunks, schema.results.c.expires_ms
+).where(schema.results.c.query_id == bindparam("id"))
+_CHUNKS = (
+    select(schema.chunks.c.data)
+    .where(
+        schema.chunks.c.query_id == bindparam("id"),
+        schema.chunks.c.position >= bindparam("first"),
+        schema.chunks.c.position < bindparam("end"),
+    )
+    .order_by(schema.chunks.c.position)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +156,8 @@ class Store:
         rows = [_event_row(record.query_id, e) for e in told]
 
         def write(connection: Connection) -> None:
-            connection.execute(insert(schema.queries), row)
-            connection.execute(insert(schema.events), rows)
+            connection.execute(_NEW_QUERY, row)
+            connection.execute(_NEW_EVENT, rows)
 
         return self._writer.write(write)
 
@@ -136,11 +166,11 @@ class Store:
     ) -> Future[None]:
         """Remember events, the state that the last one tells, and a new plan if there is one."""
         rows = [_event_row(query_id, e) for e in told]
-        changed = {"state": rows[-1]["state"]} | ({"plan": plan} if plan is not None else {})
+        changed = {"of": query_id, "state": rows[-1]["state"]} | ({"plan": plan} if plan is not None else {})
 
         def write(connection: Connection) -> None:
-            connection.execute(insert(schema.events), rows)
-            connection.execute(update(schema.queries).where(schema.queries.c.query_id == query_id).values(**changed))
+            connection.execute(_NEW_EVENT, rows)
+            connection.execute(_CHANGE_QUERY, changed)
 
         return self._writer.write(write)
 
@@ -154,16 +184,17 @@ class Store:
     ) -> Future[None]:
         """Remember the last events of a query, how it ended, its result and a new plan: all of it or nothing."""
         rows = [_event_row(query_id, e) for e in told]
-        ended = {"state": rows[-1]["state"], "ended_ms": rows[-1]["time_ms"], "error": rows[-1]["error"]}
+        last = rows[-1]
+        ended = {"of": query_id, "state": last["state"], "ended_ms": last["time_ms"], "error": last["error"]}
         ended |= {"plan": plan} if plan is not None else {}
         head, chunks = ({}, []) if result is None else _result_rows(query_id, result)
 
         def write(connection: Connection) -> None:
             if head:
-                connection.execute(insert(schema.results), head)
-                connection.execute(insert(schema.chunks), chunks)
-            connection.execute(insert(schema.events), rows)
-            connection.execute(update(schema.queries).where(schema.queries.c.query_id == query_id).values(**ended))
+                connection.execute(_NEW_RESULT, head)
+                connection.execute(_NEW_CHUNK, chunks)
+            connection.execute(_NEW_EVENT, rows)
+            connection.execute(_CHANGE_QUERY, ended)
 
         return self._writer.write(write)
 
@@ -205,9 +236,9 @@ class Store:
                 problem = errors.with_context(errors.raised(interrupted()), query_id=query_id).info
                 told = make_event(number, now_ms, State.FAILED, "failed", error=problem)
                 row = _event_row(query_id, told)
-                ended = {"state": row["state"], "ended_ms": now_ms, "error": row["error"]}
-                connection.execute(insert(schema.events), row)
-                connection.execute(update(schema.queries).where(schema.queries.c.query_id == query_id).values(**ended))
+                ended = {"of": query_id, "state": row["state"], "ended_ms": now_ms, "error": row["error"]}
+                connection.execute(_NEW_EVENT, row)
+                connection.execute(_CHANGE_QUERY, ended)
                 found.append(query_id)
 
         self._writer.write(write).result()
@@ -217,14 +248,12 @@ class Store:
 
     def find_request(self, permit_id: str, researcher: str, request_id: str) -> QueryRecord | None:
         """Return the query that a request became."""
-        columns = schema.queries.c
-        wanted = (columns.permit_id == permit_id, columns.researcher == researcher, columns.request_id == request_id)
-        return self._one_query(*wanted)
+        asked = {"permit": permit_id, "researcher": researcher, "request": request_id}
+        return self._one_query(_QUERY_OF_REQUEST, asked)
 
     def query(self, query_id: str, researcher: str) -> QueryRecord | None:
         """Return a researcher's own query; None for one of somebody else."""
-        columns = schema.queries.c
-        return self._one_query(columns.query_id == query_id, columns.researcher == researcher)
+        return self._one_query(_OWN_QUERY, {"id": query_id, "researcher": researcher})
 
     def queries(self, researcher: str, limit: int, max_bytes: int) -> list[QueryRecord]:
         """Return a researcher's queries, newest first, without plans; fewer where their texts exceed ``max_bytes``."""
@@ -246,9 +275,8 @@ class Store:
 
     def events(self, query_id: str) -> list[query_pb2.QueryEvent]:
         """Return a query's events in order."""
-        asked = select(schema.events).where(schema.events.c.query_id == query_id).order_by(schema.events.c.sequence)
         with self._engine.connect() as connection:
-            return [_event(row) for row in connection.execute(asked).mappings()]
+            return [_event(row) for row in connection.execute(_EVENTS, {"id": query_id}).mappings()]
 
     def result(self, query_id: str, researcher: str) -> tuple[QueryRecord | None, ResultHead | None, list[bytes]]:
         """Return a researcher's own query, its result's header, and the first of its frames: all in one go."""
@@ -258,24 +286,15 @@ class Store:
 
     def result_head(self, query_id: str) -> ResultHead | None:
         """Return a result's header."""
-        columns = schema.results.c
-        asked = select(columns.rows, columns.info, columns.chunks, columns.expires_ms).where(
-            columns.query_id == query_id
-        )
         with self._engine.connect() as connection:
-            row = connection.execute(asked).first()
+            row = connection.execute(_RESULT_HEAD, {"id": query_id}).first()
         return None if row is None else ResultHead(row.rows, row.info, row.chunks, row.expires_ms)
 
     def result_chunks(self, query_id: str, first: int) -> list[bytes]:
         """Return the next ``CHUNKS_AT_ONCE`` frames of a result from position ``first`` on."""
-        columns = schema.chunks.c
-        asked = (
-            select(columns.data)
-            .where(columns.query_id == query_id, columns.position >= first, columns.position < first + CHUNKS_AT_ONCE)
-            .order_by(columns.position)
-        )
+        asked = {"id": query_id, "first": first, "end": first + CHUNKS_AT_ONCE}
         with self._engine.connect() as connection:
-            return [bytes(data) for data in connection.execute(asked).scalars()]
+            return [bytes(data) for data in connection.execute(_CHUNKS, asked).scalars()]
 
     def registrations(self) -> list[StoredRegistration]:
         """Return what every node registered last."""
@@ -284,9 +303,9 @@ class Store:
         with self._engine.connect() as connection:
             return [StoredRegistration(r.node, r.hello, r.last_seen_ms) for r in connection.execute(asked)]
 
-    def _one_query(self, *conditions: Any) -> QueryRecord | None:
+    def _one_query(self, statement: Select[Any], asked: Mapping[str, Any]) -> QueryRecord | None:
         with self._engine.connect() as connection:
-            row = connection.execute(select(schema.queries).where(*conditions)).mappings().first()
+            row = connection.execute(statement, asked).mappings().first()
         return None if row is None else _record(row)
 
 

@@ -207,6 +207,25 @@ def test_a_permit_holds_from_its_first_to_its_last_second_and_a_little_before() 
         assert permit.verify(token, KEY.public_key(), federation="dev", now=now).permit == sample_permit()
 
 
+def test_of_a_permit_that_was_read_before_only_the_signature_is_remembered() -> None:
+    token = permit.issue(sample_permit(), KEY)
+    first = permit.verify(token, KEY.public_key(), federation="dev", now=NOW)
+    assert permit.verify(token, KEY.public_key(), federation="dev", now=NOW).permit is first.permit
+    head, payload, signature = token.split(".")
+    forged = f"{head}.{payload}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
+    for again, key, federation_name, now, code in (
+        (token, KEY, "dev", sample_permit().expires, "PERMIT_EXPIRED"),
+        (token, KEY, "dev", 0, "PERMIT_EXPIRED"),
+        (token, KEY, "other", NOW, "PERMIT_INVALID"),
+        (token, OTHER, "dev", NOW, "PERMIT_INVALID"),
+        (forged, KEY, "dev", NOW, "PERMIT_INVALID"),
+    ):
+        for _ in range(2):  # what does not hold is not remembered
+            with pytest.raises(errors.ArchipelError) as problem:
+                permit.verify(again, key.public_key(), federation=federation_name, now=now)
+            assert problem.value.code == code
+
+
 def test_a_permit_of_another_authority_is_refused() -> None:
     token = permit.issue(sample_permit(), OTHER)
     with pytest.raises(errors.NotAllowedError) as problem:
