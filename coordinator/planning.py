@@ -137,7 +137,8 @@ class Planning:
         nodes = frozenset(permit.nodes) & (self._registry.known if among is None else among)
         view = await self._view(nodes)
         attached = nodes & state[1]
-        key = (request.sql, request.dialect, json.dumps(request.parameters), permit, attached)
+        asked = json.dumps([request.parameters, request.threshold_scope, request.on_missing])
+        key = (request.sql, request.dialect, asked, permit, attached)
         known = view.plans.get(key)
         if known is not None:
             view.plans.move_to_end(key)
