@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import socket
@@ -18,8 +19,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from node_support import POLICY, REF, STAYS, write_tables
+from typer.testing import CliRunner
 
 from archipel import federation
+from archipel.cli.app import build
+from node_agent.audit import records
 
 IDLE_MEMORY_GOAL = 200 * 1024 * 1024
 
@@ -43,7 +47,9 @@ def write(directory: Path, keys: Path, **changes: Any) -> Path:
     own = keys / "nodes" / "hospital_a"
     write_tables(directory)
     (directory / "policy.yaml").write_text(
-        yaml.safe_dump({"version": 1, "node": {"approval": "auto"}, "tables": POLICY})
+        yaml.safe_dump(
+            {"version": 1, "node": {"approval": "auto", "ledger": {"differences": "allow"}}, "tables": POLICY}
+        )
     )
     content = {
         "node": "hospital_a",
@@ -205,3 +211,36 @@ def test_an_altered_audit_log_keeps_the_node_from_starting(tmp_path: Path, keys:
     done = node("run", "--config", str(config))
     assert done.returncode == 5
     assert "7 records at the end were removed" in done.stderr
+
+
+def test_at_sighup_a_right_policy_is_adopted_and_a_wrong_one_changes_nothing(tmp_path: Path, keys: Path) -> None:
+    config = write(tmp_path, keys)
+    policy = tmp_path / "policy.yaml"
+    good = yaml.safe_load(policy.read_text())
+    with running(config) as process:
+        read_until(process, "not attached")
+        policy.write_text("version: 1\ntables:\n  stays: {coordinator: everything}\n")
+        process.send_signal(signal.SIGHUP)
+        assert "'tables.stays.coordinator'" in read_until(process, "the policy stays as it was")
+        pinned = {**good["tables"]["stays"], "snapshot": f"sha256:{'0' * 64}"}
+        policy.write_text(yaml.safe_dump({**good, "tables": {**good["tables"], "stays": pinned}}))
+        process.send_signal(signal.SIGHUP)
+        read_until(process, "another policy is in force")
+        read_until(process, "opening the sources anew")
+        read_until(process, "holds 1 tables")
+        read_until(process, "table stays: its data is not the snapshot that the policy pins")
+        process.send_signal(signal.SIGHUP)
+        read_until(process, "says what it said before")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    (adopted,) = [r for r in records(tmp_path / "state" / "audit") if r["kind"] == "policy"]
+    assert adopted["before"] != adopted["sha256"] == hashlib.sha256(policy.read_bytes()).hexdigest()
+
+
+def test_the_digest_that_a_policy_pins_is_printed(tmp_path: Path, keys: Path) -> None:
+    config = str(write(tmp_path, keys))
+    digest = hashlib.sha256((tmp_path / "stays.parquet").read_bytes()).hexdigest()
+    assert f"stays: sha256:{digest}\n" in CliRunner().invoke(build(), ["node", "snapshot", "--config", config]).output
+    (tmp_path / "stays.parquet").unlink()
+    done = CliRunner().invoke(build(), ["node", "snapshot", "--config", config])
+    assert "The data of table 'stays' cannot be read: No such file" in str(done.exception)
