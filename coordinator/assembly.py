@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -44,8 +45,10 @@ def assemble(config: CoordinatorConfig) -> Parts:
         ArchipelError: CONFIG_INVALID.
     """
     from coordinator.planner import explain_text, plan
+    from coordinator.planner.rules import EVERY_RULE
 
-    return assemble_with(config, planner=plan, explain_text=explain_text)
+    rules = replace(EVERY_RULE, stage_bytes=config.planner.stage_bytes).without(config.planner.disable)
+    return assemble_with(config, planner=partial(plan, rules=rules), explain_text=explain_text)
 
 
 def assemble_with(config: CoordinatorConfig, *, planner: Planner, explain_text: Callable[[Plan], str]) -> Parts:

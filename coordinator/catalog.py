@@ -105,6 +105,15 @@ def build_table(shards: Mapping[str, Table]) -> CatalogTable:
     return CatalogTable(ordered)
 
 
+def without_site_keys(catalog: Catalog) -> Catalog:
+    """Return the catalogue as if nothing were known of where a table's values are."""
+    tables = {
+        name: replace(entry, shards={node: replace(shard, site_keys=()) for node, shard in entry.shards.items()})
+        for name, entry in catalog.tables.items()
+    }
+    return replace(catalog, tables=tables)
+
+
 def _difference(first: Table, other: Table) -> str:
     if first.distribution is not other.distribution:
         return f"{first.distribution.value} against {other.distribution.value}"

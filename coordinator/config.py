@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -64,6 +65,21 @@ class RelaySection(configuration.Section):
     """Most bytes that wait in memory and on disk; senders are kept waiting then."""
 
 
+Optimisation = Literal[
+    "pushdown", "local_joins", "semijoin", "bloom", "eager", "shuffle", "topk", "pruning", "common_subplans"
+]
+
+
+class PlannerSection(configuration.Section):
+    """How queries are planned. Nothing here changes an answer."""
+
+    disable: tuple[Optimisation, ...] = ()
+    """Optimisations that are left out, so that the worth of each can be measured."""
+    stage_bytes: int = Field(default=65_536, ge=0)
+    """What one more stage between nodes is taken to cost, beside the bytes that it sends: as many bytes as the network
+    carries while a stage begins. More suits a fast network, less a slow one."""
+
+
 class TelemetrySection(TelemetrySettings):
     """Where the coordinator's traces and metrics go; off without ``otlp_endpoint``."""
 
@@ -80,6 +96,7 @@ class CoordinatorConfig(configuration.Section):
     merge: MergeSettings = MergeSettings()
     limits: LimitsSection = LimitsSection()
     relay: RelaySection = RelaySection()
+    planner: PlannerSection = PlannerSection()
     health_listen: str | None = Field(default=None, pattern=r"^(\[[0-9A-Fa-f:]+\]|[^:\s]+):\d{1,5}$")
     """A plaintext port for probes that speak no TLS; serves health and nothing else."""
     reflection: bool = False

@@ -29,6 +29,7 @@ from coordinator.merge.settings import MergeSettings, RayMode, RaySettings
 from coordinator.plan import COORDINATOR, Exchange, Plan, Stage, StageKind
 from coordinator.plan_check import check_plan
 from coordinator.planner import plan as make_plan
+from coordinator.planner.rules import EVERY_RULE, Rules
 from coordinator.planning import Planned
 from coordinator.shadow import Shadow
 from node_agent import config
@@ -42,6 +43,9 @@ MAX_ROWS, MAX_BYTES, TIMEOUT_S = 1_000_000, 1_000_000_000, 60.0
 
 LINKAGE = linkage.Linkage(b"a secret that all holders share!", 1)
 """What the nodes of a local federation share to make pseudonyms."""
+
+STAGES_FOR_NOTHING = replace(EVERY_RULE, stage_bytes=0)
+"""Every optimisation, also where a table is too small for one more stage to be worth its round trip."""
 
 Order = Callable[[list[str]], list[str]]
 
@@ -94,6 +98,8 @@ def permit_for(catalog: Catalog, grants: Mapping[str, tuple[str, ...]] | None = 
 class LocalFederation:
     """A coordinator's planner and merger over nodes that a subclass runs. Close it, or use it as a context manager."""
 
+    rules: Rules = STAGES_FOR_NOTHING
+
     def __init__(self, tables: Mapping[str, Sequence[Table]]) -> None:
         self.catalog = build(tables, tables)
         self.permit = permit_for(self.catalog)
@@ -119,7 +125,7 @@ class LocalFederation:
 
     def plan(self, asked: Request) -> Plan:
         """Return the plan of a request, which the independent check of plans accepts."""
-        made = make_plan(asked, self.catalog, self.permit, self.shadow.describe)
+        made = make_plan(asked, self.catalog, self.permit, self.shadow.describe, self.rules)
         check_plan(made, self.catalog, self.permit)
         return made
 

@@ -15,7 +15,7 @@ from archipel.certificate import Rejected
 from archipel.permit import Permit
 from archipel.request import Request
 from archipel.schema import Scope
-from coordinator.catalog import Catalog
+from coordinator.catalog import Catalog, without_site_keys
 from coordinator.plan import OutputColumn, Plan
 from coordinator.plan_check import certified
 from coordinator.planner.assembly import Assembly
@@ -24,6 +24,7 @@ from coordinator.planner.explain import explain_text
 from coordinator.planner.outputs import with_types
 from coordinator.planner.parse import parse
 from coordinator.planner.problems import closes_way, is_of_border, to_tell, why_not
+from coordinator.planner.rules import EVERY_RULE, Rules
 from coordinator.planner.scope import over_federation, scope_of
 from coordinator.planner.solve import Solver
 from coordinator.planner.universal import answer_at_coordinator, check_size
@@ -31,24 +32,25 @@ from coordinator.planner.universal import answer_at_coordinator, check_size
 __all__ = ["Describe", "explain_text", "plan"]
 
 
-def plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe) -> Plan:
+def plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe, rules: Rules = EVERY_RULE) -> Plan:
     """Return the plan of a request over a catalogue, within a permit.
 
-    ``describe`` says which columns a statement gives (``coordinator.shadow.Shadow.describe``).
+    ``describe`` says which columns a statement gives (``coordinator.shadow.Shadow.describe``); ``rules`` are the
+    optimisations that are used.
 
     Raises:
         ArchipelError: SQL_..., PERMIT_SCOPE, POLICY_REFUSED, BORDER_REFUSED, SCHEMA_CONFLICT, NODE_UNAVAILABLE; with
             the place in the SQL where it has one.
     """
     try:
-        return _plan(request, catalog, permit, describe)
+        return _plan(request, catalog, permit, describe, rules)
     except RecursionError as cause:
         raise errors.error(
             errors.SQL_TOO_LARGE, "The query is nested too deeply.", hint="Split it into WITH parts."
         ) from cause
 
 
-def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe) -> Plan:
+def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe, rules: Rules) -> Plan:
     scope = scope_of(request)
     as_written = request.sql if request.dialect.lower() == "duckdb" and not request.parameters else None
     try:
@@ -56,7 +58,8 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
     except errors.ArchipelError as problem:
         raise _read_by_engine(problem, as_written, describe) from None
     bound = bind(tree, as_written, catalog, permit, describe)
-    assembly = Assembly(catalog, permit, _of_stages(describe), _prefix(bound), scope=scope)
+    known = catalog if rules.local_joins else without_site_keys(catalog)
+    assembly = Assembly(known, permit, _of_stages(describe), _prefix(bound), rules, scope=scope)
     result_stage, columns = _finished(bound, describe, assembly)
     made = Plan(
         sql=request.sql,

@@ -23,6 +23,7 @@ from coordinator.planner.carried import as_sent, check_carried
 from coordinator.planner.estimate import estimate
 from coordinator.planner.means import check_linkage, check_sealing
 from coordinator.planner.positions import position_of
+from coordinator.planner.rules import EVERY_RULE, Rules
 
 STAYS = "stays at the coordinator"
 
@@ -103,6 +104,7 @@ class Assembly:
     permit: Permit
     ask_engine: Describe
     prefix: str
+    rules: Rules = EVERY_RULE
     scope: Scope = Scope.NODE
     stages: list[Stage] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
@@ -156,7 +158,7 @@ class Assembly:
         tree = self._typed(tree, tuple(inputs))
         sql = tree.sql("duckdb")
         key = ("node", sql, sites, to, part_column)
-        if key in self._known:
+        if key in self._known and self.rules.common_subplans:
             known = self._known[key]
             return known if to == (COORDINATOR,) else self._again(known)
         decided = self._check(tree, sites, inputs, to)

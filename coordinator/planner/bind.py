@@ -22,6 +22,7 @@ from archipel.schema import NODE_COLUMN
 from coordinator.catalog import Catalog, CatalogTable
 from coordinator.plan import OutputColumn
 from coordinator.planner.inline import inline
+from coordinator.planner.narrow import narrowed
 from coordinator.planner.positions import position_of
 from coordinator.planner.products import refuse_effort, refuse_products
 
@@ -89,7 +90,7 @@ def bind(tree: exp.Query, text: str | None, catalog: Catalog, permit: Permit, de
     _name_outputs(qualified, [c.name for c in columns])
     if names_node and _has_star(tree):
         written = qualified  # its stars are written out, without the node
-    return Bound(inline(qualified.copy()), qualified, columns, tuple(sorted(schema)), written)
+    return Bound(narrowed(inline(qualified.copy())), qualified, columns, tuple(sorted(schema)), written)
 
 
 _NAMES = (errors.SQL_UNKNOWN_COLUMN, errors.SQL_UNKNOWN_TABLE, errors.SQL_AMBIGUOUS_COLUMN)

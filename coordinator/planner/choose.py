@@ -8,6 +8,7 @@ most rows stands for them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -20,6 +21,7 @@ from coordinator.planner.flatten import flattened
 from coordinator.planner.gather import gather
 from coordinator.planner.placement import Mixed
 from coordinator.planner.positions import position_of
+from coordinator.planner.rules import Rules
 from coordinator.planner.tables import entries_in
 
 LINKAGE, PEER = "linkage-not-in-permit", "peer-not-allowed"
@@ -34,17 +36,19 @@ MOST_SITES = 8
 """How many single nodes are considered: each costs a copy of the query or more."""
 
 
-def drafts(query: exp.Query, catalog: Catalog, *, above: bool) -> list[Draft]:
+def drafts(query: exp.Query, catalog: Catalog, rules: Rules, *, above: bool) -> list[Draft]:
     """Return the ways to run ``query`` over what is shipped to some site, the one with the least bytes first.
 
-    Among them is the coordinator, unless persons are concerned; its draft is for comparing and is never realised.
+    Among them is the coordinator, unless persons are concerned; its draft is for comparing and is never realised: what
+    goes there is neither matched nor aggregated first.
     """
     query = flattened(query)
     found: list[Draft] = []
     sites_to_try = list(candidates(query, catalog))
     for sites in sites_to_try if above else [AT_COORDINATOR, *sites_to_try]:
         try:
-            draft = gather(query, sites, catalog, above=above or len(sites) > 1)
+            used = rules if sites != AT_COORDINATOR else replace(rules, semijoin=False, eager=False)
+            draft = gather(query, sites, catalog, used, above=above or len(sites) > 1)
         except Mixed:
             continue
         if draft.shipments:  # with nothing to ship it would be no other way than those tried before

@@ -35,6 +35,9 @@ _TIMES_A_COUNT = (exp.Add, exp.Sub, exp.Neg, exp.Paren, exp.Identifier)
 _EXACT = (*_TIMES_A_COUNT, exp.Mul)
 """What sums may be taken of, besides columns and numbers, that are the same in any order."""
 
+_INEXACT_KEYS = frozenset({"FLOAT", "DOUBLE"})
+"""Two zeros are one group, and yet not the same in every expression."""
+
 _SAME = frozenset({"min", "max", "bool_and", "bool_or", "bit_and", "bit_or"})
 
 Named = dict[str, exp.Expr]
@@ -59,17 +62,24 @@ class _NotExact(Exception):
 
 
 def eager(
-    select: exp.Select, clauses: list[exp.Expr], aliases: frozenset[str], alias: str, type_of: TypeOf
+    select: exp.Select,
+    clauses: list[exp.Expr],
+    aliases: frozenset[str],
+    alias: str,
+    type_of: TypeOf,
+    *,
+    outer: bool = False,
 ) -> Eager | None:
     """Return how the side ``aliases`` of an aggregating block may be grouped before it is shipped, or None.
 
-    ``clauses`` are all expressions of the block but its FROM; the result's columns will be those of ``alias``.
+    ``clauses`` are all expressions of the block but its FROM; the result's columns will be those of ``alias``. With
+    ``outer`` the side's columns may be NULL in a row that stands for nothing of the side, and for itself.
     """
     calls = aggregation.aggregates_in(select)
     if not calls or aggregation.has_window(select):
         return None
     made = Eager(alias)
-    maker = _Maker(made, aliases, type_of)
+    maker = _Maker(made, aliases, type_of, outer)
     try:
         for call in calls:
             made.changes.append((call, maker.changed(call)))
@@ -80,6 +90,8 @@ def eager(
     inside = {id(call) for call in calls}
     made.keys = _columns_outside(clauses, aliases, inside)
     made.keys += [c for c in maker.conditions if c not in made.keys]
+    if any(type_of(key) in _INEXACT_KEYS for key in made.keys):
+        return None
     return made if made.keys else None
 
 
@@ -109,6 +121,7 @@ class _Maker:
     made: Eager
     aliases: frozenset[str]
     type_of: TypeOf
+    outer: bool
     conditions: list[rewrite.ColumnName] = field(default_factory=list)
     """Columns of the side that stand in conditions within aggregates, which must be keys."""
 
@@ -140,7 +153,8 @@ class _Maker:
     def number(self) -> exp.Expr:
         """Return the column that says how many rows a row stands for."""
         self.made.partials[NUMBER] = exp.Count(this=exp.Star(), big_int=True)
-        return rewrite.column(self.made.alias, NUMBER)
+        column = rewrite.column(self.made.alias, NUMBER)
+        return exp.func("coalesce", column, exp.Literal.number(1)) if self.outer else column
 
     def _partial(self, call: exp.Expr) -> exp.Expr:
         known = next((name for name, node in self.made.partials.items() if node == call), None)
@@ -151,7 +165,11 @@ class _Maker:
 
     def _is_ours(self, node: exp.Expr) -> bool:
         used = tables_in(node)
-        return bool(used) and used <= self.aliases and node.find(exp.Query) is None
+        if not used or not used <= self.aliases or node.find(exp.Query) is not None:
+            return False
+        if self.outer and not all(isinstance(part, (*_EXACT, exp.Column, exp.Literal)) for part in node.walk()):
+            raise _NotExact  # it might not be NULL where the side is missing
+        return True
 
     def _sum(self, argument: exp.Expr) -> exp.Expr:
         return exp.Sum(this=self._term(argument))

@@ -184,6 +184,8 @@ class _Estimator:
             return min(1.0, self.selectivity(node.left) + self.selectivity(node.right))
         if isinstance(node, exp.Not):
             return max(EQUAL, 1.0 - self.selectivity(node.this))
+        if node.args.get("negate"):  # NOT LIKE
+            return 1.0 - LIKE
         if isinstance(node, exp.EQ):
             return self._equal(node.left, node.right)
         if isinstance(node, exp.NEQ):

@@ -16,6 +16,7 @@ from sqlglot import exp
 from archipel.schema import NODE_COLUMN
 from coordinator.catalog import Catalog
 from coordinator.planner import aggregation, rewrite
+from coordinator.planner.asked import asks_whether, gives_rows, is_once, outputs_asked_for
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.draft import Draft, Shipment, size_of
 from coordinator.planner.eager import Eager, eager
@@ -23,12 +24,11 @@ from coordinator.planner.estimate import DISTINCT_OF_KEY, rows_of, width, width_
 from coordinator.planner.flatten import joins_by_conditions
 from coordinator.planner.group import Columns, Group, Names, joined, placement_of, senders, tables_in, without_joins
 from coordinator.planner.implied import equalities, implied
+from coordinator.planner.outer import clauses_of, conditions_and_clauses, drop, joins_expand, pushable
 from coordinator.planner.placement import Mixed, Placement, place_rows, subquery_runs_there
-from coordinator.planner.semijoin import reduce
+from coordinator.planner.rules import Rules
+from coordinator.planner.semijoin import Reducing, Side, reduce
 from coordinator.planner.tables import entries_in, is_protected
-
-_SAME_WHATEVER_REPEATED = frozenset({"min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "any_value"})
-"""Aggregates that are the same whether a row comes once or several times."""
 
 LEAST_SPARED = 0.2
 """Share of a group's bytes that aggregating it before it is shipped must spare."""
@@ -37,7 +37,7 @@ _PASSED_ON = "r"
 """Alias of a shipment within the small SELECT that gives its columns their names back."""
 
 
-def gather(query: exp.Query, sites: tuple[str, ...], catalog: Catalog, *, above: bool) -> Draft:
+def gather(query: exp.Query, sites: tuple[str, ...], catalog: Catalog, rules: Rules, *, above: bool) -> Draft:
     """Return how ``query`` would run at ``sites``.
 
     With several sites the rows that they hold of sharded tables stay in parts, which the caller must prove to be right.
@@ -47,7 +47,7 @@ def gather(query: exp.Query, sites: tuple[str, ...], catalog: Catalog, *, above:
         Mixed: a source can be brought nowhere.
     """
     names = Names()
-    work = _Gatherer(sites, catalog, names)
+    work = _Gatherer(sites, catalog, names, rules)
     tree = work.root(query, above=above)
     return Draft(tree, sites, tuple(work.shipments))
 
@@ -57,7 +57,12 @@ class _Gatherer:
     sites: tuple[str, ...]
     catalog: Catalog
     names: Names
+    rules: Rules
     shipments: list[Shipment] = field(default_factory=list)
+    around: tuple[Side, ...] = ()
+    """Sides of the blocks around the one that is taken apart, as far as they can be named in it."""
+    asked: dict[int, list[exp.Expr]] = field(default_factory=dict)
+    """By the identity of a query that stands in IN: what its outputs are equal to where it matters."""
 
     def root(self, query: exp.Query, *, above: bool) -> exp.Query:
         if above and isinstance(query, exp.Select):
@@ -123,7 +128,7 @@ class _Gatherer:
         if not placed.single and set(placed.nodes) & set(self.sites):
             return None
         tree = rewrite.with_unique_outputs(query)
-        if once and isinstance(tree, exp.Select) and _gives_rows(tree):
+        if once and isinstance(tree, exp.Select) and gives_rows(tree):
             tree.set("distinct", exp.Distinct())
             tree.set("order", None)
         return self._shipment(tree, placed, None)
@@ -141,20 +146,29 @@ class _Gatherer:
     # One block
 
     def _block(self, select: exp.Select, *, once: bool, above: bool) -> exp.Select:
-        once = once or _is_once(select)
+        once = once or is_once(select)
         work = select.copy()
+        around = self.around
+        self.around = tuple(side.hidden(rewrite.aliases_of(select)) for side in around)
         if joins_by_conditions(work):
-            self._inner(work, select, once=once, above=above)
+            self.around = (*self._inner(work, select, once=once, above=above), *self.around)
         else:
-            self._outer(work)
+            self._outer(work, above=above)
         parts = _row_parts(work) if above else _expression_parts(work)
         for part in parts:
             for subquery in subqueries_in(part):
-                subquery.replace(self._query(subquery, once=_asks_whether(subquery)))
+                self.asked[id(subquery)] = outputs_asked_for(subquery)
+                made = self._query(subquery, once=asks_whether(subquery))
+                del self.asked[id(subquery)]  # once it is replaced, another may get its identity
+                subquery.replace(made)
+        self.around = around
         return work
 
-    def _inner(self, work: exp.Select, select: exp.Select, *, once: bool, above: bool) -> None:
-        """Ship groups of sources of a block that joins by its conditions alone; alters the block."""
+    def _inner(self, work: exp.Select, select: exp.Select, *, once: bool, above: bool) -> tuple[Side, ...]:
+        """Ship groups of sources of a block that joins by its conditions alone; alters the block.
+
+        Returns its sides, by whose keys its subqueries may be reduced.
+        """
         originals = {s.alias_or_name: s for s in rewrite.sources_of(select)}
         conditions = conjuncts(work.args.get("where"))
         for join in rewrite.joins_of(work):
@@ -171,11 +185,15 @@ class _Gatherer:
                 groups.append(Group([source], placed))
         groups = self._together(groups, conditions)
         left = [c for c in conditions if not any(self._applied(c, group) for group in groups)]
-        columns = Columns.of(select, self.catalog, equalities(conditions))
-        for group in groups:
-            group.conditions += implied(conditions, group.aliases, columns.type_of)
-        clauses = [*_clauses(work), *left]
-        reduce(groups, self._present(here, left), conditions, columns, self.names, lambda g: self._bytes_of(g, clauses))
+        alike = [*conditions, *self.asked.get(id(select), [])]
+        columns = Columns.of(select, self.catalog, equalities(alike), self._tables_around())
+        if self.rules.pushdown:
+            for group in groups:
+                group.conditions += implied(conditions, group.aliases, columns.type_of)
+        clauses = [*clauses_of(work), *left]
+        reducing = Reducing(self.sites, columns, self.names, self.rules, self.around)
+        present = self._present(here, left)
+        sides = reduce(groups, present, alike, reducing, lambda g: self._bytes_of(g, clauses))
         grouped = None if once or above else self._grouped(work, groups, clauses, columns)
         brought = [
             self._bring_grouped(group, grouped[1], select, columns)
@@ -188,6 +206,16 @@ class _Gatherer:
                 call.replace(changed)
         _rebuild(work, [*(without_joins(s) for s in here), *(source for source, _ in brought)], left, originals)
         rewrite.renamed(work, {old: new for _, names in brought for old, new in names.items()})
+        return sides
+
+    def _tables_around(self) -> dict[str, str]:
+        """Return the tables of the blocks around this one, by the names under which they can be named in it."""
+        return {
+            source.alias_or_name: source.name
+            for side in reversed(self.around)
+            for source in side.sources
+            if isinstance(source, exp.Table) and source.alias_or_name in side.aliases
+        }
 
     def _present(self, here: list[exp.Expr], conditions: list[exp.Expr]) -> Group | None:
         """Return the sources at the sites that conditions tie to each other, the largest part of them."""
@@ -207,8 +235,13 @@ class _Gatherer:
         placed = placement_of(tree, self.catalog)
         if placed is None or placed.nodes is None:
             return None
+        for condition in conditions:
+            if tables_in(condition) <= best and subqueries_in(condition):
+                more = placement_of(joined([], [s.copy() for s in chosen], [*kept, condition.copy()]), self.catalog)
+                kept += [condition] if more is not None and more == placed else []
         at = placed.at(self.sites) if len(self.sites) == 1 or not placed.replicated else placed.at(self.sites[:1])
-        return Group([s.copy() for s in chosen], at, [c.copy() for c in kept])
+        everywhere = frozenset(placed.nodes if placed.replicated else ())
+        return Group([s.copy() for s in chosen], at, [c.copy() for c in kept], everywhere=everywhere)
 
     def _bytes_of(self, group: Group, clauses: list[exp.Expr]) -> float:
         """Return the estimated bytes that a group would take to all sites."""
@@ -278,7 +311,7 @@ class _Gatherer:
     def _applied(self, condition: exp.Expr, group: Group) -> bool:
         """Whether a condition is wholly of a group, and can be applied where that is; then it is."""
         used = tables_in(condition)
-        if not used or not used <= group.aliases:
+        if not used or not used <= group.aliases or not self.rules.pushdown:
             return False
         subqueries = subqueries_in(condition)
         if not all(subquery_runs_there(s, group.placed, self.catalog) for s in subqueries):
@@ -306,29 +339,37 @@ class _Gatherer:
         return derived, {c: (alias, name) for c, name in shown.items()}
 
     def _grouped(
-        self, work: exp.Select, groups: list[Group], clauses: list[exp.Expr], columns: Columns
+        self,
+        work: exp.Select,
+        groups: list[Group],
+        clauses: list[exp.Expr],
+        columns: Columns,
+        *,
+        outer: bool = False,
     ) -> tuple[Group, Eager] | None:
         """Return the group that is best aggregated before it is shipped, and how; None if that spares nothing."""
         best: tuple[float, Group, Eager] | None = None
-        for group in groups:
+        for group in groups if self.rules.eager else ():
             if any(is_protected(source, self.catalog) for source in group.sources):
                 continue
             alias = group.sources[0].alias_or_name
-            made = eager(work, clauses, group.aliases, alias, columns.type_of)
+            made = eager(work, clauses, group.aliases, alias, columns.type_of, outer=outer)
             if made is None:
                 continue
             before = self._bytes_of(group, clauses)
-            spared = before - self._grouped_rows(group, made, columns) * self._grouped_width(made, columns) * len(
-                self.sites
-            )
+            after = self._grouped_rows(group, made, columns) * self._grouped_width(made, columns) * len(self.sites)
+            spared = before - after
             if spared > LEAST_SPARED * before and (best is None or spared > best[0]):
                 best = (spared, group, made)
         return None if best is None else best[1:]
 
     def _grouped_rows(self, group: Group, made: Eager, columns: Columns) -> float:
-        """Return the estimated rows of a group once it is aggregated: a filter by keys leaves as few of them."""
+        """Return the estimated rows of a group once each of its senders has aggregated what it has.
+
+        A filter by keys leaves as few values of them.
+        """
         rows = group.rows(self.catalog)
-        values = 1.0
+        values = float(max(1, len([n for n in senders(group.placed, self.catalog) if n not in self.sites])))
         for key in made.keys:
             base = columns.joined_rows(key)
             values *= base * group.kept if base is not None else DISTINCT_OF_KEY
@@ -383,10 +424,12 @@ class _Gatherer:
             brought = exp.union(held, brought, distinct=False, copy=False)
         return exp.Subquery(this=brought, alias=exp.TableAlias(this=rewrite.quoted(alias)))
 
-    def _outer(self, work: exp.Select) -> None:
+    def _outer(self, work: exp.Select, *, above: bool) -> None:
         """Ship each source of a block by itself, filtered by what cannot change an outer join; alters the block."""
+        eagerly = self.rules.eager and not above and joins_expand(work)
+        brought = self._outer_grouped(work) if eagerly else None
         for source in rewrite.sources_of(work):
-            if not entries_in(source, self.catalog):
+            if source is brought or not entries_in(source, self.catalog):
                 continue
             if source.args.get("sample") or source.args.get("pivots"):
                 raise Mixed("A sample or PIVOT over rows of several nodes.", source)
@@ -398,9 +441,46 @@ class _Gatherer:
             if isinstance(source, exp.Subquery) and isinstance(source.this, exp.Query):
                 source.set("this", self._query(source.this, once=False))
             elif isinstance(source, exp.Table):
-                self._replace_alone(source, work, _pushable(work, source.alias_or_name))
+                self._replace_alone(source, work, self._pushable(work, source.alias_or_name))
             else:
                 raise Mixed("This source cannot be brought to one place.", source)
+
+    def _outer_grouped(self, work: exp.Select) -> exp.Expr | None:
+        """Ship the table of an outer join that is best aggregated first; alters the block and returns its source."""
+        conditions = [c for join in rewrite.joins_of(work) for c in conjuncts(join.args.get("on"))]
+        columns = Columns.of(work, self.catalog, equalities(conditions), self._tables_around())
+        groups = []
+        for source in rewrite.sources_of(work):
+            if not isinstance(source, exp.Table) or self.catalog.find(source.name) is None:
+                continue
+            placed = placement_of(exp.select("*").from_(without_joins(source.copy())), self.catalog)
+            if placed is not None and not self._is_here(placed):
+                pushed = self._pushable(work, source.alias_or_name)
+                groups.append((Group([source.copy()], placed, [c.copy() for c in pushed]), source, pushed))
+        best: tuple[float, Group, exp.Table, list[exp.Expr]] | None = None
+        for group, source, pushed in groups:
+            clauses = [c for c in conditions_and_clauses(work) if not any(c is p for p in pushed)]
+            found = self._grouped(work, [group], clauses, columns, outer=True)
+            if found is not None and (best is None or group.rows(self.catalog) > best[0]):
+                best = (group.rows(self.catalog), group, source, pushed)
+        if best is None:
+            return None
+        _, group, table, pushed = best
+        clauses = [c for c in conditions_and_clauses(work) if not any(c is p for p in pushed)]
+        made = eager(work, clauses, group.aliases, table.alias_or_name, columns.type_of, outer=True)
+        assert made is not None
+        derived, names = self._bring_grouped(group, made, work.copy(), columns)
+        for call, changed in made.changes:
+            call.replace(changed)
+        drop(work, pushed)
+        for key in ("joins", "laterals"):
+            derived.set(key, table.args.get(key))
+        table.replace(derived)
+        rewrite.renamed(work, names)
+        return derived
+
+    def _pushable(self, select: exp.Select, alias: str) -> list[exp.Expr]:
+        return pushable(select, alias) if self.rules.pushdown else []
 
     def _replace_alone(self, table: exp.Table, select: exp.Select, conditions: list[exp.Expr]) -> None:
         """Put what is shipped of a table in its place, if it is not at the sites."""
@@ -413,10 +493,11 @@ class _Gatherer:
         assert entry is not None
         known = {c.name.lower() for c in entry.table.columns} | {NODE_COLUMN}
         alias = table.alias_or_name
+        group = Group([table.copy()], placed, [c.copy() for c in conditions])
+        drop(select, conditions)
         used = [c for c in rewrite.columns_used(select.iter_expressions(), {alias}) if c[1] in known]
         used += [person for person in self._persons([table]) if person not in used]
         outputs: list[exp.Expr] = [rewrite.aliased(placed_column(c, select), c[1]) for c in used]
-        group = Group([table.copy()], placed, [c.copy() for c in conditions])
         tree = group.select(outputs)
         derived = self._derived(tree, group, [c[1] for c in used], alias)
         for key in ("joins", "laterals"):
@@ -489,60 +570,6 @@ def _width(projection: exp.Expr, tree: exp.Query, catalog: Catalog) -> int:
     return 16 if isinstance(value, exp.AggFunc) else 8
 
 
-def _is_once(select: exp.Select) -> bool:
-    """Whether a block gives the same, however often each of its joined rows comes."""
-    if select.args.get("limit") or select.args.get("qualify") or aggregation.has_window(select):
-        return False
-    if not aggregation.is_aggregating(select):
-        distinct = select.args.get("distinct")
-        return distinct is not None and distinct.args.get("on") is None
-    return all(
-        any(isinstance(a, exp.Distinct) for a in aggregation.bare(call).iter_expressions())
-        or aggregation.name_of(call) in _SAME_WHATEVER_REPEATED
-        for call in aggregation.aggregates_in(select)
-    )
-
-
-def _gives_rows(select: exp.Select) -> bool:
-    """Whether a block's outputs are rows of its sources, each for itself."""
-    if any(select.args.get(key) for key in ("distinct", "limit", "offset")):
-        return False
-    return not aggregation.is_aggregating(select) and not aggregation.has_window(select)
-
-
-def _asks_whether(subquery: exp.Query) -> bool:
-    """Whether of a subquery only matters which rows it has: EXISTS, IN and their negations."""
-    if isinstance(subquery, exp.Select) and not _gives_rows(subquery):
-        return False
-    parent = subquery.parent
-    while isinstance(parent, exp.Subquery):
-        parent = parent.parent
-    return isinstance(parent, exp.Exists | exp.In)
-
-
-def _pushable(select: exp.Select, alias: str) -> list[exp.Expr]:
-    """Return conditions that all rows of a source must satisfy to matter, whatever outer joins there are."""
-    joins = rewrite.joins_of(select)
-    first = rewrite.sources_of(select)[0].alias_or_name
-    own = next((j for j in joins if j.this.alias_or_name == alias), None)
-    sides = {str(j.args.get("side") or "").upper() for j in joins}
-    if sides & {"RIGHT", "FULL"} or any(j.args.get("method") for j in joins):
-        return []
-    found: list[exp.Expr] = []
-    preserved = alias == first or (own is not None and not own.args.get("side"))
-    if preserved:
-        found += conjuncts(select.args.get("where"))
-    if own is not None:
-        found += conjuncts(own.args.get("on"))
-    return [c for c in found if not subqueries_in(c) and tables_in(c) == {alias}]
-
-
-def _clauses(select: exp.Select) -> list[exp.Expr]:
-    return rewrite.parts(
-        select, "expressions", "group", "having", "qualify", "windows", "order", "distinct", "limit", "offset"
-    )
-
-
 def _row_parts(select: exp.Select) -> list[exp.Expr]:
     """Return the expressions of a block that are computed on its rows or within its aggregates."""
     regions = [join.args["on"] for join in rewrite.joins_of(select) if join.args.get("on") is not None]
@@ -551,4 +578,4 @@ def _row_parts(select: exp.Select) -> list[exp.Expr]:
 
 def _expression_parts(select: exp.Select) -> list[exp.Expr]:
     regions = [join.args["on"] for join in rewrite.joins_of(select) if join.args.get("on") is not None]
-    return [*regions, *rewrite.parts(select, "where"), *_clauses(select)]
+    return [*regions, *rewrite.parts(select, "where"), *clauses_of(select)]

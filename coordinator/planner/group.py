@@ -38,6 +38,8 @@ class Group:
     placed: Placement
     conditions: list[exp.Expr] = field(default_factory=list)
     filters: list[exp.Expr] = field(default_factory=list)
+    everywhere: frozenset[str] = frozenset()
+    """Nodes each of which has all of its rows."""
     filtering: list[exp.Expr] = field(default_factory=list)
     inputs: list[Shipment] = field(default_factory=list)
     kept: float = 1.0
@@ -134,11 +136,16 @@ class Columns:
 
     @staticmethod
     def of(
-        select: exp.Expr, catalog: Catalog, equal: Mapping[rewrite.ColumnName, set[rewrite.ColumnName]] | None = None
+        select: exp.Expr,
+        catalog: Catalog,
+        equal: Mapping[rewrite.ColumnName, set[rewrite.ColumnName]],
+        around: Mapping[str, str],
     ) -> Columns:
-        """Return the columns of a block, and which of them its conditions make equal."""
+        """Return the columns of a block, and which of them its conditions make equal; ``around`` are outer tables."""
+        own = rewrite.aliases_of(select)
         sources = rewrite.sources_of(select) if isinstance(select, exp.Select) else []
-        return Columns({s.alias_or_name: s.name for s in sources if isinstance(s, exp.Table)}, catalog, equal or {})
+        tables = {alias: name for alias, name in around.items() if alias not in own}
+        return Columns(tables | {s.alias_or_name: s.name for s in sources if isinstance(s, exp.Table)}, catalog, equal)
 
     def type_of(self, name: rewrite.ColumnName) -> str | None:
         """Return the type of a column of a table of the catalogue, None of any other."""

@@ -4,13 +4,17 @@ Few keys travel as they are, many as a Bloom filter in plain SQL (Bloom 1970; bl
 2007): 64-bit words chosen by the key's hash, four bits in one word for each key. Of the rows without a match 0.3 % slip
 through at 20 bits a key, 1.9 % at 10 and 6.9 % at 6 (100,000 keys, measured); they find no partner in the join, which
 stays as it was. Engines hash alike because all nodes of a plan run the same version, which the coordinator checks.
+
+A subquery that equates a column of its own with one of the rows around it is asked only for those rows that the query
+around it keeps (a magic set; Mumick and Pirahesh, SIGMOD 1994): sides of the blocks around it are sides of its joins,
+too. Nothing needs to be sent where the nodes of the large side have all rows of the small one themselves.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -21,6 +25,7 @@ from coordinator.planner.draft import Shipment
 from coordinator.planner.estimate import width
 from coordinator.planner.group import Columns, Group, Names, joined, senders
 from coordinator.planner.implied import equalities
+from coordinator.planner.rules import Rules
 from coordinator.planner.tables import entries_in, is_protected
 
 LEAST_GAIN = 0.25
@@ -48,18 +53,24 @@ _HASHED_TYPES = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Side:
-    """What keys can be taken of: joined sources, and where they are."""
+class Side:
+    """What keys can be taken of: joined sources, and where they are.
+
+    ``aliases`` are the sources that can be named where the keys are wanted; ``everywhere`` are nodes each of which has
+    all rows.
+    """
 
     sources: list[exp.Expr]
     conditions: list[exp.Expr]
     sites: tuple[str, ...]
     inputs: tuple[Shipment, ...]
     rows: float
+    aliases: frozenset[str]
+    everywhere: frozenset[str]
 
-    @property
-    def aliases(self) -> set[str]:
-        return {source.alias_or_name for source in self.sources}
+    def hidden(self, aliases: set[str]) -> Side:
+        """Return the same as it is seen within a query that has sources of its own under some names."""
+        return replace(self, aliases=self.aliases - aliases) if self.aliases & aliases else self
 
     def select(self, outputs: list[exp.Expr]) -> exp.Select:
         return joined(outputs, [s.copy() for s in self.sources], [c.copy() for c in self.conditions])
@@ -67,55 +78,88 @@ class _Side:
 
 @dataclass(frozen=True, slots=True)
 class _Reduction:
-    """Keys of a side that would reduce a group."""
+    """Keys of a side that would reduce a group; with ``is_local`` they are at the group's nodes already."""
 
-    side: _Side
+    side: Side
     key: rewrite.ColumnName
     of: rewrite.ColumnName
+    pairs: list[tuple[rewrite.ColumnName, rewrite.ColumnName]]
+    """All columns of the group that are equal to one of the side, with that: keys that do not travel use them all."""
     keys: int
     kept: float
     size: int
-    is_bloom: bool
+    is_bloom: bool = False
+    is_local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reducing:
+    """To where a block's groups go, what is known of its columns, and the sides of the blocks around it."""
+
+    sites: tuple[str, ...]
+    columns: Columns
+    names: Names
+    rules: Rules
+    around: tuple[Side, ...] = ()
 
 
 def reduce(
     groups: list[Group],
     here: Group | None,
     conditions: list[exp.Expr],
-    columns: Columns,
-    names: Names,
+    reducing: Reducing,
     bytes_of: Callable[[Group], float],
-) -> None:
+) -> tuple[Side, ...]:
     """Give groups of a block filters by the keys of smaller sides that they are joined with; alters the groups.
 
-    ``here`` is what is at the sites already. Tables of persons are left out: their rows reach one node only, whose
-    border lets nothing that it received go further. So are sides whose holders do not let their rows go to the group's
-    nodes: without the filter more travels, but it may.
+    ``here`` is what is at the sites already. Returns the block's sides, for subqueries in it.
+
+    Tables of persons are left out: their rows reach one node only, whose border lets nothing that it received go
+    further. So are sides whose holders do not let their rows go to the group's nodes: without the filter more travels,
+    but it may.
     """
-    catalog = columns.catalog
+    catalog = reducing.columns.catalog
+    if not reducing.rules.semijoin:
+        return ()
     equal = equalities(conditions)
     ordered = sorted((g for g in groups if _is_open(g, catalog)), key=lambda g: g.rows(catalog))
     sides = [_side(here, catalog)] if here is not None and _is_open(here, catalog) else []
     for group in ordered:
         size = bytes_of(group)
-        left = [side for side in sides if _may_go(side, senders(group.placed, catalog), catalog)]
+        receivers = senders(group.placed, catalog)
+        left = [
+            side
+            for side in (*sides, *reducing.around)
+            # What the keys leave of the group tells its receivers of the keys, wherever these came from.
+            if _may_go(side, tuple({*receivers, *(reducing.sites if _is_there(side, receivers) else ())}), catalog)
+        ]
         for number in range(MOST_REDUCTIONS):
             # What a second filter keeps is not independent of what the first one kept.
-            found = [r for side in left for r in _reductions(group, side, equal, columns, 1 / (1 + number))]
+            found = [r for side in left for r in _reductions(group, side, equal, reducing, 1 / (1 + number))]
             best = max(found, key=lambda r: (_gain(r, group, size, catalog), r.of), default=None)
-            if best is None or _gain(best, group, size, catalog) < LEAST_GAIN * size:
+            if best is None or not _is_worth_it(best, group, size, reducing):
                 break
-            _apply(best, group, names)
+            _apply(best, group, reducing.names)
             left.remove(best.side)
             size *= best.kept
         sides.append(_side(group, catalog))
+    return tuple(sides)
+
+
+def _is_worth_it(reduction: _Reduction, group: Group, size: float, reducing: Reducing) -> bool:
+    gain = _gain(reduction, group, size, reducing.columns.catalog)
+    return gain >= LEAST_GAIN * size and (reduction.is_local or gain >= reducing.rules.stage_bytes)
+
+
+def _is_there(side: Side, nodes: tuple[str, ...]) -> bool:
+    return set(nodes) <= side.everywhere
 
 
 def _is_open(group: Group, catalog: Catalog) -> bool:
     return not any(is_protected(source, catalog) for source in group.sources)
 
 
-def _may_go(side: _Side, receivers: tuple[str, ...], catalog: Catalog) -> bool:
+def _may_go(side: Side, receivers: tuple[str, ...], catalog: Catalog) -> bool:
     """Whether all holders of what a side is made of let rows go to all receivers; a Bloom filter is more than keys."""
     return all(
         entry.shards[sender].policy.form_to(receiver) >= Form.ROWS
@@ -138,50 +182,70 @@ def _made_of(
         yield from _made_of([shipment.tree], shipment.sites, shipment.inputs)
 
 
-def _side(group: Group, catalog: Catalog) -> _Side:
-    return _Side(
+def _side(group: Group, catalog: Catalog) -> Side:
+    everywhere = group.everywhere
+    if not everywhere and group.placed.replicated and not group.inputs:
+        everywhere = frozenset(group.placed.nodes or ())
+    return Side(
         [*group.sources, *group.filtering],
         [*group.conditions, *group.filters],
         senders(group.placed, catalog),
         tuple(group.inputs),
         group.rows(catalog),
+        group.aliases,
+        everywhere,
     )
 
 
 def _reductions(
     group: Group,
-    side: _Side,
+    side: Side,
     equal: dict[rewrite.ColumnName, set[rewrite.ColumnName]],
-    columns: Columns,
+    reducing: Reducing,
     power: float,
 ) -> Iterator[_Reduction]:
     """Yield the reductions of a group by the columns that equate it with a side."""
-    aliases = side.aliases
-    for column in sorted(equal):
-        if column[0] not in group.aliases:
-            continue
-        for other in sorted(equal[column]):
-            if other[0] in aliases:
-                made = _reduction(side, column, other, columns, power)
-                if made is not None:
-                    yield made
+    there = _is_there(side, senders(group.placed, reducing.columns.catalog))
+    pairs = [
+        (column, other)
+        for column in sorted(equal)
+        if column[0] in group.aliases
+        for other in sorted(equal[column])
+        if other[0] in side.aliases
+    ]
+    first_of_each = [pair for i, pair in enumerate(pairs) if pair[0] not in [column for column, _ in pairs[:i]]]
+    for column, other in pairs:
+        made = _reduction(side, column, other, first_of_each, reducing, power, there=there)
+        if made is not None:
+            yield made
 
 
 def _reduction(
-    side: _Side, column: rewrite.ColumnName, other: rewrite.ColumnName, columns: Columns, power: float
+    side: Side,
+    column: rewrite.ColumnName,
+    other: rewrite.ColumnName,
+    pairs: list[tuple[rewrite.ColumnName, rewrite.ColumnName]],
+    reducing: Reducing,
+    power: float,
+    *,
+    there: bool,
 ) -> _Reduction | None:
+    columns = reducing.columns
     ours, theirs, kind = columns.base_rows(column), columns.base_rows(other), columns.type_of(other)
     if ours is None or theirs is None or kind is None:
         return None
     domain = min(ours, theirs)  # the key is taken to be unique in the smaller table
     keys = max(1, math.ceil(min(side.rows, domain)))
     kept = min(1.0, keys / domain) ** power
+    if there:
+        return _Reduction(side, column, other, pairs, keys, kept, 0, is_local=True)
     size = keys * width(kind)
     filter_size = min(_words(keys), keys) * BLOOM_WORD_BYTES
-    if keys > MANY_KEYS and kind in _HASHED_TYPES and kind == columns.type_of(column) and filter_size < size / 2:
+    many = reducing.rules.bloom and keys > MANY_KEYS
+    if many and kind in _HASHED_TYPES and kind == columns.type_of(column) and filter_size < size / 2:
         passed = kept + SLIPPING_THROUGH * (1 - kept)
-        return _Reduction(side, column, other, keys, passed, filter_size, is_bloom=True)
-    return _Reduction(side, column, other, keys, kept, size, is_bloom=False)
+        return _Reduction(side, column, other, pairs, keys, passed, filter_size, is_bloom=True)
+    return _Reduction(side, column, other, pairs, keys, kept, size)
 
 
 def _gain(reduction: _Reduction, group: Group, size: float, catalog: Catalog) -> float:
@@ -194,8 +258,17 @@ def _words(keys: int) -> int:
 
 
 def _apply(reduction: _Reduction, group: Group, names: Names) -> None:
-    name, words = names.next(), _words(reduction.keys)
     of, key = rewrite.column(*reduction.of), rewrite.column(*reduction.key)
+    group.kept *= reduction.kept
+    if reduction.is_local:
+        columns = [rewrite.column(*column) for column, _ in reduction.pairs]
+        matching: list[exp.Expr] = [
+            rewrite.aliased(rewrite.column(*other), f"k{i}") for i, (_, other) in enumerate(reduction.pairs)
+        ]
+        asked = columns[0] if len(columns) == 1 else exp.Tuple(expressions=columns)
+        group.filters.append(exp.In(this=asked, query=exp.Subquery(this=reduction.side.select(matching))))
+        return
+    name, words = names.next(), _words(reduction.keys)
     if reduction.is_bloom:
         inner = reduction.side.select(
             [rewrite.aliased(_word_of(of, words), "i"), rewrite.aliased(_bits_of(of), "bits")]
@@ -218,7 +291,6 @@ def _apply(reduction: _Reduction, group: Group, names: Names) -> None:
         keys = exp.select(rewrite.column("k", "k")).from_(rewrite.table(name, "k"))
         group.filters.append(exp.In(this=key, query=exp.Subquery(this=keys)))
     group.inputs.append(Shipment(name, tree, reduction.side.sites, rows, max(1, reduction.size), reduction.side.inputs))
-    group.kept *= reduction.kept
 
 
 def _hash(key: exp.Expr) -> exp.Expr:

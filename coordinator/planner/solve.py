@@ -112,7 +112,7 @@ class Solver:
         closed_to_rows = grouped and not (
             isinstance(query, exp.Select) and aggregation.is_aggregating(_as_grouping(query))
         )
-        thought_of = [] if closed_to_rows else drafts(query, self._catalog, above=grouped)
+        thought_of = [] if closed_to_rows else drafts(query, self._catalog, self._assembly.rules, above=grouped)
         size = next((draft.size for draft in thought_of if draft.sites == AT_COORDINATOR), None)
         made: exp.Query | None = None
         if size is None or self._groups_below(query):
@@ -256,7 +256,7 @@ class Solver:
         stage = exp.select(*(aliased or [one()]))
         for key in ("from_", "joins", "laterals", "where"):
             stage.set(key, work.args.get(key))
-        if not values and len(sites) > 1:
+        if not values and len(sites) > 1 and self._assembly.rules.topk:
             limit_rows(stage, work)
         source = self._assembly.node_stage(stage, sites, inputs)
         rest = work.copy()
@@ -321,7 +321,7 @@ class Solver:
         for key in ("joins", "laterals"):
             plain.set(key, None)
         stage.set("from_", exp.From(this=plain))
-        condition = _pushable(select, alias)
+        condition = _pushable(select, alias) if self._assembly.rules.pushdown else None
         if condition is not None:
             stage.set("where", exp.Where(this=condition))
         placed = place_rows(stage, self._catalog)

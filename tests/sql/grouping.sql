@@ -630,5 +630,5 @@ SELECT t.target IS NULL AS unmatched, count(*) AS n FROM transfers t FULL JOIN h
 --
 -- Result: unmatched BOOLEAN, n BIGINT
 -- Not pushed down: This FULL JOIN keeps rows of a table that every node has: every node would add those that match nothing.
--- Not taken: run at lille, shipping transfers from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 384 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping transfers from lille, lyon, nantes, about 400 bytes: 'lille' would have to send rows of 'transfers' to 'cnam', and the holder's policy does not let them go there.

@@ -309,8 +309,8 @@ SELECT h.finess, count(w.ward) AS wards FROM hospitals h LEFT JOIN wards w ON w.
 -- Result: finess VARCHAR, wards BIGINT
 -- Not pushed down: This LEFT JOIN keeps rows of a table that every node has: every node would add those that match nothing.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 384 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 576 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
 -- # A full join with a copy cannot run at every node
 SELECT h.name, t.patients FROM hospitals h FULL JOIN transfers t ON t.target = h.finess ORDER BY ALL;
@@ -482,8 +482,8 @@ SELECT c.label, sum(s.nurses) AS nurses FROM shifts s JOIN calendar c ON c.day =
 --
 -- Result: label VARCHAR, nurses HUGEINT
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 160 bytes: 'lille' would have to send rows of 'shifts' to 'cnam', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 320 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 480 bytes: 'lille' would have to send rows of 'shifts' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 480 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 
 -- # Three tables

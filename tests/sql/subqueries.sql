@@ -721,7 +721,7 @@ SELECT finess, ward FROM wards WHERE ward IN (SELECT ward FROM shifts GROUP BY w
 --     SELECT "x4"."c0" AS "finess", "x4"."c1" AS "ward" FROM "x4" AS "x4" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
--- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 1,120 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 1,680 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A subquery with a LIMIT over a copy
 SELECT count(*) AS n FROM wards WHERE finess IN (SELECT finess FROM hospitals ORDER BY beds DESC LIMIT 2);

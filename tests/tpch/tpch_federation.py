@@ -9,11 +9,14 @@ from planning import EngineFederation
 
 from archipel.demo.layout import NodeSetup, write_layout
 from archipel.schema import Table
+from coordinator.planner.rules import EVERY_RULE
 from node_agent.engine.duckdb_engine import DuckDBEngine
 
 
 class OnEngines(EngineFederation):
     """Nodes as ``setups`` says, with the real engine; the catalogue has the real numbers of rows and bytes."""
+
+    rules = EVERY_RULE
 
     def __init__(self, directory: Path, setups: Sequence[NodeSetup]) -> None:
         super().__init__(write_layout(directory, setups).node_configs)
