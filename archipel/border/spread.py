@@ -6,8 +6,9 @@ needs a grouping by (group, person), which takes twenty times as long as the sta
 
 - Sums of the contributions by a hash of the person, in ``BUCKETS`` buckets. Two persons together have no more than the
   two largest buckets, and what is left without two persons is no less than all without these two buckets.
-- 64 bits that persons set by their hash, in three parts: persons with a value of zero, with one of an even hash,
-  and with one of an odd hash. Where two of the parts show enough persons, no single value is that of nearly all.
+- 64 bits that persons with a value other than zero set by their hash. For computed values they are in three parts:
+  persons with a value of zero, with one of an even hash, and with one of an odd hash. Where two of the parts show
+  enough persons, no single value is that of nearly all.
 
 Groups for which the bounds do not settle it are looked at exactly, in the second reading.
 """
@@ -107,7 +108,8 @@ class Spread:
     def bounds(self, name: str) -> list[exp.Expr]:
         """Return the aggregates of the first reading, their names beginning with ``name``."""
         shown, person = self.shown, self.carrier.person
-        found = [alias(call("BIT_OR", _bit(shown, person)), f"{name}_bits")]
+        bit = _bit_of_some(shown, person) if self.kind is Kind.PLAIN else _bit_of_part(shown, person)
+        found = [alias(call("BIT_OR", bit), f"{name}_bits")]
         if self.kind.adds:
             for bucket in range(BUCKETS):
                 here = exp.EQ(this=_masked(person, BUCKETS - 1), expression=number(bucket))
@@ -118,10 +120,13 @@ class Spread:
     def sure(self, name: str, source: str, limits: Limits) -> exp.Expr:
         """Return the condition on a group of the first reading under which its spread is surely fine."""
         bits = or_zero(column(f"{name}_bits", source))
-        zero, even, odd = (_enough(_part(bits, place), limits) for place in range(3))
-        ways = [even, odd] if self.kind is Kind.PLAIN else [every(p) for p in ((zero, even), (zero, odd), (even, odd))]
-        only_zero = exp.EQ(this=_shifted(bits, PART), expression=number(0))
-        holds: list[exp.Expr] = [exp.Paren(this=exp.or_(*ways, only_zero))]
+        if self.kind is Kind.PLAIN:
+            ways = [_enough(call("BIT_COUNT", bits), limits), _none(bits)]
+        else:
+            zero, even, odd = (_enough(_part(bits, place), limits) for place in range(3))
+            ways = [every(pair) for pair in ((zero, even), (zero, odd), (even, odd))]
+            ways.append(_none(_shifted(bits, PART)))
+        holds: list[exp.Expr] = [exp.Paren(this=exp.or_(*ways))]
         if self.kind.adds:
             sums = call(
                 "LIST_VALUE", *(call("COALESCE", column(f"{name}_{i}", source), _zero()) for i in range(BUCKETS))
@@ -252,7 +257,13 @@ def _masked(value: exp.Expr, mask: int) -> exp.Expr:
     return exp.Paren(this=exp.BitwiseAnd(this=call("HASH", value.copy()), expression=number(mask)))
 
 
-def _bit(shown: exp.Expr, person: exp.Expr) -> exp.Expr:
+def _bit_of_some(shown: exp.Expr, person: exp.Expr) -> exp.Expr:
+    """Return the bit of the person that a row with a value other than zero sets."""
+    some = exp.NEQ(this=shown.copy(), expression=number(0))
+    return exp.Case(ifs=[exp.If(this=some, true=_one_at(_masked(person, 63)))])
+
+
+def _bit_of_part(shown: exp.Expr, person: exp.Expr) -> exp.Expr:
     """Return the bit that a row sets: by its person within the part of its value."""
     zero = exp.EQ(this=shown.copy(), expression=number(0))
     odd = exp.Add(this=number(PART), expression=exp.Mul(this=_masked(shown, 1), expression=number(PART)))
@@ -266,7 +277,11 @@ def _bit(shown: exp.Expr, person: exp.Expr) -> exp.Expr:
     place = exp.Add(
         this=exp.Paren(this=exp.Mod(this=call("HASH", person.copy()), expression=number(PART))), expression=paren(part)
     )
-    return exp.BitwiseLeftShift(this=exp.cast(number(1), "UBIGINT", dialect="duckdb"), expression=exp.Paren(this=place))
+    return _one_at(exp.Paren(this=place))
+
+
+def _one_at(place: exp.Expr) -> exp.Expr:
+    return exp.BitwiseLeftShift(this=exp.cast(number(1), "UBIGINT", dialect="duckdb"), expression=place)
 
 
 def _shifted(bits: exp.Expr, by: int) -> exp.Expr:

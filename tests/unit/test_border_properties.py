@@ -217,7 +217,7 @@ def uneven(
     persons = [(person, "true") for person in rows.persons] + ([] if rows.same else list(rows.optional))
     level = f"GROUPING_ID({', '.join(keys)})" if keys else "0"
     for person, present in persons:
-        base = f"FROM {rows.counted} WHERE {where} AND {present} AND {person} IS NOT NULL"
+        base = f"FROM {rows.counted} WHERE ({where}) AND {present} AND {person} IS NOT NULL"
         sets = f"{grouping.format(', '.join(keys))}, " if keys else ""
         first = ", ".join([level, *keys])
         for value in {v for number in chosen for v in AGGREGATES[number][2]}:
