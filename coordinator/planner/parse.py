@@ -54,6 +54,8 @@ def _one_query(sql: str, dialect: str) -> exp.Query:
     except TokenError:
         # The library's text quotes the SQL up to its end, with all values in it.
         raise errors.error(errors.SQL_SYNTAX, "A text, a quoted name or a comment does not end.") from None
+    except parsing.LIBRARY_ERRORS:  # the parser's own faults at texts that no one writes on purpose
+        raise errors.error(errors.SQL_SYNTAX, "The SQL cannot be read.") from None
     if dialect.lower() == "duckdb":
         _check_matching(found, tokens)
     if not found:

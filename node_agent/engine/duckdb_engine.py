@@ -190,7 +190,8 @@ class DuckDBEngine:
             site_keys=self._site_keys(table, relation),
             policy=rules.for_columns(tuple(c.name for c in columns)),
             approximate_rows=rounded(rows) if rules.protected else rows,
-            approximate_bytes=rounded(size) if rules.protected else size,
+            # The size of a file tells about its values, by how well they compress: that of persons is worked out.
+            approximate_bytes=8 * len(columns) * rounded(rows) if rules.protected else size,
             content_digest=_digest(relation) if replicated and not rules.protected else "",
         )
         # From text, since duckdb.ConstantExpression would make DuckDB import pandas (50 MB).
@@ -241,15 +242,14 @@ def remove_left_overs(spill: Path) -> None:
 
 
 def rounded(number: int) -> int:
-    """Return a count to two significant digits, so that it does not tell when one person comes or goes.
+    """Return a count as the number that it reaches up to among 1,000, 2,000, 4,000, …; 0 stays 0.
 
-    >>> rounded(12345), rounded(7)
-    (12000, 10)
+    Two significant digits told when a person with few of some hundred rows came or went. Plans need no more than this.
+
+    >>> rounded(12345), rounded(7), rounded(0)
+    (16000, 1000, 0)
     """
-    if number < 10:
-        return 10 if number else 0
-    step: int = 10 ** (len(str(number)) - 2)
-    return (number + step // 2) // step * step
+    return 1000 << ((number - 1) // 1000).bit_length() if number else 0
 
 
 def _settings(limits: LimitsSection, spill: Path) -> dict[str, str | bool | int | float | list[str]]:

@@ -217,13 +217,16 @@ GRANTS: Mapping[str, tuple[str, ...]] = {
 _REPLICATED = frozenset({"regions", "codes"})
 
 
-def write(directory: Path) -> NodeSetup:
-    """Write the ward's files and return the node's set-up. The registry is a CSV file, all else Parquet."""
+def write(directory: Path, changed: Mapping[str, pa.Table] | None = None) -> NodeSetup:
+    """Write the ward's files and return the node's set-up. The registry is a CSV file, all else Parquet.
+
+    ``changed`` are tables with other rows than the ward's own.
+    """
     data, texts = directory / "data", directory / "texts"
     data.mkdir(parents=True)
     texts.mkdir()
     setups = []
-    for name, rows in tables().items():
+    for name, rows in {**tables(), **(changed or {})}.items():
         path = texts / f"{name}.csv" if name == "registry" else data / f"{name}.parquet"
         if path.suffix == ".csv":
             pyarrow.csv.write_csv(rows, path)
