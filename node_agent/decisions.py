@@ -131,6 +131,7 @@ class Decisions:
             permit=permit,
             received=dict(received),
             destination=destination,
+            for_ledger=True,
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from archipel import synthetic
-from archipel.demo.layout import Layout, write_layout
+from archipel.demo.layout import NOT_COMPARED, Layout, write_layout
 from archipel.demo.oracle import Oracle, shards_of
 from archipel.demo.processes import LocalFederation
 from archipel.demo.world_setup import world_setups
@@ -47,7 +47,7 @@ def oracle(world: Path) -> Iterator[Oracle]:
 @pytest.fixture(scope="session")
 def layout(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Layout:
     """Keys and configuration of a federation over the world."""
-    return write_layout(tmp_path_factory.mktemp("federation"), world_setups(world))
+    return write_layout(tmp_path_factory.mktemp("federation"), world_setups(world), node_policy=NOT_COMPARED)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ class BorderContext:
     ``tables``, ``inputs`` and ``received`` are keyed by lower-case name. Inputs come from the coordinator and are not
     protected. ``received`` came sealed from other nodes, each with what its sender demands of whoever computes with it:
     a table whose policy is the sender's. ``destination`` is where the output goes: the coordinator or a node by name.
+    Only with ``for_ledger`` the release says how a ledger learns who stands behind it; planners do not ask.
     With the ``scope`` of the federation, what goes to the coordinator goes as this node's masked part of a total, whose
     persons are counted with so many ``bitmaps``.
     """
@@ -33,6 +34,7 @@ class BorderContext:
     received: Mapping[str, Table] = field(default_factory=dict)
     destination: str = COORDINATOR
     scope: Scope = Scope.NODE
+    for_ledger: bool = False
     bitmaps: int = 1
 
 

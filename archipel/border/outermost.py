@@ -60,7 +60,8 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         tables = own_tables(list(analysis.tables.values()), analysis.context)
         read = read_columns(analysis, protected)
         return masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
-    behind = populations.of(select, block.distinct_carriers(), analysis)
+    asked = analysis.context.for_ledger
+    behind = populations.of(select, block.distinct_carriers(), analysis) if asked else ()
     statement = threshold.held(select, wanted, names)
     pseudonymised = linking.with_scans(statement, analysis)
     return Release(

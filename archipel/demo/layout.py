@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ import yaml
 from archipel import federation
 
 PERMIT_DAYS = 30
+
+NOT_COMPARED: Mapping[str, Any] = {"ledger": {"differences": "allow"}}
+"""For ``node_policy``: answers are not compared with earlier ones, so that made-up persons may be asked for at will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,12 @@ def write_layout(
     purpose: str = "Demonstration on made-up data",
     coordinator_settings: Mapping[str, Any] | None = None,
     telemetry: Mapping[str, Any] | None = None,
+    node_policy: Mapping[str, Any] | None = None,
 ) -> Layout:
     """Create a development federation of ``nodes`` in ``directory`` and every configuration file in it.
 
-    ``coordinator_settings`` replaces whole sections of the coordinator's configuration.
+    ``coordinator_settings`` replaces whole sections of the coordinator's configuration; ``node_policy`` is what every
+    node's policy says of the whole node, beside its own.
     """
     directory.mkdir(parents=True, exist_ok=True)
     keys = directory / "federation"
@@ -113,7 +118,14 @@ def write_layout(
     }
     coordinator_config = _write(coordinator_dir / "coordinator.yaml", coordinator)
     node_configs = {
-        node.name: _write_node(directory, keys / "nodes" / node.name, node, address, telemetry) for node in nodes
+        node.name: _write_node(
+            directory,
+            keys / "nodes" / node.name,
+            replace(node, policy={**(node_policy or {}), **node.policy}),
+            address,
+            telemetry,
+        )
+        for node in nodes
     }
     researcher_dir = keys / "researchers" / researcher
     return Layout(

@@ -16,7 +16,7 @@ import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archipel import errors, frames, identity, permit, receipt, request, tokens
-from archipel.demo.layout import Layout, NodeSetup, TableSetup, write_layout
+from archipel.demo.layout import NOT_COMPARED, Layout, NodeSetup, TableSetup, write_layout
 from archipel.schema import Column
 from node_agent import config
 from node_agent.assembly import Node, assemble
@@ -221,11 +221,16 @@ class Siege:
     outcomes: Mapping[str, Outcome]
 
 
-def prepare(directory: Path) -> Attacker:
-    """Set up a federation whose node holds the ward, and an attacker with a valid permit."""
+def prepare(directory: Path, *, node_policy: Mapping[str, Any] = NOT_COMPARED) -> Attacker:
+    """Set up a federation whose node holds the ward, and an attacker with a valid permit.
+
+    Cases that look at one answer alone go to a node that does not compare it with those to other cases.
+    """
     setup = ward.write(directory / "hospital")
     other = NodeSetup(ward.OTHER_NODE, "Other made-up hospital", _without_rows(setup))
-    layout = write_layout(directory / "made", [setup, other], researcher="mallory", project="attack")
+    layout = write_layout(
+        directory / "made", [setup, other], researcher="mallory", project="attack", node_policy=node_policy
+    )
     node = assemble(config.load(layout.node_configs[ward.NODE]))
     problems = node.engine.problems()
     if problems:

@@ -25,7 +25,7 @@ from attack_attempts import cells, marked
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from archipel import errors, frames, identity, manifest, permit, request, sealing, tls, tokens
-from archipel.demo.layout import Layout, NodeSetup, TableSetup, write_layout
+from archipel.demo.layout import NOT_COMPARED, Layout, NodeSetup, TableSetup, write_layout
 from archipel.sealing import StreamId
 from archipel.v1 import common_pb2, gateway_pb2, gateway_pb2_grpc
 from node_agent import audit
@@ -200,7 +200,13 @@ class Campaign:
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     """All attacks, carried out once."""
     directory = tmp_path_factory.mktemp("relay")
-    layout = write_layout(directory / "made", _setups(directory / "data"), researcher="mallory", project="attack")
+    layout = write_layout(
+        directory / "made",
+        _setups(directory / "data"),
+        researcher="mallory",
+        project="attack",
+        node_policy=NOT_COMPARED,
+    )
     return asyncio.run(_wage(layout))
 
 

@@ -19,7 +19,7 @@ import pytest
 
 import archipel
 from archipel import errors, identity, permit, receipt
-from archipel.demo.layout import Layout, NodeSetup, TableSetup, write_layout
+from archipel.demo.layout import NOT_COMPARED, Layout, NodeSetup, TableSetup, write_layout
 from archipel.demo.processes import LocalFederation
 from archipel.schema import Form
 from coordinator import config as configuration
@@ -219,7 +219,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         )
         setups.append(NodeSetup(node, f"Holder of {node}", tables, limits))
     settings = {"merge": {"ray": {"mode": "off"}}, "limits": {"drain_s": 0.0}, "relay": {"memory_bytes": 100_000}}
-    nodes = _Nodes(write_layout(directory / "federation", setups, coordinator_settings=settings))
+    nodes = _Nodes(
+        write_layout(directory / "federation", setups, coordinator_settings=settings, node_policy=NOT_COMPARED)
+    )
     yield from _run(Running(nodes))
 
 

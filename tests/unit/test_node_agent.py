@@ -68,7 +68,9 @@ def write_config(directory: Path, keys: Path, address: str, **changes: Any) -> P
     write_tables(directory)
     own = keys / "nodes" / "hospital_a"
     (directory / "policy.yaml").write_text(
-        yaml.safe_dump({"version": 1, "node": {"approval": "auto"}, "tables": POLICY})
+        yaml.safe_dump(
+            {"version": 1, "node": {"approval": "auto", "ledger": {"differences": "allow"}}, "tables": POLICY}
+        )
     )
     content = {
         "node": "hospital_a",
