@@ -7,10 +7,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import central, claims, federation, merge, tpch
+from benchmarks import central, claims, federation, merge, scope, tpch
 from benchmarks.tpch_placements import PLACEMENTS, QUERIES
 
-ALL = ("central", "federation", "merge", "tpch", "claims")
+ALL = ("central", "federation", "merge", "scope", "tpch", "claims")
 SHARED = Path(os.environ.get("ARCHIPEL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
@@ -28,6 +28,8 @@ def main() -> None:
     parser.add_argument(
         "--patients", type=int, default=100_000, help="patients of the hospitals that are joined with them"
     )
+    parser.add_argument("--groups", type=int, default=100_000, help="of a total over nodes")
+    parser.add_argument("--contributors", type=int, default=20, help="nodes of a total over nodes")
     parser.add_argument("--dir", type=Path, help="keep generated worlds here")
     options = parser.parse_args()
     names = options.names or ALL
@@ -35,6 +37,8 @@ def main() -> None:
         directory = options.dir or Path(scratch)
         if "merge" in names:
             merge.main()
+        if "scope" in names:
+            scope.main(options.groups, options.contributors)
         if "federation" in names:
             federation.main(directory / "federation", nodes=options.nodes, repeats=options.repeats * 8)
         if "central" in names:
