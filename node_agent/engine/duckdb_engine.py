@@ -116,10 +116,10 @@ class DuckDBEngine:
                     raise errors.error(errors.NODE_CHANGED, f"The data of table '{name}' has changed at the node.")
 
     def state_of(self, tables: tuple[str, ...]) -> str:
-        """Return the digest of what the files of ``tables`` were like; a file that was replaced is another."""
+        """Return the digest of what the files of ``tables``, and the lists of who objects, were like."""
         found = hashlib.sha256(duckdb.__version__.encode())
         for name in sorted(name.lower() for name in tables):
-            for file in self._registered[name].files:
+            for file in (*self._registered[name].files, *self._registered[name].lists):
                 found.update(f"{name}|{file.path}|{file.inode}|{file.size}|{file.changed_ns}\n".encode())
         return found.hexdigest()
 
