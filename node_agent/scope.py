@@ -35,6 +35,9 @@ from node_agent.sealed import Peers, Sender, padded
 MAX_ROUNDS = 32
 """Of which a node keeps numbers in memory at once."""
 
+MAX_ROUND_S = 900.0
+"""So long numbers are kept of a round that does not come to its end."""
+
 _PARTS: Mapping[Step, tuple[str, ...]] = {
     Step.KEY: ("secret",),
     Step.LABELS: ("description", "demands", "key", "labels"),
@@ -265,8 +268,6 @@ class _Step:
             raise sealing.refused("its secret is none")
         release = self._decided()
         assert release.masked is not None
-        entry = Entry.of(self.round.permit_id, release.tables, release.masked.population, self.round.contributors)
-        self.rounds.book.enter(entry)
         digest = self.round.digest
         keys = {
             "label": masking.label_key(message["secret"], digest).hex(),
@@ -275,7 +276,9 @@ class _Step:
         table = self.services.run(release, {ROUND_TABLE: pa.table({name: [key] for name, key in keys.items()})})
         contribution = Contribution(self.round, self.rounds.node, release, table)
         parts = contribution.labels()
-        self.rounds.begin(digest, contribution, self.rounds.now() + self.asked.request.timeout_s)
+        self.rounds.begin(digest, contribution, self._until())
+        entry = Entry.of(self.round.permit_id, release.tables, release.masked.population, self.round.contributors)
+        self.rounds.book.enter(entry)
         return self._sent(parts, release)
 
     def _decided(self) -> Release:
@@ -324,7 +327,7 @@ class _Step:
     def _list(self) -> Sent:
         messages = dict(zip(self.step.senders, self._messages(), strict=True))
         total = Total.begun(self.round, messages, self.asked.permit.min_persons)
-        self.rounds.begin(self.round.digest, total, self.rounds.now() + self.asked.request.timeout_s)
+        self.rounds.begin(self.round.digest, total, self._until())
         return self._sent(total.list_parts())
 
     def _at_aggregator(self) -> Sent:
@@ -341,6 +344,9 @@ class _Step:
         parcel = Parcel("", COORDINATOR, release, list(frames.encode_table(table)))
         facts = {"min_persons": total.min_persons, "rows": table.num_rows, "withheld_groups": total.withheld}
         return Sent((parcel,), release, Withheld(True, total.min_persons, told), self._facts() | facts)
+
+    def _until(self) -> float:
+        return self.rounds.now() + min(self.asked.request.timeout_s, MAX_ROUND_S)
 
     # Messages
 

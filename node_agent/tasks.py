@@ -155,8 +155,6 @@ class TaskRunner:
             known |= _release_facts(release)
             passed = self.gate.allow(order, asked, release, inputs, received, audit)
             known |= passed.facts()
-            if COORDINATOR in releases:
-                self._rounds.released_alone(asked, release, self.engine)
             data: dict[str, Any] = {**inputs, **{name: part.data for name, part in received.items()}}
             if release.pseudonymised:
                 known["key_epoch"] = self.peers.epoch
@@ -167,6 +165,8 @@ class TaskRunner:
             answer = self._answer(order, data, asked, release, cancellation, known)
             engine_ms = (time.monotonic() - started) * 1000
         self.engine.check_unchanged(release.tables)  # what was read is what was registered, not half of a new file
+        if COORDINATOR in releases:
+            self._rounds.released_alone(asked, release, self.engine)
         self.running.check(asked.permit.permit_id, asked.researcher)
         cancellation.check()
         return self._release(order, asked, releases, answer, engine_ms, audit, known, cancellation)

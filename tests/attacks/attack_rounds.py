@@ -34,7 +34,7 @@ QUESTION = "SELECT disease AS g0, count(*) AS p0v, sum(cost) AS p1s FROM stays G
 POLICY = {
     "coordinator": "aggregate",
     "threshold_scope": ["node", "federation"],
-    "peers": {AGGREGATOR: "aggregate"},
+    "peers": {AGGREGATOR: "aggregate", "north": "aggregate"},
     "columns": {"disease": "group", "cost": "measure"},
     "other_columns": "hidden",
 }

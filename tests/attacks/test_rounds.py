@@ -60,6 +60,11 @@ def test_an_honest_round_gives_the_total_of_all_and_nothing_else(led: Coordinato
         assert (row["p0v"], row["p1s"]) == (len(costs), sum(costs))
 
 
+def test_a_contributor_may_add_up_where_policies_name_it(led: Coordinator) -> None:
+    rows = replace(led, aggregator="north", permit="", request="").total()
+    assert set(rows.column("g0").to_pylist()) == {"common", "rare"}
+
+
 # A coordinator that lies
 
 
@@ -194,7 +199,7 @@ def test_the_same_table_is_not_answered_in_both_scopes_under_one_permit(led: Coo
         ({"contributors": HOSPITALS[:2]}, "POLICY_REFUSED"),
         ({"contributors": ("north", "east", "south", "west")}, "POLICY_REFUSED"),
         ({"contributors": ("east", "north", "south", "nobody")}, "POLICY_REFUSED"),
-        ({"aggregator": "north"}, "POLICY_REFUSED"),  # whom nobody's policy names
+        ({"aggregator": "south"}, "POLICY_REFUSED"),  # whom nobody's policy names
         ({"scope": "node"}, "POLICY_REFUSED"),
         ({"sql": QUESTION.replace("stays", "visits")}, "POLICY_REFUSED"),  # whose policy knows no such totals
         ({"sql": "SELECT 1 AS g0, count(*) AS n FROM range(20) GROUP BY 1"}, "BORDER_REFUSED"),
