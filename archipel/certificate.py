@@ -8,7 +8,7 @@ it cannot follow a statement, it takes it for the worst. The border check, which
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlglot
@@ -103,7 +103,7 @@ def issue(
         form=form,
         columns=tuple(sorted(f"{t}.{c}" for t, c in seen.columns)),
         functions=tuple(sorted(seen.functions)),
-        min_persons=_group_size(protected, permit),
+        min_persons=group_size(protected, permit),
         linkage=bool(protected) and destinations != (COORDINATOR,),
         rules=tuple(
             sorted(
@@ -146,7 +146,9 @@ def check(
         raise Rejected("the statement calls other functions than its certificate says")
     used = [tables[name] for name in sorted(seen.tables)]
     protected = [table for table in used if table.policy.protected]
-    if certificate.min_persons != _group_size(protected, permit):
+    size = group_size(protected, permit)
+    # Another site's policy may ask for more persons: then more is said, and each site holds its own.
+    if certificate.min_persons < size or (certificate.min_persons and not size):
         raise Rejected("the certificate says another group size than policies and permit")
     ours = {rule(site, t, d, certificate.form) for t in seen.tables for d in certificate.destinations}
     if ours != {r for r in certificate.rules if r.startswith(f"{site}: ")}:
@@ -168,7 +170,8 @@ def check(
     return seen
 
 
-def _group_size(protected: list[Table], permit: Permit) -> int:
+def group_size(protected: Sequence[Table], permit: Permit) -> int:
+    """Return how many persons policies and permit demand of a group; 0 where no table is protected."""
     if not protected:
         return 0
     return max(MIN_PERSONS_FLOOR, permit.min_persons, *(table.policy.min_persons for table in protected))

@@ -116,7 +116,15 @@ class _Checker:
                     received=frozenset(self._received),
                     inputs=self.inputs_of(stage),
                 )
+            sizes = [self._group_size(site, stage, seen) for site, seen in readings.items()]
+            if given.min_persons != max(sizes):
+                raise Rejected("a certificate says another group size than any site's policy")
             self.note(exchange, readings)
+
+    def _group_size(self, site: str, stage: Stage, seen: Reading) -> int:
+        tables = self.tables_at(site, stage)
+        protected = [tables[name] for name in seen.tables if tables[name].policy.protected]
+        return certificate.group_size(protected, self._permit)
 
     def note(self, exchange: Exchange, readings: Mapping[str, Reading]) -> None:
         """Remember what the receivers of a sealed exchange are obliged to."""

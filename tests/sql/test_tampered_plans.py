@@ -193,6 +193,7 @@ CHANGES: dict[str, Callable[[Plan], Plan | None]] = {
     "a certificate without a rule": fewer("rules"),
     "a smaller group size": of_certificate(min_persons=1),
     "no group size": of_certificate(min_persons=0),
+    "a larger group size": of_certificate(min_persons=1_000),
     "a larger form": of_certificate(form=Form.ROWS),
     "a smaller form": of_certificate(form=Form.NONE),
     "another destination": of_certificate(destinations=("lyon",)),

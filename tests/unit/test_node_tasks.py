@@ -249,7 +249,10 @@ def certified(runner: TaskRunner, party: Party, sql: str) -> Certificate:
 
 
 def test_what_is_certified_truly_is_released(runner: TaskRunner, party: Party) -> None:
-    released = runner.run(party.order(BY_REGION, certificates=(certified(runner, party, BY_REGION),)), {})
+    truly = certified(runner, party, BY_REGION)
+    stricter_elsewhere = replace(truly, min_persons=truly.min_persons + 5)
+    assert runner.run(party.order(BY_REGION, certificates=(stricter_elsewhere,)), {}).streams
+    released = runner.run(party.order(BY_REGION, certificates=(truly,)), {})
     assert rows(released)
 
 
