@@ -112,6 +112,7 @@ class Dispatch:
             traceparent=span.traceparent or self._trace,
             max_bytes=max_bytes,
             certificates=_certificates(plan, task),
+            takes_whole=True,
             round=_round(stage),
         )
         session.send(gateway_pb2.AttachResponse(task=message))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -100,12 +100,35 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
         first = await context.read()
         if first is EOF or first.WhichOneof("part") != "header":
             raise errors.error(errors.BAD_REQUEST, "A delivery begins with its header.")
-        expected = self._deliveries.claim(first.header, node)
+
+        async def receive(expected: Expected) -> bool:
+            return await (self._receive_sealed if expected.routes else self._receive)(expected, context)
+
+        return await self._claimed(first.header, node, receive)
+
+    @answering
+    async def DeliverWhole(self, request: gateway_pb2.WholeDelivery, context: Any) -> gateway_pb2.DeliverResponse:
+        """Receive a stage's output that came as one message."""
+
+        async def receive(expected: Expected) -> bool:
+            if expected.routes:
+                text = "What is for other nodes came for the coordinator."
+                raise errors.error(errors.NODE_EXECUTION, text, node=expected.task.node)
+            parts = [frame.data for frame in request.frames]
+            _check_size(sum(map(len, parts)), expected)
+            return await self._take(parts, request.trailer, expected)
+
+        return await self._claimed(request.header, self._peer(context), receive)
+
+    async def _claimed(
+        self, header: gateway_pb2.DeliverHeader, node: str, receive: Callable[[Expected], Awaitable[bool]]
+    ) -> gateway_pb2.DeliverResponse:
+        """Receive a delivery if it is wanted; what is wrong with it ends its task."""
+        expected = self._deliveries.claim(header, node)
         if expected is None:
             return gateway_pb2.DeliverResponse(accepted=False)
-        receive = self._receive_sealed if expected.routes else self._receive
         try:
-            return gateway_pb2.DeliverResponse(accepted=await receive(expected, context))
+            return gateway_pb2.DeliverResponse(accepted=await receive(expected))
         except errors.ArchipelError as problem:
             self._deliveries.refuse(expected, problem.info)
             return gateway_pb2.DeliverResponse(accepted=False)
@@ -223,7 +246,6 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
         Raises:
             ArchipelError: the node delivered what it should not.
         """
-        node = expected.task.node
         parts: list[bytes] = []
         size = 0
         async for message in _messages(context):
@@ -232,16 +254,17 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
             if message.WhichOneof("part") == "frame":
                 parts.append(message.frame.data)
                 size += len(message.frame.data)
-                if size > expected.max_bytes + WIRE_OVERHEAD_BYTES:
-                    text = f"The stage gives more than {expected.max_bytes:,} bytes."
-                    raise errors.error(errors.RESULT_TOO_LARGE, text, node=node)
+                _check_size(size, expected)
                 continue
             if message.WhichOneof("part") != "trailer":
                 break
-            work = (parts, message.trailer, expected, self._keys[node])
-            delivery = decode(*work) if size <= SMALL_BYTES else await asyncio.to_thread(decode, *work)
-            return self._deliveries.accept(expected, delivery)
-        raise errors.error(errors.NODE_EXECUTION, "The node's delivery has no end.", node=node)
+            return await self._take(parts, message.trailer, expected)
+        raise errors.error(errors.NODE_EXECUTION, "The node's delivery has no end.", node=expected.task.node)
+
+    async def _take(self, parts: list[bytes], trailer: gateway_pb2.DeliverTrailer, expected: Expected) -> bool:
+        work = (parts, trailer, expected, self._keys[expected.task.node])
+        small = sum(map(len, parts)) <= SMALL_BYTES
+        return self._deliveries.accept(expected, decode(*work) if small else await asyncio.to_thread(decode, *work))
 
     async def _receive_sealed(self, expected: Expected, context: Any) -> bool:
         """Take in what a task sealed for other nodes, without a look at it; return whether it was taken.
@@ -289,6 +312,12 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)
+
+
+def _check_size(size: int, expected: Expected) -> None:
+    if size > expected.max_bytes + WIRE_OVERHEAD_BYTES:
+        text = f"The stage gives more than {expected.max_bytes:,} bytes."
+        raise errors.error(errors.RESULT_TOO_LARGE, text, node=expected.task.node)
 
 
 async def _messages(context: Any) -> AsyncIterator[gateway_pb2.DeliverRequest]:

@@ -95,6 +95,7 @@ class QueryRun:
         self._result: ResultRecord | None = None
         self._new_plan: str | None = None
         self._changed = asyncio.Event()
+        self._told_end = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
         self.ended = False
         """Whether its end is on disk and told."""
@@ -153,8 +154,7 @@ class QueryRun:
 
     async def wait_ended(self) -> None:
         """Return when the end is on disk and told."""
-        async for _ in self.watch():
-            pass
+        await self._told_end.wait()
 
     def handle(self, event: events.Event) -> None:
         """Take an event and carry out what follows from it."""
@@ -511,6 +511,7 @@ class QueryRun:
         telemetry.record_query(_METRIC_STATES[state], self._loop.time() - self._began)
         self._on_end(self)
         self._wake()
+        self._told_end.set()
 
 
 def _timer_of(task: TaskRef) -> str:

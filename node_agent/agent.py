@@ -19,11 +19,12 @@ import grpc
 import pyarrow as pa
 
 from archipel import __version__, certificate_wire, errors, frames, telemetry, tls, tokens, wire
-from archipel.v1 import common_pb2, gateway_pb2, gateway_pb2_grpc
+from archipel.v1 import gateway_pb2, gateway_pb2_grpc
+from node_agent import delivering
 from node_agent.cancellation import Cancellation
 from node_agent.collecting import Collector
 from node_agent.engine.base import Engine
-from node_agent.order import Released, TaskOrder
+from node_agent.order import TaskOrder
 from node_agent.scope_messages import step_from_wire
 from node_agent.sealed import Output, Sender
 from node_agent.switches import CHECK_S
@@ -347,7 +348,11 @@ class Agent:
         finally:
             collector.close()
         timeout_s = max(0.0, deadline - time.monotonic()) + DELIVER_GRACE_S
-        answer = await stub.Deliver(_delivery(task, released), timeout=timeout_s)
+        whole, released = delivering.whole(task, released)
+        if whole is not None:
+            answer = await stub.DeliverWhole(whole, timeout=timeout_s)
+        else:
+            answer = await stub.Deliver(delivering.parts(task, released), timeout=timeout_s)
         if not answer.accepted:
             log.info("a delivery was not wanted any more")
 
@@ -415,39 +420,6 @@ def _order_of(task: gateway_pb2.Task, timeout_s: float) -> TaskOrder:
         outputs=tuple(Output(o.exchange_id, tuple(o.nodes), o.part_column) for o in task.outputs),
         certificates=tuple(certificate_wire.from_wire(c) for c in task.certificates),
         round=step_from_wire(task.round) if task.HasField("round") else None,
-    )
-
-
-async def _delivery(task: gateway_pb2.Task, released: Released) -> AsyncIterator[gateway_pb2.DeliverRequest]:
-    yield gateway_pb2.DeliverRequest(
-        header=gateway_pb2.DeliverHeader(
-            task_id=task.task_id, query_id=task.query_id, stage_id=task.stage_id, attempt=task.attempt
-        )
-    )
-    own = ""  # the receipt of what is for the coordinator
-    for stream in released.streams:
-        if stream.exchange_id:
-            opened = gateway_pb2.SealedStream(exchange_id=stream.exchange_id, receiver=stream.receiver)
-            yield gateway_pb2.DeliverRequest(stream=opened)
-        for frame in stream.frames:
-            yield gateway_pb2.DeliverRequest(frame=common_pb2.ArrowFrame(data=frame))
-        token = stream.finish()
-        if stream.exchange_id:
-            ended = gateway_pb2.SealedStreamEnd(receipt=common_pb2.Receipt(token=token))
-            yield gateway_pb2.DeliverRequest(stream_end=ended)
-        else:
-            own = token
-    withheld = common_pb2.Withheld(
-        threshold_applied=released.withheld.threshold_applied, min_persons=released.withheld.min_persons
-    )
-    if released.withheld.groups is not None:
-        withheld.groups = released.withheld.groups
-    yield gateway_pb2.DeliverRequest(
-        trailer=gateway_pb2.DeliverTrailer(
-            withheld=withheld,
-            receipt=common_pb2.Receipt(token=own) if own else None,
-            engine_ms=released.engine_ms,
-        )
     )
 
 

@@ -258,6 +258,7 @@ class Task(_message.Message):
     OUTPUTS_FIELD_NUMBER: _builtins.int
     CERTIFICATES_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
+    TAKES_WHOLE_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     query_id: _builtins.str
     stage_id: _builtins.str
@@ -274,6 +275,8 @@ class Task(_message.Message):
     traceparent: _builtins.str
     """W3C trace context."""
     max_bytes: _builtins.int
+    takes_whole: _builtins.bool
+    """The coordinator takes DeliverWhole."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskInput]: ...
     @_builtins.property
@@ -306,10 +309,11 @@ class Task(_message.Message):
         outputs: _abc.Iterable[Global___SealedOutput] | None = ...,
         certificates: _abc.Iterable[_common_pb2.Certificate] | None = ...,
         round: Global___RoundStep | None = ...,
+        takes_whole: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "round", b"round"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "attempt", b"attempt", "certificates", b"certificates", "form", b"form", "inputs", b"inputs", "max_bytes", b"max_bytes", "outputs", b"outputs", "permit", b"permit", "query_id", b"query_id", "request", b"request", "round", b"round", "sql", b"sql", "stage_id", b"stage_id", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "attempt", b"attempt", "certificates", b"certificates", "form", b"form", "inputs", b"inputs", "max_bytes", b"max_bytes", "outputs", b"outputs", "permit", b"permit", "query_id", b"query_id", "request", b"request", "round", b"round", "sql", b"sql", "stage_id", b"stage_id", "takes_whole", b"takes_whole", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__round: _TypeAlias = _typing.Literal["round"]  # noqa: Y015
     _WhichOneofArgType__round: _TypeAlias = _typing.Literal["_round", b"_round"]  # noqa: Y015
@@ -547,6 +551,36 @@ class DeliverRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
 Global___DeliverRequest: _TypeAlias = DeliverRequest  # noqa: Y015
+
+@_typing.final
+class WholeDelivery(_message.Message):
+    """A delivery for the coordinator, whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    TRAILER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def header(self) -> Global___DeliverHeader: ...
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ArrowFrame]: ...
+    @_builtins.property
+    def trailer(self) -> Global___DeliverTrailer: ...
+    def __init__(
+        self,
+        *,
+        header: Global___DeliverHeader | None = ...,
+        frames: _abc.Iterable[_common_pb2.ArrowFrame] | None = ...,
+        trailer: Global___DeliverTrailer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "trailer", b"trailer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "header", b"header", "trailer", b"trailer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WholeDelivery: _TypeAlias = WholeDelivery  # noqa: Y015
 
 @_typing.final
 class DeliverHeader(_message.Message):

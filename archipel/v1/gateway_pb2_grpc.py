@@ -45,6 +45,11 @@ class NodeGatewayStub:
                 request_serializer=archipel_dot_v1_dot_gateway__pb2.DeliverRequest.SerializeToString,
                 response_deserializer=archipel_dot_v1_dot_gateway__pb2.DeliverResponse.FromString,
                 _registered_method=True)
+        self.DeliverWhole = channel.unary_unary(
+                '/archipel.v1.NodeGateway/DeliverWhole',
+                request_serializer=archipel_dot_v1_dot_gateway__pb2.WholeDelivery.SerializeToString,
+                response_deserializer=archipel_dot_v1_dot_gateway__pb2.DeliverResponse.FromString,
+                _registered_method=True)
         self.Collect = channel.unary_stream(
                 '/archipel.v1.NodeGateway/Collect',
                 request_serializer=archipel_dot_v1_dot_gateway__pb2.CollectRequest.SerializeToString,
@@ -70,6 +75,13 @@ class NodeGatewayServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeliverWhole(self, request, context):
+        """The same in one message: an output for the coordinator, of so little that a stream would cost more than it carries.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Collect(self, request, context):
         """An input of one stage at one node.
         """
@@ -88,6 +100,11 @@ def add_NodeGatewayServicer_to_server(servicer, server):
             'Deliver': grpc.stream_unary_rpc_method_handler(
                     servicer.Deliver,
                     request_deserializer=archipel_dot_v1_dot_gateway__pb2.DeliverRequest.FromString,
+                    response_serializer=archipel_dot_v1_dot_gateway__pb2.DeliverResponse.SerializeToString,
+            ),
+            'DeliverWhole': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeliverWhole,
+                    request_deserializer=archipel_dot_v1_dot_gateway__pb2.WholeDelivery.FromString,
                     response_serializer=archipel_dot_v1_dot_gateway__pb2.DeliverResponse.SerializeToString,
             ),
             'Collect': grpc.unary_stream_rpc_method_handler(
@@ -150,6 +167,33 @@ class NodeGateway:
             target,
             '/archipel.v1.NodeGateway/Deliver',
             archipel_dot_v1_dot_gateway__pb2.DeliverRequest.SerializeToString,
+            archipel_dot_v1_dot_gateway__pb2.DeliverResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeliverWhole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/archipel.v1.NodeGateway/DeliverWhole',
+            archipel_dot_v1_dot_gateway__pb2.WholeDelivery.SerializeToString,
             archipel_dot_v1_dot_gateway__pb2.DeliverResponse.FromString,
             options,
             channel_credentials,

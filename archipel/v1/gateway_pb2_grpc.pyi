@@ -37,6 +37,8 @@ class NodeGatewayStub:
     """One stream a node for as long as it is attached: what the node tells, and the work it gets."""
     Deliver: _grpc.StreamUnaryMultiCallable[_gateway_pb2.DeliverRequest, _gateway_pb2.DeliverResponse]
     """The output of one stage at one node: to the coordinator, or sealed for other nodes."""
+    DeliverWhole: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.WholeDelivery, _gateway_pb2.DeliverResponse]
+    """The same in one message: an output for the coordinator, of so little that a stream would cost more than it carries."""
     Collect: _grpc.UnaryStreamMultiCallable[_gateway_pb2.CollectRequest, _gateway_pb2.CollectResponse]
     """An input of one stage at one node."""
 
@@ -49,6 +51,8 @@ class NodeGatewayAsyncStub(NodeGatewayStub):
     """One stream a node for as long as it is attached: what the node tells, and the work it gets."""
     Deliver: _aio.StreamUnaryMultiCallable[_gateway_pb2.DeliverRequest, _gateway_pb2.DeliverResponse]  # type: ignore[assignment]
     """The output of one stage at one node: to the coordinator, or sealed for other nodes."""
+    DeliverWhole: _aio.UnaryUnaryMultiCallable[_gateway_pb2.WholeDelivery, _gateway_pb2.DeliverResponse]  # type: ignore[assignment]
+    """The same in one message: an output for the coordinator, of so little that a stream would cost more than it carries."""
     Collect: _aio.UnaryStreamMultiCallable[_gateway_pb2.CollectRequest, _gateway_pb2.CollectResponse]  # type: ignore[assignment]
     """An input of one stage at one node."""
 
@@ -70,6 +74,14 @@ class NodeGatewayServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.DeliverResponse, _abc.Awaitable[_gateway_pb2.DeliverResponse]]:
         """The output of one stage at one node: to the coordinator, or sealed for other nodes."""
+
+    @_abc_1.abstractmethod
+    def DeliverWhole(
+        self,
+        request: _gateway_pb2.WholeDelivery,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.DeliverResponse, _abc.Awaitable[_gateway_pb2.DeliverResponse]]:
+        """The same in one message: an output for the coordinator, of so little that a stream would cost more than it carries."""
 
     @_abc_1.abstractmethod
     def Collect(

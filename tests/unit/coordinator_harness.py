@@ -253,27 +253,31 @@ class Node:
         withheld: common_pb2.Withheld | None = None,
         signed_for: pa.Table | None = None,
         engine_ms: float = 1.5,
+        whole: bool = False,
     ) -> bool:
-        """Deliver a task's output and return whether the coordinator took it."""
+        """Deliver a task's output, with ``whole`` in one message; return whether the coordinator took it."""
         parts = list(frames.encode_table(table))
         signed = list(frames.encode_table(signed_for)) if signed_for is not None else parts
         token = self._receipt(task, signed)
 
+        header = gateway_pb2.DeliverHeader(
+            task_id=task.task_id, query_id=task.query_id, stage_id=task.stage_id, attempt=task.attempt
+        )
+        sent = [common_pb2.ArrowFrame(data=part) for part in parts]
+        trailer = gateway_pb2.DeliverTrailer(
+            withheld=withheld or common_pb2.Withheld(threshold_applied=True, min_persons=11, groups=0),
+            receipt=common_pb2.Receipt(token=token),
+            engine_ms=engine_ms,
+        )
+        if whole:
+            delivery = gateway_pb2.WholeDelivery(header=header, frames=sent, trailer=trailer)
+            return bool((await self.stub.DeliverWhole(delivery, timeout=TEST_TIMEOUT_S)).accepted)
+
         async def messages() -> AsyncIterator[gateway_pb2.DeliverRequest]:
-            yield gateway_pb2.DeliverRequest(
-                header=gateway_pb2.DeliverHeader(
-                    task_id=task.task_id, query_id=task.query_id, stage_id=task.stage_id, attempt=task.attempt
-                )
-            )
-            for part in parts:
-                yield gateway_pb2.DeliverRequest(frame=common_pb2.ArrowFrame(data=part))
-            yield gateway_pb2.DeliverRequest(
-                trailer=gateway_pb2.DeliverTrailer(
-                    withheld=withheld or common_pb2.Withheld(threshold_applied=True, min_persons=11, groups=0),
-                    receipt=common_pb2.Receipt(token=token),
-                    engine_ms=engine_ms,
-                )
-            )
+            yield gateway_pb2.DeliverRequest(header=header)
+            for frame in sent:
+                yield gateway_pb2.DeliverRequest(frame=frame)
+            yield gateway_pb2.DeliverRequest(trailer=trailer)
 
         answer = await self.stub.Deliver(messages(), timeout=TEST_TIMEOUT_S)
         return bool(answer.accepted)

@@ -284,14 +284,33 @@ def test_only_the_node_that_was_asked_may_deliver_or_refuse(keys: Keys, tmp_path
     run(scenario())
 
 
-def test_a_receipt_for_something_else_fails_the_query(keys: Keys, tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_receipt_for_something_else_fails_the_query(keys: Keys, tmp_path: Path, whole: bool) -> None:
     async def scenario() -> None:
         async with world(keys, tmp_path) as w:
             query_id, first, second = await w.ask()
-            assert not await w.alpha.deliver(first, partials(a=100), signed_for=partials(a=1))
+            assert not await w.alpha.deliver(first, partials(a=100), signed_for=partials(a=1), whole=whole)
             failure = await w.alice.failure(query_id)
             assert (failure.code, failure.node) == ("NODE_EXECUTION", "alpha")
             assert await w.beta.cancelled.get() == second.task_id
+
+    run(scenario())
+
+
+def test_an_output_in_one_message_counts_once_and_only_for_the_task_that_its_node_has(
+    keys: Keys, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with world(keys, tmp_path) as w:
+            query_id, first, second = await w.ask()
+            assert first.takes_whole
+            assert not await w.beta.deliver(first, partials(a=50), whole=True)
+            assert await w.alpha.deliver(first, partials(a=1), whole=True)
+            assert not await w.alpha.deliver(first, partials(a=50), whole=True)
+            assert await w.beta.deliver(second, partials(a=2), whole=True)
+            info, table = await w.alice.answer(query_id)
+            assert table.to_pylist() == [{"g": "a", "total": 3}]
+            assert len(info.receipts) == 2
 
     run(scenario())
 
@@ -309,12 +328,13 @@ def test_data_that_is_not_what_was_agreed_fails_the_query(keys: Keys, tmp_path: 
     run(scenario())
 
 
-def test_more_bytes_than_a_stage_may_give_fail_the_query(keys: Keys, tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_more_bytes_than_a_stage_may_give_fail_the_query(keys: Keys, tmp_path: Path, whole: bool) -> None:
     async def scenario() -> None:
         async with world(keys, tmp_path, max_stage_bytes=1_000) as w:
             query_id, first, _ = await w.ask()
             assert first.max_bytes == 1_000
-            await w.alpha.deliver(first, pa.table({"g": ["x" * 100] * 50_000, "p": [1] * 50_000}))
+            await w.alpha.deliver(first, pa.table({"g": ["x" * 100] * 20_000, "p": [1] * 20_000}), whole=whole)
             failure = await w.alice.failure(query_id)
             assert (failure.code, failure.node) == ("RESULT_TOO_LARGE", "alpha")
 

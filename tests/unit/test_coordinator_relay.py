@@ -315,6 +315,23 @@ def test_what_two_nodes_seal_reaches_the_third_byte_for_byte_and_in_order(keys: 
     run(scene())
 
 
+def test_what_is_for_another_node_is_not_taken_in_one_message_for_the_coordinator(keys: Keys, tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with (
+            coordinator(config_of(keys, tmp_path), planner=sealed_plan()) as server,
+            attached(server, keys, "alpha") as alpha,
+            attached(server, keys, "beta"),
+            attached(server, keys, "gamma"),
+            researcher(server, keys, permit_token=keys.permit_token(nodes=PERMIT_NODES)) as alice,
+        ):
+            query = await alice.submit()
+            assert not await alpha.deliver(await alpha.tasks.get(), partials(a=3), whole=True)
+            failure = await alice.failure(query)
+            assert (failure.code, failure.node) == ("NODE_EXECUTION", "alpha")
+
+    run(scene())
+
+
 def test_nobody_but_the_receiver_s_task_gets_a_sealed_stream(keys: Keys, tmp_path: Path) -> None:
     async def scene() -> None:
         async with (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,7 +36,7 @@ from archipel import (
 )
 from archipel.schema import Column, Form, Table, TablePolicy
 from archipel.v1 import common_pb2, gateway_pb2, gateway_pb2_grpc
-from node_agent import audit
+from node_agent import audit, delivering
 from node_agent.agent import Agent, AgentSettings, SourceChanged
 from node_agent.assembly import Node, assemble
 from node_agent.config import NodeConfig
@@ -135,6 +136,8 @@ class Coordinator(gateway_pb2_grpc.NodeGatewayServicer):
         self.endless = ""
         """An exchange that never comes to its end."""
         self.collecting = asyncio.Event()
+        self.whole = 0
+        """How many deliveries came in one message."""
 
     def _clock(self) -> int:
         return int((time.time() + self.clock_offset_s) * 1000)
@@ -171,6 +174,13 @@ class Coordinator(gateway_pb2_grpc.NodeGatewayServicer):
         self, parts: AsyncIterator[gateway_pb2.DeliverRequest], context: Any
     ) -> gateway_pb2.DeliverResponse:
         self.deliveries.put_nowait([part async for part in parts])
+        return gateway_pb2.DeliverResponse(accepted=self.accept)
+
+    async def DeliverWhole(self, delivery: gateway_pb2.WholeDelivery, context: Any) -> gateway_pb2.DeliverResponse:
+        parts = [gateway_pb2.DeliverRequest(frame=frame) for frame in delivery.frames]
+        header = gateway_pb2.DeliverRequest(header=delivery.header)
+        self.deliveries.put_nowait([header, *parts, gateway_pb2.DeliverRequest(trailer=delivery.trailer)])
+        self.whole += 1
         return gateway_pb2.DeliverResponse(accepted=self.accept)
 
     async def Collect(
@@ -341,6 +351,27 @@ def test_a_task_is_accepted_run_and_delivered_with_its_receipt(played: Callable[
         signed = receipt.verify(trailer.receipt.token, key)
         (record,) = scene.records()
         assert (signed.query_id, signed.audit_record) == ("q-t1", record["hash"])
+
+    played(play)
+
+
+def test_a_small_output_is_one_message_for_a_coordinator_that_takes_it(
+    played: Callable[[Play], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(scene: Scene) -> None:
+        scene.start()
+        attached = await scene.attached()
+        key = identity.load_signing_key(scene.keys / "nodes/hospital_a/signing.pem").public_key()
+        for number, (takes, most_bytes) in enumerate([(True, 64_000), (True, 10), (False, 64_000)]):
+            monkeypatch.setattr(delivering, "WHOLE_BYTES", most_bytes)
+            attached.give(scene.task(f"t{number}", BY_REGION, takes_whole=takes))
+            delivery = await scene.delivered()
+            assert scene.coordinator.whole == 1
+            assert rows_in(delivery) == [{"region": "Normandie", "n": 70}]
+            data = b"".join(part.frame.data for part in delivery)
+            signed = receipt.verify(delivery[-1].trailer.receipt.token, key)
+            assert (signed.query_id, signed.content_sha256) == (f"q-t{number}", hashlib.sha256(data).hexdigest())
+            assert delivery[-1].trailer.withheld.min_persons == 11
 
     played(play)
 
