@@ -13,6 +13,7 @@ import typer
 
 from archipel import errors
 from archipel.cli.exits import Exit
+from node_agent import operator_cli
 from node_agent.approve_cli import approve
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ app.command()(approve)
 DECISIONS_READ_S = 2.0
 """How often the agent looks for decisions of the person at the node, so that they stand in the audit log soon; before
 it obeys one it looks anyway."""
+
+app.command()(operator_cli.stop)
+app.command()(operator_cli.resume)
+app.add_typer(operator_cli.ledger, name="ledger")
 
 Config = Annotated[Path, typer.Option("--config", help="The node's configuration file.")]
 

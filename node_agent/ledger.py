@@ -165,21 +165,23 @@ class Ledger:
 
     def enter_whole(self, question: str, table: str, domain: str, sketches: Sketches, now: float) -> None:
         """Remember who is in a table."""
-        with self._mutex, self._store.change() as database:
+        with self._mutex:
             if self._store.find(question) is not None:
                 return
-            self._room()
+            self._room(now)
             content = {"kind": "whole", "table": table, "time": round(now, 3)}
-            stored = self._store.append(
-                database,
-                question,
-                content,
-                told={"kind": "whole"},
-                answer=None,
-                until=now + self.rules.keep_days * DAY_S,
-                sketches={domain: sketches},
-            )
-            self._remember(stored.sequence, domain, sketches)
+            with self._store.change() as database:
+                stored = self._store.append(
+                    database,
+                    question,
+                    content,
+                    told={"kind": "whole"},
+                    answer=None,
+                    until=now + self.rules.keep_days * DAY_S,
+                    sketches={domain: sketches} if len(sketches) else {},
+                )
+            if len(sketches):
+                self._remember(stored.sequence, domain, sketches)
 
     def enter(
         self,
@@ -206,7 +208,7 @@ class Ledger:
                 return _recorded(found, repeated=True)
             self.admit(permit)
             self.afford(permit, answer.output.num_rows)
-            self._room()
+            self._room(now)
             if self.rules.differences == "refuse":
                 close = self._closest(sketches, minimum)
                 if close is not None:
@@ -328,8 +330,10 @@ class Ledger:
                 log.error("the permit %s is locked: %s", permit.permit_id, reason)
         raise errors.error(errors.DIFFERENCING_REFUSED, REFUSED)
 
-    def _room(self) -> None:
-        if self._store.size > self.rules.max_bytes:
+    def _room(self, now: float) -> None:
+        if self._store.size > self.rules.max_bytes and not (
+            self.purge(now) and self._store.size < self.rules.max_bytes
+        ):
             log.error("the ledger is full: purge it, or raise max_bytes")
             raise unavailable("it is full")
 

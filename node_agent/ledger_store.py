@@ -442,3 +442,36 @@ def _reason(cause: OSError | sqlite3.Error) -> str:
 def unavailable(reason: str) -> errors.ArchipelError:
     """Return the error of a ledger that cannot be used."""
     return errors.error(errors.LEDGER_UNAVAILABLE, f"The node's ledger of earlier answers cannot be used: {reason}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A ledger as its operator looks at it, while the agent may hold it."""
+
+    entries: int
+    purged: int
+    bytes: int
+    usages: tuple[Usage, ...]
+
+
+def overview(directory: Path, *, verify: bool = False) -> Overview:
+    """Read a ledger without changing it; with ``verify`` check all of it.
+
+    Raises:
+        ArchipelError: LEDGER_UNAVAILABLE when there is none, it cannot be read, or something was altered or removed.
+    """
+    path = directory / DATABASE
+    if not path.exists():
+        raise unavailable(f"there is none in {directory}")
+    store = LedgerStore.__new__(LedgerStore)
+    store._mutex, store._lock = threading.RLock(), -1
+    try:
+        store._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            entries = store.verify() if verify else store._verified()[0]
+            purged = store._one("SELECT count(*) FROM entries WHERE told = '{}'")
+            return Overview(entries, int(purged[0]), store.size, tuple(store.usages()))
+        finally:
+            store.close()
+    except sqlite3.Error as cause:
+        raise unavailable(_reason(cause)) from cause

@@ -82,8 +82,6 @@ def _of(select: exp.Select, carrier: Carrier, analysis: Analysis) -> Populations
         source.set(part, None)
     rows, cells, sets = f"{prefix}rows_of_persons", f"{prefix}persons_of_cells", f"{prefix}persons_of_sets"
     seed = f"{prefix}seed"
-    if carrier.listed:
-        person = _call("UNNEST", _call("LIST_DISTINCT", person))
     if carrier.optional:
         present = exp.Paren(this=carrier.marker.copy())
         where = source.args.get("where")
@@ -94,7 +92,12 @@ def _of(select: exp.Select, carrier: Carrier, analysis: Analysis) -> Populations
         + [_alias(person, f"{prefix}person")],
     )
     ctes = list(clause.expressions) if clause is not None else []
-    ctes += [_cte(rows, source), _cte(cells, _cells(parts, rows, seed, carrier, prefix))]
+    if carrier.listed:
+        lists = f"{prefix}lists_of_persons"
+        ctes += [_cte(lists, source), _cte(rows, _one_by_one(parts, lists, prefix))]
+    else:
+        ctes.append(_cte(rows, source))
+    ctes += [_cte(cells, _cells(parts, rows, seed, carrier, prefix))]
     if several and group is not None:
         ctes.append(_cte(sets, _sets(parts, group, cells, prefix)))
     statement, measures = _sketched(parts, sets if several else cells, prefix, several=several)
@@ -175,6 +178,19 @@ def _contribution(unit: exp.Expr) -> tuple[exp.Expr | None, exp.Expr | None]:
 def _shown(source: exp.Select, parts: _Parts) -> tuple[str | None, ...]:
     named = {syntax.unwrapped(p.unalias()): p.alias_or_name for p in reversed(source.expressions)}
     return tuple(named.get(key) for key in parts.keys.values())
+
+
+def _one_by_one(parts: _Parts, lists: str, prefix: str) -> exp.Select:
+    """Return a row for each person of a row's list."""
+    person, source = f"{prefix}person", f"{prefix}one_by_one"
+    persons = _call("LIST_DISTINCT", _column(person, lists))
+    alias = exp.TableAlias(this=_name(source), columns=[_name(person)])
+    names = (*parts.keys, *parts.flags, *parts.values)
+    return exp.Select(
+        expressions=[*(_alias(_column(name, lists), name) for name in names), _alias(_column(person, source), person)],
+        from_=_from(lists),
+        joins=[exp.Join(this=exp.Unnest(expressions=[persons], alias=alias), kind="CROSS")],
+    )
 
 
 def _cells(parts: _Parts, rows: str, seed: str, carrier: Carrier, prefix: str) -> exp.Select:
