@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
+STATEMENTS ?= 1000000
+JOBS ?= 2
 
 .PHONY: help setup demo test nightly lint protos protos-check reference bench lock clean
 
@@ -27,8 +29,9 @@ test: $(READY)  ## Run all tests
 	@scripts/test_dependencies.sh
 	@scripts/run_tests.sh
 
-nightly: $(READY)  ## Ask 2,000 generated cases in place of 200 (about half an hour on 2 cores)
+nightly: $(READY)  ## Ask 2,000 generated cases in place of 200, then fuzz the border check with a million statements
 	ARCHIPEL_PROPERTY_EXAMPLES=2000 $(BIN)/python -m pytest tests/properties
+	$(BIN)/python tests/attacks/guard_fuzz.py --statements $(STATEMENTS) --jobs $(JOBS)
 
 lint: $(READY) protos-check  ## Run the linters, the type checker and the import rules
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from archipel import errors, identity, linkage, manifest, policy, tls, tokens
+from node_agent import retention
 from node_agent.agent import AgentSettings
 from node_agent.approval import FOLDER, Approvals
 from node_agent.audit import AuditLog, records
@@ -71,6 +72,25 @@ class Node:
         if self.runner.grounds is not None:
             self.runner.grounds.adopt(self.config.policy.read_text(encoding="utf-8"))
         return True
+
+    def purge(self, before: float | None = None) -> retention.Statement | None:
+        """Remove records of the audit log that are older than ``before``, or than the configuration keeps them.
+
+        Raises:
+            ArchipelError: AUDIT_UNAVAILABLE.
+        """
+        if self.audit is None:
+            return None
+        now = time.time()
+        return retention.run(
+            self.audit,
+            folder=self.config.state_dir / EVIDENCE_FOLDER,
+            before=retention.limit(self.config.audit.retention_days, now) if before is None else before,
+            now=now,
+            federation=self.runner.federation,
+            node=self.config.node,
+            key=self.runner.signing_key,
+        )
 
     def close(self) -> None:
         """Close engine and audit log."""
@@ -163,7 +183,14 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         max_input_bytes=config.limits.max_input_bytes,
         drain_s=config.limits.drain_s,
     )
-    return Node(config, rules, settings, runner, engine, audit)
+    node = Node(config, rules, settings, runner, engine, audit)
+    try:
+        if config.audit.purge:
+            node.purge()
+    except BaseException:
+        node.close()
+        raise
+    return node
 
 
 def _ledger(config: NodeConfig, rules: policy.Policy) -> Ledger:

@@ -153,6 +153,12 @@ class AuditLog:
             if self._checkpoints is not None and self._checkpoints.due(self._head.count):
                 self._checkpoints.write(self._edge)
 
+    def checkpoint(self) -> None:
+        """Sign a checkpoint of what there is now."""
+        with self._mutex:
+            if self._checkpoints is not None:
+                self._checkpoints.write(self._edge)
+
     def close(self) -> None:
         """Sign a last checkpoint and close the log; idempotent."""
         with self._mutex:

@@ -135,6 +135,45 @@ def prove(
 
 
 @app.command()
+def purge(
+    config: Annotated[Path, typer.Option("--config", help="The node's configuration file. The agent must not run.")],
+    before: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Purge what is older (UTC); without it, as configured."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove old records, and leave a signed, chained statement of what went. Nothing of the last year goes."""
+    import time
+
+    from node_agent import config as configuration
+    from node_agent import retention
+    from node_agent.assembly import assemble
+
+    settings, now = configuration.load(config), time.time()
+    until = (
+        retention.limit(settings.audit.retention_days, now)
+        if before is None
+        else before.replace(tzinfo=UTC).timestamp()
+    )
+    retention.check(until, settings.audit.retention_days, now)
+    if dry_run:
+        going = retention.plan(folder_of(settings.state_dir), until)
+        print(f"{len(going.hashes)} records in {len(going.paths)} files are older than {_time(until)}")
+        return
+    node = assemble(settings)
+    try:
+        statement = node.purge(until)
+    finally:
+        node.close()
+    if statement is None:
+        print(f"no file of the log has only records older than {_time(until)}; nothing was removed")
+        return
+    print(f"purged: {statement.purged} records older than {_time(until)}, {statement.records} in all so far")
+    print(f"  from {statement.first[:16]}… to {statement.last[:16]}…; the log records it")
+
+
+@app.command()
 def replay(
     path: Log,
     record: Annotated[str, typer.Option(help="Hash of the record, as a receipt or 'archipel audit show' names it.")],
@@ -197,6 +236,17 @@ def _check_signatures(folder: Path, federation: Manifest) -> None:
             print(f"DOES NOT VERIFY: the checkpoint of {size} records: {problem.info.message}")
             print("note: a checkpoint from before a change of keys is checked against the manifest of that time")
             raise typer.Exit(1) from None
+    statement = audit_reading.base_of(folder).statement
+    if statement:
+        from archipel import tokens
+        from node_agent import retention
+
+        claimed = retention.read(statement)
+        entry = federation.node(claimed.node)
+        if entry is None or claimed.federation != federation.federation:
+            print("DOES NOT VERIFY: the statement of a purge is of no node of the manifest")
+            raise typer.Exit(1)
+        retention.verify(statement, tokens.decode_public_key(entry.signing_key))
 
 
 def _federation(manifest_file: Path, authority_key: Path) -> Manifest:
