@@ -350,7 +350,9 @@ class Assembly:
             key = (spelled, alike, tuple(sorted(columns.items())), tuple(sorted(received.items())))
             decided = self._decide(tree, context, key)
             if isinstance(decided, errors.ArchipelError):
-                raise errors.with_context(decided, node=site if len(asked) > 1 else "") from None
+                # Whose policy it is, is always told; which of several sites it is, where others did not refuse.
+                named_site = site if decided.info.code is errors.POLICY_REFUSED or len(asked) > 1 else ""
+                raise errors.with_context(self._in_tables_words(decided, received), node=named_site) from None
             made.releases.append(decided)
             made.linked = made.linked or linking.linked_tables(tree, context)
         if to != (COORDINATOR,):
@@ -359,6 +361,15 @@ class Assembly:
         pseudonymised = any(release.pseudonymised for release in made.releases)
         check_linkage(sites, senders, self.catalog, pseudonymised=pseudonymised)
         return made
+
+    def _in_tables_words(self, problem: errors.ArchipelError, received: Iterable[str]) -> errors.ArchipelError:
+        """Return the problem with the tables that were sent in place of the exchange that brought them."""
+        message, hint = problem.info.message, problem.info.hint
+        for name in received:
+            stage = next(stage for stage in self.stages if stage.stage_id == self._open[name].source)
+            tables = " and ".join(sorted(n for n in self.catalog.tables if re.search(rf'"{n}"', stage.sql, re.I)))
+            message, hint = (re.sub(rf"\b{name}\b", tables or name, text) for text in (message, hint))
+        return errors.raised(replace(problem.info, message=message, hint=hint))
 
     def _senders(self, name: str) -> tuple[str, ...]:
         return next(stage.sites for stage in self.stages if stage.stage_id == self._open[name].source)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from archipel import errors
+from archipel.border import refusal
 from archipel.permit import Permit
 from archipel.schema import COORDINATOR, Distribution, Form
 from coordinator.catalog import Catalog, CatalogTable
@@ -94,6 +95,19 @@ def forbidden(draft: Draft, catalog: Catalog, permit: Permit) -> errors.Archipel
     The border check has the last word: this is asked first since it costs nothing.
     """
     return next((p for s in draft.shipments if (p := _forbidden(s, draft.sites, catalog, permit)) is not None), None)
+
+
+def rows_of_persons(query: exp.Query, catalog: Catalog) -> errors.ArchipelError:
+    """Return why single rows of protected tables that are at several nodes cannot be brought together."""
+    name, entry = next((e.table.name, e) for e in entries_in(query, catalog) if e.table.policy.protected)
+    return errors.error(
+        errors.BORDER_REFUSED,
+        f"This needs single rows of '{name}', which are about persons, beside rows of other nodes: only groups leave.",
+        hint="Join and aggregate in one SELECT, with GROUP BY over columns that the holder marks as group or public.",
+        position=position_of(query),
+        node=entry.nodes[0],
+        rule=refusal.ROW_LEVEL.name,
+    )
 
 
 def with_forbidden(told: errors.ArchipelError, problems: list[errors.ArchipelError]) -> errors.ArchipelError:

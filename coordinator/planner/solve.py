@@ -19,7 +19,7 @@ from archipel.schema import NODE_COLUMN
 from coordinator.plan import Alternative
 from coordinator.planner import aggregation, rewrite
 from coordinator.planner.assembly import Assembly, Source
-from coordinator.planner.choose import AT_COORDINATOR, drafts, forbidden, with_forbidden
+from coordinator.planner.choose import AT_COORDINATOR, drafts, forbidden, rows_of_persons, with_forbidden
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.cut import cut_aggregation
 from coordinator.planner.draft import Draft, described, realised
@@ -112,6 +112,8 @@ class Solver:
         closed_to_rows = grouped and not (
             isinstance(query, exp.Select) and aggregation.is_aggregating(_as_grouping(query))
         )
+        if closed_to_rows:
+            refusals.append(rows_of_persons(query, self._catalog))
         thought_of = [] if closed_to_rows else drafts(query, self._catalog, self._assembly.rules, above=grouped)
         size = next((draft.size for draft in thought_of if draft.sites == AT_COORDINATOR), None)
         made: exp.Query | None = None

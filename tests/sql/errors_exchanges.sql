@@ -2,14 +2,14 @@
 
 -- # A table that no holder may get
 SELECT r.illness, count(*) AS n FROM registry r JOIN stays s ON s.patient = r.patient GROUP BY r.illness;
--- POLICY_REFUSED at line 1, column 38 by rule form-none
+-- POLICY_REFUSED at line 1, column 38 by rule form-none of node cnam
 -- The holder lets nothing out of the table 'registry'.
 
 -- # Rows of persons for themselves
 SELECT i.region, s.diagnosis FROM insured i JOIN stays s ON s.patient = i.patient;
--- SQL_UNSUPPORTED at line 1, column 50
--- This cannot be answered yet. This join may bring together rows of different nodes: it does not equate a site key.
--- Hint: The two sides share no site key. Aggregate each first in a WITH part, and join the groups.
+-- BORDER_REFUSED at line 1, column 8 by rule row-level-output of node cnam
+-- This needs single rows of 'insured', which are about persons, beside rows of other nodes: only groups leave.
+-- Hint: Join and aggregate in one SELECT, with GROUP BY over columns that the holder marks as group or public.
 
 -- # A person's identifier is compared with a constant
 SELECT i.region, count(*) AS n FROM insured i JOIN stays s ON s.patient = i.patient AND s.patient > 40 GROUP BY i.region;

@@ -64,12 +64,12 @@ SELECT count(*) FROM stays WHERE cost = (SELECT max(cost) FROM stays);
 
 -- # A table of which nothing leaves
 SELECT count(*) FROM registry;
--- POLICY_REFUSED at line 1, column 22 by rule form-none
+-- POLICY_REFUSED at line 1, column 22 by rule form-none of node cnam
 -- The holder lets nothing out of the table 'registry'.
 
 -- # A hidden column
 SELECT count(*) FROM registry WHERE illness = 'x';
--- POLICY_REFUSED at line 1, column 22 by rule form-none
+-- POLICY_REFUSED at line 1, column 22 by rule form-none of node cnam
 -- The holder lets nothing out of the table 'registry'.
 
 -- # DISTINCT persons' rows
