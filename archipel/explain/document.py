@@ -29,6 +29,15 @@ class Column(_Part):
     type: str = Field(description="As DuckDB spells it.")
 
 
+class RoundDocument(_Part):
+    """A step of a total that several nodes make together without showing their parts."""
+
+    step: str = Field(description='"key", "labels", "list", "values", "totals", "veto", "verdict", "open", "release".')
+    contributors: tuple[str, ...] = Field(description="The nodes whose rows it is over.")
+    aggregator: str = Field(description="The node that adds up.")
+    bitmaps: int = Field(default=1, description="With how many bitmaps each count of persons is made.")
+
+
 class StageDocument(_Part):
     """One SQL statement and where it runs."""
 
@@ -41,6 +50,10 @@ class StageDocument(_Part):
     columns: tuple[Column, ...]
     inputs: tuple[str, ...] = Field(default=(), description="Exchanges that it reads.")
     keys: tuple[str, ...] = Field(default=(), description="Columns by whose hash a merge may be cut.")
+    round: RoundDocument | None = Field(
+        default=None,
+        description="For a step of a total over nodes; its SQL is what the contributors run for their part.",
+    )
 
 
 class CertificateDocument(_Part):

@@ -56,13 +56,21 @@ def _query(plan: PlanDocument) -> Iterator[str]:
 def _stage(stage: StageDocument, plan: PlanDocument) -> list[str]:
     where = "the coordinator" if stage.sites == (COORDINATOR,) else ", ".join(stage.sites)
     reads = f", over {', '.join(stage.inputs)}" if stage.inputs else ""
-    lines = [f"{stage.stage_id} {stage.kind} at {where}{reads}", f"    {stage.sql}"]
+    lines = [f"{stage.stage_id} {stage.kind} at {where}{reads}", f"    {_does(stage)}"]
     if stage.keys:
         lines.append(f"    may be cut by hash of: {', '.join(stage.keys)}")
     sent = [exchange for exchange in plan.exchanges if exchange.source == stage.stage_id]
     lines += [_exchange(exchange, plan) for exchange in sent]
     measure = plan.measure(stage.stage_id)
     return lines if measure is None else [*lines, *_measured(measure, sent if stage.kind == "node" else [])]
+
+
+def _does(stage: StageDocument) -> str:
+    """Return a stage's statement; of a step of a round, which runs it once, only what the step is."""
+    step = stage.round
+    if step is None or step.step == "labels":
+        return stage.sql
+    return f"step '{step.step}' of a total over {', '.join(step.contributors)}, which {step.aggregator} adds up"
 
 
 def _exchange(exchange: ExchangeDocument, plan: PlanDocument) -> str:
