@@ -6,7 +6,7 @@ import json
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -132,6 +132,32 @@ def prove(
     else:
         document = audit_proofs.consistency(folder, _token(first, folder), _token(second, folder))
     _write(proof.write(document), out)
+
+
+@app.command()
+def register(
+    path: Log,
+    since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")],
+    until: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day (UTC).")],
+    output_format: Annotated[Literal["csv", "json"], typer.Option("--format", help="Form of the output.")] = "csv",
+    out: Out = None,
+) -> None:
+    """Write the project register: for each permit who asked, for what, how often, what was read, left, was refused."""
+    from node_agent import audit
+    from node_agent import register as registers
+
+    folder = folder_of(path)
+    found = audit.verify(folder)
+    if found.problem:
+        print(f"The log DOES NOT VERIFY: {found.problem}")
+        raise typer.Exit(1)
+    begin = since.replace(tzinfo=UTC).timestamp()
+    end = until.replace(tzinfo=UTC).timestamp() + 86_400
+    entries = registers.register(audit.records(folder), begin, end)
+    if output_format == "csv":
+        _write(registers.as_csv(entries), out)
+    else:
+        _write(registers.as_json(entries, since=f"{since:%Y-%m-%d}", until=f"{until:%Y-%m-%d}"), out)
 
 
 @app.command()
