@@ -32,6 +32,10 @@ from node_agent.engine.sources import FileState
 
 log = logging.getLogger(__name__)
 
+MAX_FOOTER_BYTES = 16 * 1024 * 1024
+"""Footers of Parquet files up to this size together are kept in memory, where they take five times as much: the
+engine's limit counts only a part of that."""
+
 INTERRUPT_EVERY_S = 0.02
 """An interrupt that comes just before the engine starts is lost, so it is repeated until the statement has ended."""
 
@@ -220,6 +224,10 @@ class DuckDBEngine:
             for file in self._registered[table.name.lower()].files
         }
         paths = [exp.Literal.string(path) for path in sorted(files)]
+        # A file that is no longer as it was registered is refused before and after each statement, so that what is kept
+        # of its footer holds. Reading that of 6,000,000 rows in 53 row groups anew took 2 ms.
+        footers = sum(sources.footer_bytes(Path(path)) for path in files)
+        self._set("parquet_metadata_cache", exp.Boolean(this=footers <= MAX_FOOTER_BYTES))
         self._set("allowed_paths", exp.Array(expressions=paths))
         self._set("enable_external_access", exp.false())
         self._set("lock_configuration", exp.true())

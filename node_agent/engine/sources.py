@@ -80,6 +80,19 @@ def _file_digest(file: FileState) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
+def footer_bytes(path: Path) -> int:
+    """Return the size of a Parquet file's footer; 0 of another file.
+
+    The last eight bytes are its size and a mark: https://parquet.apache.org/docs/file-format/
+    """
+    with path.open("rb") as source:
+        if source.seek(0, os.SEEK_END) < 8:
+            return 0
+        source.seek(-8, os.SEEK_END)
+        end = source.read(8)
+    return int.from_bytes(end[:4], "little") if end[4:] == b"PAR1" else 0
+
+
 def writable(files: Sequence[FileState]) -> list[Path]:
     """Return the files that this process could overwrite."""
     return [file.path for file in files if os.access(file.path, os.W_OK)]

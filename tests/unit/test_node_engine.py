@@ -17,6 +17,7 @@ from node_support import OPEN, PROTECTED, engine_of, parquet_engine, rows_of, st
 
 from archipel import errors
 from archipel.schema import Distribution, Form, Role
+from node_agent.engine import duckdb_engine, sources
 from node_agent.engine.duckdb_engine import DuckDBEngine, rounded
 
 SECRET = "Jeanne-Martin-1954"
@@ -486,6 +487,22 @@ def test_statements_share_a_watchdog_which_ends_with_the_engine_and_closing_may_
     engine.close()
     assert threading.active_count() == before
     engine.close()
+
+
+@pytest.mark.parametrize(("most", "kept"), [(1_000_000, True), (100, False)])
+def test_footers_of_parquet_files_are_kept_where_they_are_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, kept: bool
+) -> None:
+    monkeypatch.setattr(duckdb_engine, "MAX_FOOTER_BYTES", most)
+    engine = parquet_engine(tmp_path, pa.table({"id": [1]}))
+    (path,) = tmp_path.rglob("*.parquet")
+    assert sources.footer_bytes(path) == pq.read_metadata(path).serialized_size
+    found = engine._database.execute("SELECT current_setting('parquet_metadata_cache')").fetchone()
+    engine.close()
+    assert found == (kept,)
+    for content, size in ((b"", 0), (b"PAR1", 0), (b"a,b\n1,2\n3,4\n", 0)):
+        path.write_bytes(content)
+        assert sources.footer_bytes(path) == size
 
 
 def test_many_statements_run_at_once(tmp_path: Path) -> None:
