@@ -141,38 +141,42 @@ class Approvals:
     def standing(self, question: Question, now: float) -> tuple[Decided | None, tuple[str, ...]]:
         """Return the decision that holds for a question, and the tables on which one is missing.
 
-        A refusal of any of its tables is a refusal of all; of several decisions the newest holds.
+        On a first use each table needs an approval, from one question or several; a refusal holds for questions that
+        read at least its tables, until each of these is approved later.
         """
-        digest = question.digest()
         with self._mutex:
-            exact = self._in_force(self._decided.get(digest), now)
-            if exact is not None or question.covers != "first-use":
-                return exact, () if exact is not None else question.tables
-            found: dict[str, Decided] = {}
-            for decided in sorted(self._decided.values(), key=lambda d: d.decision.time):
-                if _same_use(decided.question, question) and self._in_force(decided, now):
-                    found |= dict.fromkeys(decided.question.tables, decided)
-        needed = [found[table] for table in question.tables if table in found]
-        refused = next((decided for decided in needed if decided.decision.decision == REFUSED), None)
-        missing = tuple(table for table in question.tables if table not in found)
-        return (refused or (needed[0] if needed and not missing else None)), missing
+            in_force = [decided for decided in self._decided.values() if now < decided.decision.expires]
+        if question.covers != "first-use":
+            digest = question.digest()
+            exact = next((decided for decided in in_force if decided.decision.digest == digest), None)
+            return exact, () if exact is not None else question.tables
+        uses = sorted((d for d in in_force if _same_use(d.question, question)), key=lambda d: d.decision.time)
+        approved = {table: d for d in uses if d.decision.decision == APPROVED for table in d.question.tables}
+        for refused in (d for d in uses if d.decision.decision == REFUSED):
+            since, tables = refused.decision.time, refused.question.tables
+            again = all(t in approved and approved[t].decision.time > since for t in tables)
+            if set(tables) <= set(question.tables) and not again:
+                return refused, ()
+        missing = tuple(table for table in question.tables if table not in approved)
+        return (None if missing else approved[question.tables[0]]), missing
+
+    def waiting(self) -> int:
+        """Return how many questions wait for a decision."""
+        return len(self._desk.pending())
 
     def ask(self, question: Question, now: float) -> None:
-        """Put a question where a person will find it; the same one twice stands there once.
+        """Put a question where a person will find it, and say so in the log; the same one twice stands there once.
 
         Raises:
             ArchipelError: NODE_BUSY when too many wait already, NODE_RESOURCES when it cannot be written.
         """
         with self._mutex:
             try:
-                self._desk.ask(question, now)
+                if self._desk.ask(question, now):
+                    log.warning("a question waits for a decision: archipel node approve --show %s", shown(question))
             except OSError as cause:
                 log.error("a question cannot be held for a decision: %s", cause.strerror)
                 raise errors.error(errors.NODE_RESOURCES, "The node cannot hold the question for a decision.") from None
-
-    @staticmethod
-    def _in_force(decided: Decided | None, now: float) -> Decided | None:
-        return decided if decided is not None and now < decided.decision.expires else None
 
     def _take(self, path: Path, audit: AuditLog, now: float) -> None:
         try:
@@ -275,11 +279,16 @@ class Desk:
             )
         return question
 
-    def ask(self, question: Question, now: float) -> None:
-        """Write a question down. Raises OSError, or ArchipelError NODE_BUSY when too many of the permit wait."""
+    def ask(self, question: Question, now: float) -> bool:
+        """Write a question down, if it does not stand there; return whether it was new.
+
+        Raises:
+            OSError: it cannot be written.
+            ArchipelError: NODE_BUSY when too many of the permit wait.
+        """
         path = self._pending / f"{question.digest()}.json"
         if path.exists():
-            return
+            return False
         count = size = 0
         for waiting in self.pending():
             other = self._pending / f"{waiting.question.digest()}.json"
@@ -292,6 +301,7 @@ class Desk:
                 errors.NODE_BUSY, "Too many questions of this permit wait for a decision at the node already."
             )
         _write(path, {"time": now, "question": asdict(question)})
+        return True
 
     def decide(self, decision: Decision) -> None:
         """Write a decision for the agent to read. Raises OSError."""
@@ -320,6 +330,11 @@ class Desk:
     @staticmethod
     def _files(folder: Path) -> list[Path]:
         return sorted(folder.glob("*.json")) if folder.is_dir() else []
+
+
+def shown(question: Question) -> str:
+    """Return the beginning of a question's digest, by which people name it."""
+    return question.digest()[:SHOWN_DIGITS]
 
 
 def _same_use(decided: Question, asked: Question) -> bool:

@@ -67,7 +67,7 @@ def approve(
 
 
 def _decide(desk: Desk, question: Question, what: str, because: str, days: int | None, by: str) -> None:
-    from node_agent.approval import APPROVED, APPROVED_DAYS, DAY_S, SHOWN_DIGITS, Decision
+    from node_agent.approval import APPROVED, APPROVED_DAYS, DAY_S, Decision, shown
 
     now = time.time()
     if days is None and what == APPROVED and question.covers == "every-query":
@@ -85,17 +85,17 @@ def _decide(desk: Desk, question: Question, what: str, because: str, days: int |
         text = f"The decision cannot be written: {cause.strerror}."
         raise errors.error(errors.CONFIG_INVALID, text, hint="Run it as the agent's user.") from None
     scope = "this statement" if question.covers == "every-query" else "these tables, this researcher and permit"
-    print(f"\n{what} {question.digest()[:SHOWN_DIGITS]} by {plain(who)} for {scope}, until {_when(until)}.")
+    print(f"\n{what} {shown(question)} by {plain(who)} for {scope}, until {_when(until)}.")
 
 
 def _list(desk: Desk) -> None:
-    from node_agent.approval import APPROVED, SHOWN_DIGITS
+    from node_agent.approval import APPROVED, shown
 
     waiting = desk.pending()
     for pending in waiting:
         question = pending.question
         covers = "this statement" if question.covers == "every-query" else "first use"
-        print(f"{question.digest()[:SHOWN_DIGITS]}  asked {_when(pending.time)}  decision on: {covers}")
+        print(f"{shown(question)}  asked {_when(pending.time)}  decision on: {covers}")
         print("\n".join(f"    {line}" for line in _summary(question)))
     unread = len(desk.unread())
     if not waiting:
@@ -107,7 +107,7 @@ def _list(desk: Desk) -> None:
         print("\nDecisions in force:")
     for decided in in_force:
         what = "approved" if decided.decision.decision == APPROVED else "refused"
-        print(f"{decided.decision.digest[:SHOWN_DIGITS]}  {what} by {_told(decided)}")
+        print(f"{shown(decided.question)}  {what} by {_told(decided)}")
 
 
 def _told(decided: Decided) -> str:

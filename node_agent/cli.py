@@ -149,6 +149,7 @@ async def _run(config: NodeConfig) -> None:
 
 def _tell(node: Node, log: logging.Logger) -> None:
     log.info("node %s holds %d tables", node.config.node, len(node.engine.tables()))
+    log.info("%s", node.runner.gate.about())
     for problem in node.engine.problems():
         log.error("left out: %s", problem)
     for warning in node.engine.warnings():

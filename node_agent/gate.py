@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from archipel import errors, tokens
+from archipel import errors, telemetry, tokens
 from archipel.border.decision import Release
 from archipel.policy import Policy
 from archipel.policy_node import NodeRules, strictest
-from node_agent.approval import REFUSED, SHOWN_DIGITS, Approvals, Question
+from node_agent.approval import REFUSED, Approvals, Question, shown
 from node_agent.audit import AuditLog
 from node_agent.authorise import Asked
 from node_agent.engine.base import Engine
@@ -95,10 +95,26 @@ class Gate:
             ArchipelError: OUTSIDE_HOURS, APPROVAL_PENDING, APPROVAL_REFUSED, or why a question cannot be held.
         """
         digest = hashlib.sha256(release.sql.encode("utf-8", "surrogatepass")).hexdigest()
-        if release.protected:
-            self._check_hours()
         question = self._question(order, asked, release, inputs, received)
-        return Passed(digest, self._approved(question, audit) if question is not None else "")
+        timed = release.protected and self._policy.node.working_hours
+        if not timed and question is None:
+            return Passed(digest)
+        with telemetry.span("archipel.gate") as span:
+            try:
+                if timed:
+                    self._check_hours()
+                passed = Passed(digest, self._approved(question, audit) if question is not None else "")
+            except errors.ArchipelError as problem:
+                span.set(telemetry.Attribute.POLICY_DECISION, "refused")
+                span.set(telemetry.Attribute.POLICY_RULE, problem.rule or problem.code)
+                raise
+            span.set(telemetry.Attribute.POLICY_DECISION, "allowed")
+        return passed
+
+    def about(self) -> str:
+        """Return a line for the operator's log: who decides, and how many questions wait."""
+        waiting = self._approvals.waiting() if self._approvals is not None else 0
+        return f"approval: {self._policy.node.approval}; {waiting} questions wait for a decision"
 
     def take_decisions(self, audit: AuditLog) -> None:
         """Read what was decided meanwhile, so that it stands in the audit log soon.
@@ -190,7 +206,7 @@ class Gate:
             raise errors.error(
                 errors.APPROVAL_PENDING,
                 f"At the node a person decides on each {what}; this one waits there as "
-                f"{question.digest()[:SHOWN_DIGITS]}. Nothing has left.",
+                f"{shown(question)}. Nothing has left.",
                 rule="approval",
             )
         return standing.decision.digest

@@ -287,6 +287,22 @@ def test_at_first_use_one_decision_covers_a_researcher_permit_and_table(opened: 
     node.desk.decide(Decision(of_ref.digest(), REFUSED, "dr-officer", "No.", NOW, NOW + DAY_S))
     assert node.refusal(both).code == "APPROVAL_REFUSED"
     node.run(TOTAL)
+    node.desk.decide(Decision(of_ref.digest(), APPROVED, "dr-officer", "", NOW + 1, NOW + DAY_S))
+    node.run(both)
+
+
+def test_the_refusal_of_tables_together_is_none_of_one_that_was_approved_alone(opened: Any) -> None:
+    node = opened({"approval": "first-use"}, {**POLICY, "ref": {**OPEN, "approval": "first-use"}})
+    both = "SELECT count(*) AS n FROM stays JOIN ref ON ref.region = stays.region"
+    node.refusal(TOTAL)
+    node.decide(APPROVED)
+    node.refusal(both)
+    node.decide(REFUSED, time=NOW + 1)
+    assert node.refusal(both).code == "APPROVAL_REFUSED"
+    node.run(TOTAL)
+    assert node.refusal("SELECT code FROM ref").code == "APPROVAL_PENDING"
+    node.decide(APPROVED, time=NOW + 2)
+    assert node.refusal(both).code == "APPROVAL_REFUSED"  # of stays there is no later approval
 
 
 def test_a_table_may_be_stricter_or_milder_than_its_node(opened: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from node_support import stays
+from node_support import Party, stays
 from typer.testing import CliRunner
 
-from archipel import errors, identity, permit
+from archipel import errors, identity, permit, request
 from archipel.cli.app import build
 from archipel.demo.layout import Layout, NodeSetup, TableSetup, write_layout
+from node_agent import config as node_config
+from node_agent.assembly import assemble
 
 RULES = {
     "coordinator": "aggregate",
@@ -274,3 +277,26 @@ def test_what_would_still_stand_in_the_way_is_told(layout: Layout, tmp_path: Pat
     )
     assert code == 4
     assert "PERMIT_SCOPE" in told
+
+
+def test_a_node_whose_policy_does_not_speak_of_approval_asks_a_person(layout: Layout, tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(yaml.safe_dump({"version": 1, "tables": {"stays": {**RULES, "peers": {}}}}))
+    changes = {"policy": path, "state_dir": tmp_path / "state"}
+    node = assemble(node_config.load(layout.node_configs["hospital_a"]).model_copy(update=changes))
+    key = identity.ResearcherIdentity.load(layout.key).signing_key
+    token = layout.permit.read_text().strip()
+    asked = request.Request(
+        request_id="12345678",
+        permit_id=str(permit.read_unverified(token)["permit_id"]),
+        sql="SELECT 1",
+        issued=int(time.time()),
+    )
+    order = Party().order("SELECT count(*) AS n FROM stays", permit_token=token, request_token=request.sign(asked, key))
+    try:
+        with pytest.raises(errors.ArchipelError) as caught:
+            node.runner.run(order, {})
+    finally:
+        node.close()
+    assert caught.value.code == "APPROVAL_PENDING"
+    assert len(list((tmp_path / "state" / "approvals" / "pending").iterdir())) == 1
