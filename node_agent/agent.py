@@ -271,6 +271,7 @@ class Agent:
             self._refuse(task.task_id, problem)
             return
         cancellation = Cancellation()
+        self._runner.running.announce(cancellation, task.permit)
         work = asyncio.create_task(self._work(task, stub, cancellation))
         self._tasks[task.task_id] = _Running(work, cancellation)
         work.add_done_callback(lambda _: self._tasks.pop(task.task_id, None))

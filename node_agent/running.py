@@ -8,7 +8,7 @@ import weakref
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 
-from archipel import errors
+from archipel import errors, permit
 from node_agent.audit import AuditLog
 from node_agent.cancellation import Cancellation
 from node_agent.ledger import Ledger
@@ -30,24 +30,33 @@ class Running:
     _tasks: MutableMapping[Cancellation, tuple[str, str]] = field(default_factory=weakref.WeakKeyDictionary)
     """Permit and researcher of every task that somebody still holds: until its last frame is sent."""
 
-    def enter(self, cancellation: Cancellation, permit: str, researcher: str) -> None:
+    def announce(self, cancellation: Cancellation, permit_token: str) -> None:
+        """Take in a task that is not authorised yet: what it says of itself is enough to stop it by."""
+        try:
+            name = str(permit.read_unverified(permit_token).get("permit_id", ""))
+        except errors.ArchipelError:
+            name = ""
+        with self._mutex:
+            self._tasks.setdefault(cancellation, (name, ""))
+
+    def enter(self, cancellation: Cancellation, permit_id: str, researcher: str) -> None:
         """Take a task in.
 
         Raises:
             ArchipelError: OPERATOR_STOPPED.
         """
         with self._mutex:
-            self._tasks[cancellation] = (permit, researcher)
-        self.check(permit, researcher)
+            self._tasks[cancellation] = (permit_id, researcher)
+        self.check(permit_id, researcher)
 
-    def check(self, permit: str, researcher: str) -> None:
+    def check(self, permit_id: str, researcher: str) -> None:
         """Make sure that nobody has stopped a permit or a researcher.
 
         Raises:
             ArchipelError: OPERATOR_STOPPED.
         """
         if self.switches is not None:
-            self.switches.check(permit, researcher)
+            self.switches.check(permit_id, researcher)
 
     def enforce(self, audit: AuditLog, ledger: Ledger | None, now: float) -> None:
         """Do what the operator has told since: stop tasks, unlock permits, and write it down.
@@ -61,8 +70,8 @@ class Running:
         stopped = self.switches.stopped()
         with self._mutex:
             tasks = list(self._tasks.items())
-        for cancellation, (permit, researcher) in tasks:
-            reason = stopped.reason(permit, researcher)
+        for cancellation, (permit_id, researcher) in tasks:
+            reason = stopped.reason(permit_id, researcher)
             if reason and cancellation.reason is None:
                 cancellation.stop(errors.error(errors.OPERATOR_STOPPED, reason))
         if ledger is not None:
