@@ -98,11 +98,14 @@ def forbidden(draft: Draft, catalog: Catalog, permit: Permit) -> errors.Archipel
 
 
 def rows_of_persons(query: exp.Query, catalog: Catalog) -> errors.ArchipelError:
-    """Return why single rows of protected tables that are at several nodes cannot be brought together."""
-    name, entry = next((e.table.name, e) for e in entries_in(query, catalog) if e.table.policy.protected)
+    """Return why single rows of tables of which only groups leave cannot be brought together."""
+    policies = [(e, e.table.policy) for e in entries_in(query, catalog)]
+    entries = [e for e, policy in policies if policy.protected or policy.coordinator_form < Form.KEYS]
+    entry = min(entries, key=lambda e: not e.table.policy.protected)
+    persons = ", which are about persons," if entry.table.policy.protected else ""
     return errors.error(
         errors.BORDER_REFUSED,
-        f"This needs single rows of '{name}', which are about persons, beside rows of other nodes: only groups leave.",
+        f"This needs single rows of '{entry.table.name}'{persons} beside rows of other nodes: only groups leave.",
         hint="Join and aggregate in one SELECT, with GROUP BY over columns that the holder marks as group or public.",
         position=position_of(query),
         node=entry.nodes[0],
