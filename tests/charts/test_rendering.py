@@ -288,6 +288,8 @@ def test_the_notes_say_when_the_policy_names_peers_and_the_node_has_no_sealing_k
     assert wanted in notes("minimal", 'policy.tables.stays.peers={"cnam":"rows"}')
     assert "NOTE" not in notes("minimal")
     assert "NOTE" not in notes("sealed-exchange")
+    assert "archipel node approve" in notes("minimal")
+    assert "archipel node approve" not in notes("minimal", 'policy.node.approval="auto"')
 
 
 @pytest.mark.parametrize("chart", CHARTS)
