@@ -76,7 +76,7 @@ SELECT region, count(DISTINCT person), count(DISTINCT person) FILTER (WHERE days
 -- keys 1
 SELECT diagnosis, count(*) AS n FROM stays GROUP BY ROLLUP (diagnosis)
 -- oracle
-SELECT diagnosis, count(DISTINCT person), 0 FROM stays WHERE diagnosis <> 'RARE-Z99' GROUP BY diagnosis
+SELECT diagnosis, count(DISTINCT person) FROM stays WHERE diagnosis <> 'RARE-Z99' GROUP BY ROLLUP (diagnosis) QUALIFY row_number() OVER (ORDER BY count(*)) > 1
 
 -- complement-where: all but one, in a statement of its own
 -- keys 0
