@@ -7,7 +7,7 @@ the coordinator who cuts a question into tasks, one signature pays for so many o
 from __future__ import annotations
 
 import threading
-from collections import deque
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ TASKS_A_QUESTION = 32
 """Tasks after which a signed question counts once more. Most need one to five at a node; what needs more than this
 many counts more often."""
 LONGEST_S = 86_400
+FEWEST_LOOKED_THROUGH = 1000
 
 Subject = tuple[str, str]
 
@@ -29,8 +30,9 @@ class Rates:
     def __init__(self, limits: RateLimits) -> None:
         self._rules: Mapping[str, RateRules] = {"researcher": limits.researcher, "permit": limits.permit}
         self._mutex = threading.Lock()
-        self._asked: dict[Subject, deque[float]] = {}
+        self._asked: dict[Subject, list[float]] = {}
         self._tasks: dict[str, tuple[float, int]] = {}
+        self._look_through_at = FEWEST_LOOKED_THROUGH
 
     @property
     def unlimited(self) -> bool:
@@ -53,7 +55,7 @@ class Rates:
                 for subject in subjects:
                     self._check(subject, now)
                 for subject in subjects:
-                    self._asked.setdefault(subject, deque()).append(now)
+                    insort(self._asked.setdefault(subject, []), now)  # threads may come out of turn
             self._tasks[request_sha256] = (since, tasks + 1)
 
     def restore(self, records: Iterable[Mapping[str, Any]], now: float) -> None:
@@ -72,7 +74,7 @@ class Rates:
             since, tasks = self._tasks.get(request_sha256, (time, 0))
             if tasks % TASKS_A_QUESTION == 0:
                 for subject in self._subjects(researcher, permit_id):
-                    self._asked.setdefault(subject, deque()).append(time)
+                    insort(self._asked.setdefault(subject, []), time)
             self._tasks[request_sha256] = (since, tasks + 1)
 
     def _subjects(self, researcher: str, permit_id: str) -> list[Subject]:
@@ -80,13 +82,12 @@ class Rates:
         return [(kind, named[kind]) for kind, rules in self._rules.items() if rules.limits()]
 
     def _check(self, subject: Subject, now: float) -> None:
-        asked = self._asked.get(subject, deque())
+        asked = self._asked.get(subject, [])
         kind = subject[0]
         reached = []
         for most, seconds, word in self._rules[kind].limits():
-            within = [time for time in asked if time > now - seconds]
-            if len(within) >= most:
-                reached.append((within[-most] + seconds, most, word))
+            if len(asked) - bisect_right(asked, now - seconds) >= most:
+                reached.append((asked[-most] + seconds, most, word))
         if reached:
             again_s, most, word = max(reached)
             whose = "this researcher" if kind == "researcher" else "this permit"
@@ -99,9 +100,9 @@ class Rates:
 
     def _forget(self, now: float) -> None:
         for subject, asked in list(self._asked.items()):
-            while asked and asked[0] <= now - LONGEST_S:
-                asked.popleft()
+            del asked[: bisect_right(asked, now - LONGEST_S)]
             if not asked:
                 del self._asked[subject]
-        if len(self._tasks) > 1000:
+        if len(self._tasks) >= self._look_through_at:
             self._tasks = {key: kept for key, kept in self._tasks.items() if kept[0] > now - LONGEST_S}
+            self._look_through_at = max(FEWEST_LOOKED_THROUGH, 2 * len(self._tasks))
