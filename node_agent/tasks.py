@@ -21,7 +21,7 @@ from archipel.border.decision import Release
 from archipel.linkage import PADS_TABLE
 from archipel.schema import COORDINATOR
 from archipel.sealing import StreamId
-from node_agent import ledger_task, sealed
+from node_agent import lattice, ledger_task, sealed
 from node_agent.audit import AuditLog
 from node_agent.authorise import Asked, authorise
 from node_agent.cancellation import Cancellation
@@ -565,6 +565,7 @@ def _strip(table: pa.Table, release: Release) -> Answer:
         return Answer(table, 0, None)
     import pyarrow.compute as pc
 
+    table = lattice.settled(table, release)
     withheld = table.column(release.withheld_column)[0].as_py() if table.num_rows else 0
     kept = table.filter(pc.is_valid(table.column(release.persons_column)))
     fewest = pc.min(kept.column(release.persons_column)).as_py() if kept.num_rows else None

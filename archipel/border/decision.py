@@ -82,6 +82,22 @@ class Masked:
 
 
 @dataclass(frozen=True, slots=True)
+class Lattice:
+    """Columns of a statement with several groupings by which a node keeps totals from giving withheld groups away.
+
+    Such a statement gives the withheld groups, too, with NULL in ``Release.persons_column``. ``grouping`` is the column
+    of the set that a group belongs to: a bit for each of ``keys``, the first being the highest, which is 1 where the
+    group is a total over the key. ``rows`` is how many rows a group has. All these do not leave. ``sums`` are outputs
+    that are rounded and add up, so that totals of them are those of the released parts.
+    """
+
+    grouping: str
+    keys: tuple[str, ...]
+    rows: str
+    sums: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """An allowed statement, rewritten so that the threshold holds inside it.
 
@@ -112,5 +128,9 @@ class Release:
     """For protected tables: the statements by which the node's ledger learns who stands behind each group."""
     pseudonymised: bool = False
     """Whether the statement reads ``archipel.linkage.PADS_TABLE``: person columns in it are project pseudonyms."""
+    lattice: Lattice | None = None
+    """For a statement with several groupings over protected tables."""
+    rounding: int = 0
+    """Counts and sums are rounded to multiples of this; 0: not rounded."""
     masked: Masked | None = None
     """For a total over several nodes: what the statement's columns are. Nothing of them leaves unmasked."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from sqlglot import exp
 
 from archipel import schema
+from archipel.aggregates import REGISTRY, State
 from archipel.border import syntax
 from archipel.border.block import Block
 from archipel.border.expressions import Expressions
@@ -50,12 +52,26 @@ def demands(
             conditions.append((taken, limits.dominance.min_degrees + estimated))
     carriers = block.distinct_carriers()
     values = [] if only_counts else _values(units, block, expressions)
+    bases = [table.policy.rounding for table in protected if table.policy.rounding]
+    rounded = [unit for unit in units if _is_rounded(unit)] if bases else []
     return Demands(
         counts=tuple(counts(carriers, conditions, min_persons)),
         spreads=tuple(Spread(carrier, value, kind) for carrier in _leading(carriers, block) for value, kind in values),
         sensitive=(),
         limits=limits,
+        rounding=math.lcm(*bases) if bases else 0,
+        rounded=tuple(unit.parent.alias for unit in rounded if unit.parent is not None),
     )
+
+
+def adds_up(unit: exp.Expr) -> bool:
+    """Whether the total of an aggregate over several groups is the sum of theirs."""
+    return _is_rounded(unit) and not syntax.is_distinct(syntax.split_filter(unit)[0])
+
+
+def _is_rounded(unit: exp.Expr) -> bool:
+    name = syntax.aggregate_name(syntax.split_filter(unit)[0]) or ""
+    return name in COUNTS or REGISTRY[name].state is State.SUM
 
 
 def _leading(carriers: list[Carrier], block: Block) -> list[Carrier]:

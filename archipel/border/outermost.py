@@ -8,8 +8,8 @@ from archipel import aggregates, schema
 from archipel.border import bins, linking, masked, parsing, populations, refusal, sketched, syntax, threshold
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
-from archipel.border.decision import BorderContext, Release
-from archipel.border.demands import demands
+from archipel.border.decision import BorderContext, Lattice, Release
+from archipel.border.demands import adds_up, demands
 from archipel.border.refusal import refused
 from archipel.border.relations import BaseColumn
 
@@ -62,7 +62,8 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         return masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
     asked = analysis.context.for_ledger
     behind = populations.of(select, block.distinct_carriers(), analysis) if asked else ()
-    statement = threshold.held(select, wanted, names)
+    held = threshold.held(select, wanted, names)
+    statement = held.statement
     pseudonymised = linking.with_scans(statement, analysis)
     return Release(
         sql=parsing.render(statement),
@@ -77,7 +78,18 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         tell_withheld_count=all(table.policy.tell_withheld_count for table in protected),
         populations=behind,
         pseudonymised=pseudonymised,
+        lattice=_lattice(held, wanted, units),
+        rounding=wanted.rounding,
     )
+
+
+def _lattice(held: threshold.Held, wanted: threshold.Demands, units: list[exp.Expr]) -> Lattice | None:
+    if not held.grouping:
+        return None
+    added = (
+        {unit.parent.alias for unit in units if unit.parent is not None and adds_up(unit)} if wanted.rounding else set()
+    )
+    return Lattice(held.grouping, held.keys, held.rows, tuple(name for name in wanted.rounded if name in added))
 
 
 def _aggregating(tree: exp.Expr, analysis: Analysis) -> tuple[exp.Select, Block, list[exp.Expr]]:

@@ -42,18 +42,31 @@ class Sensitive:
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What a group must pass to be released."""
+    """What a group must pass to be released, and to multiples of what the outputs named in ``rounded`` are rounded."""
 
     counts: tuple[Count, ...]
     spreads: tuple[Spread, ...]
     sensitive: tuple[Sensitive, ...]
     limits: Limits
+    rounding: int = 0
+    rounded: tuple[str, ...] = ()
 
 
-def held(select: exp.Select, demands: Demands, names: Names) -> exp.Select:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The rewritten statement; for one of several groupings its columns that do not leave, which the node needs."""
+
+    statement: exp.Select
+    grouping: str = ""
+    keys: tuple[str, ...] = ()
+    rows: str = ""
+
+
+def held(select: exp.Select, demands: Demands, names: Names) -> Held:
     """Return the statement whose rows are the released groups, each with the number of those withheld.
 
-    When no group is released one row remains, with NULL for its persons.
+    When no group is released one row remains, with NULL for its persons. A statement of several groupings gives the
+    withheld groups, too, all with NULL for their persons, for the node to see what its totals give away.
     """
     outputs = [projection.alias_or_name for projection in select.expressions]
     if len({name.lower() for name in outputs}) < len(outputs):
@@ -70,10 +83,16 @@ def held(select: exp.Select, demands: Demands, names: Names) -> exp.Select:
             tuple(map(kept.spread, demands.spreads)),
             tuple(Sensitive(kept.value(s.condition), s.min_persons) for s in demands.sensitive),
             demands.limits,
+            demands.rounding,
+            demands.rounded,
         )
         ctes.append(kept.cte())
-    ctes += _Rewriting(select, demands, names, outputs).ctes()
-    return _released(ctes, names, outputs)
+    rewriting = _Rewriting(select, demands, names, outputs)
+    ctes += rewriting.ctes()
+    return Held(
+        _released(ctes, names, outputs, rewriting.lattice, demands),
+        *((rewriting.lattice[-2], tuple(rewriting.lattice[:-2]), rewriting.lattice[-1]) if rewriting.lattice else ()),
+    )
 
 
 class _Rewriting:
@@ -93,6 +112,8 @@ class _Rewriting:
         self._key_names = [f"{prefix}key_{number_of}" for number_of in range(len(self._keys))]
         self._several = group is not None and syntax.has_grouping_sets(group)
         self._set_names = [f"{prefix}set"] if self._several else []
+        self.lattice = [*self._key_names, *self._set_names, f"{prefix}rows"] if self._several else []
+        """Columns that tell which part of which total a group is, where there are totals; the last is its rows."""
         self._finest = not self._several or (group is not None and syntax.has_finest_set(group))
 
     @property
@@ -105,6 +126,8 @@ class _Rewriting:
         second.set("expressions", [])
         for reading in (first, second):
             self._identify(reading)
+        for name in self.lattice[-1:]:
+            first.append("expressions", alias(exp.Count(this=exp.Star()), name))
         found: list[exp.CTE] = []
         joined: list[str] = []
         numbers = self._counted(first, second)
@@ -122,7 +145,7 @@ class _Rewriting:
             holds.append(exp.Paren(this=exp.or_(spread, again)) if spread is not None else again)
         rating = exp.Select(
             expressions=[
-                *(alias(column(name, self._groups), name) for name in self._outputs),
+                *(alias(column(name, self._groups), name) for name in (*self._outputs, *self.lattice)),
                 alias(_persons(numbers, holds), self._names.persons),
             ],
             from_=from_(self._groups),
@@ -378,16 +401,29 @@ def _persons(numbers: list[_Judged], holds: list[exp.Expr]) -> exp.Expr:
     return exp.Case(ifs=[exp.If(this=every(holds), true=fewest)])
 
 
-def _released(ctes: list[exp.CTE], names: Names, outputs: list[str]) -> exp.Select:
+def _rounded(value: exp.Expr, base: int) -> exp.Expr:
+    """Return a number rounded to the next multiple of ``base``, half of it away from 0, in the number's own type."""
+    rest = exp.Paren(this=exp.Mod(this=value.copy(), expression=number(base)))
+    half = exp.GTE(this=exp.Mul(this=exp.Abs(this=rest), expression=number(2)), expression=number(base))
+    sign = exp.cast(exp.Sign(this=value.copy()), "TINYINT", dialect="duckdb")
+    step = exp.Case(ifs=[exp.If(this=half, true=exp.Mul(this=number(base), expression=sign))], default=number(0))
+    return exp.Add(this=exp.Sub(this=value.copy(), expression=rest.copy()), expression=step)
+
+
+def _released(
+    ctes: list[exp.CTE], names: Names, outputs: list[str], lattice: list[str], demands: Demands
+) -> exp.Select:
     rated, counted, released = f"{names.prefix}rated", f"{names.prefix}counted", f"{names.prefix}released"
     small = column(names.persons, rated).is_(exp.null())
     how_many = filtered(exp.Count(this=exp.Star()), small)
-    shown = [names.persons, *outputs]
+    shown = [names.persons, *lattice, *outputs]
     count_select = exp.Select(expressions=[alias(how_many, names.withheld)], from_=from_(rated))
+    base = demands.rounding
+    values = {name: _rounded(column(name, rated), base) for name in demands.rounded if base}
     rows_select = exp.Select(
-        expressions=[alias(column(name, rated), name) for name in shown],
+        expressions=[alias(values.get(name, column(name, rated)), name) for name in shown],
         from_=from_(rated),
-        where=exp.Where(this=small.copy().not_()),
+        where=None if lattice else exp.Where(this=small.copy().not_()),
     )
     columns = [column(names.withheld, counted), *(column(name, released) for name in shown)]
     return exp.Select(

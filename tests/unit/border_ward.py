@@ -201,7 +201,7 @@ class Ward:
         return ordered(self.database.execute(sql).fetchall())
 
     def run(self, release: Release) -> Answer:
-        """Return what leaves, as the node does it."""
+        """Return what leaves, as the node does it, but for what it withholds because of totals."""
         cursor = self.database.execute(release.sql)
         names = [column[0] for column in cursor.description or []]
         rows = cursor.fetchall()
@@ -211,7 +211,11 @@ class Ward:
         kept = [row for row in rows if row[1] is not None]
         assert all(row[1] >= release.min_persons for row in kept)
         assert len({row[0] for row in rows}) == 1
-        return Answer(ordered([row[2:] for row in kept]), rows[0][0], min((row[1] for row in kept), default=None))
+        lattice = release.lattice
+        telltale = {lattice.grouping, lattice.rows, *lattice.keys} if lattice is not None else set()
+        shown = [number for number, name in enumerate(names) if number > 1 and name not in telltale]
+        told = [tuple(row[number] for number in shown) for row in kept]
+        return Answer(ordered(told), rows[0][0], min((row[1] for row in kept), default=None))
 
     def answer(self, sql: str, context: BorderContext = CONTEXT) -> Answer:
         """Check a statement and return what leaves."""
