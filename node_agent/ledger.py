@@ -37,7 +37,7 @@ MOST_BUCKETS = 192
 """Where more persons than this are wanted, so many buckets apart are enough: that is about 350 persons."""
 NEWEST = 1024
 """Earlier groups of which any two are taken together."""
-COMPARED = 300_000
+COMPARED = 100_000
 """New groups times earlier ones that are taken together in pairs."""
 DAY_S = 86_400.0
 KEPT_CHUNKS = 512

@@ -22,9 +22,9 @@ from archipel.border.measures import BUCKETS, PRIME
 
 COARSE = 64
 RATIOS = COARSE // 2
-PROBES = 4
-"""Coarse sums by which three groups are looked up. One person touches one of them; ten persons touch all four in one
-case of 2,000."""
+PROBES = 3
+"""Coarse sums by which three groups are looked up. One person touches at most one of them; ten persons touch all three
+in one case of 300."""
 
 MORE_MARGINS = 256
 """Sums over groups that are kept beyond the number of sketches of the groups themselves."""

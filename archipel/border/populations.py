@@ -141,7 +141,8 @@ def _parts(source: exp.Select, group: exp.Expr | None, prefix: str) -> _Parts:
             if value is not None:
                 values.setdefault(value.sql("duckdb"), value)
     for number, condition in enumerate(conditions.values()):
-        parts.flags[f"{prefix}flag_{number}"] = condition
+        # True or NULL: counting those is cheaper than counting with a filter.
+        parts.flags[f"{prefix}flag_{number}"] = exp.Case(ifs=[exp.If(this=condition, true=exp.true())])
     for number, value in enumerate(values.values()):
         parts.values[f"{prefix}value_{number}"] = value
     return parts
@@ -169,7 +170,9 @@ def _contribution(unit: exp.Expr) -> tuple[exp.Expr | None, exp.Expr | None]:
         steps = _call("ROUND", exp.Mul(this=number, expression=exp.Literal.number(_STEPS)))
         near = exp.TryCast(this=steps, to=exp.DataType.build("BIGINT", dialect="duckdb"))
         whole = _call("COALESCE", near, whole)
-    value = exp.Mod(this=exp.Paren(this=whole), expression=exp.Literal.number(PRIME))
+    # Whole numbers below 2^31 as DOUBLE: exact for 4 million rows of a person, and four times faster than as HUGEINT.
+    rest = exp.Mod(this=exp.Paren(this=whole), expression=exp.Literal.number(PRIME))
+    value = exp.cast(rest, "DOUBLE", dialect="duckdb")
     if flag is None:
         return None, value
     return flag, exp.Case(ifs=[exp.If(this=flag.copy(), true=value)])
@@ -201,12 +204,11 @@ def _cells(parts: _Parts, rows: str, seed: str, carrier: Carrier, prefix: str) -
     keyed = _call("HASH", _call("XOR", _call("HASH", text), _column(SEED_COLUMN, seed)))
     outputs = [*(_alias(_column(name, rows), name) for name in parts.keys), _alias(keyed, f"{prefix}person")]
     outputs.append(_alias(exp.Count(this=exp.Star()), f"{prefix}rows"))
+    outputs += [_alias(exp.Count(this=_column(name, rows)), name) for name in parts.flags]
     outputs += [
-        _alias(exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=_column(name, rows))), name)
-        for name in parts.flags
+        _alias(_call("COALESCE", exp.Sum(this=_column(name, rows)), exp.Literal.number(0)), name)
+        for name in parts.values
     ]
-    outputs += [_alias(_call("COALESCE", exp.Sum(this=_column(name, rows)), exp.Literal.number(0)), name)
-                for name in parts.values]  # fmt: skip
     keys = [*(_column(name, rows) for name in parts.keys), keyed.copy()]
     return exp.Select(
         expressions=outputs,
