@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from archipel import sketches
+from archipel import histograms, sketches
 
 
 class Leak(Enum):
@@ -19,6 +19,8 @@ class Leak(Enum):
     """A statistic of all rows: counts, sums, moments."""
     SKETCH = "sketch"
     """Hashes of values, of which a value that one knows can be tested for."""
+    HISTOGRAM = "histogram"
+    """How many rows lie in cells that each hold enough persons: what only the border check makes."""
     VALUE = "value"
     """A value of some row, or what lets one be derived: extremes, any value, logical and bitwise combinations."""
     ROWS = "rows"
@@ -103,6 +105,8 @@ REGISTRY: dict[str, Aggregate] = {
         ),
         *_rows(State.SKETCH, Leak.VALUE, "approx_count_distinct"),
         *_rows(State.WHOLE, Leak.SKETCH, sketches.FUNCTION),
+        *_rows(State.WHOLE, Leak.HISTOGRAM, histograms.FUNCTION),
+        *_rows(State.WHOLE, Leak.VALUE, histograms.LOWER, histograms.UPPER),
         *_rows(State.WHOLE, Leak.VALUE, "approx_quantile", "quantile", "sem", "kurtosis_pop", "arbitrary"),
         *_rows(State.WHOLE, Leak.VALUE, "arg_max_null", "arg_min_null"),
         *_rows(State.WHOLE, Leak.ROWS, "array_agg", "list", "string_agg", "histogram"),

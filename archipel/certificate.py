@@ -335,7 +335,9 @@ def read(sql: str, known: Mapping[str, Table], inputs: frozenset[str] = frozense
 _CHOICES = ("distinct", "having", "limit", "offset", "order", "qualify")
 _OF_SETS = frozenset(("distinct", "having"))
 """Clauses of what may go to a node: a set of rows, grouped or not."""
-_OF_NO_VALUE = frozenset((aggregates_registry.Leak.NONE, aggregates_registry.Leak.SKETCH))
+_OF_NO_VALUE = frozenset(
+    (aggregates_registry.Leak.NONE, aggregates_registry.Leak.SKETCH, aggregates_registry.Leak.HISTOGRAM)
+)
 
 
 def _shape(query: exp.Expr) -> Form:

@@ -95,6 +95,24 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """Columns of a merged exchange that tell how well a quantile is known, for each group.
+
+    ``total`` is the column with the number of its values, NULL where there is none; ``lower`` and ``upper`` hold the
+    ends in units of ``kind``: ``whole``, ``double``, ``decimal`` (with ``scale`` digits after the point), ``date``
+    (days since 1970), ``timestamp`` (microseconds since 1970). An open end is NULL.
+    """
+
+    text: str
+    exchange_id: str
+    total: str
+    lower: str
+    upper: str
+    kind: str
+    scale: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All stages in an order in which they can run, their exchanges, and which stage gives the result.
 
@@ -109,6 +127,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     not_pushed: tuple[str, ...] = ()
+    intervals: tuple[Interval, ...] = ()
+    """What is known of results that are not exact. No part of ``to_dict``: it is told with the result."""
 
     def stage(self, stage_id: str) -> Stage:
         """Return the stage of that identifier."""

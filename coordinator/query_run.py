@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from archipel import errors, telemetry
 from archipel.v1 import query_pb2
-from coordinator import events, lifecycle
+from coordinator import accuracy, events, lifecycle
 from coordinator.asked import Asked, RequestKey, Shared
 from coordinator.deliveries import Delivery, crossed_bytes
 from coordinator.dispatch import Dispatch, Inputs, form_of
@@ -363,6 +363,8 @@ class QueryRun:
             elapsed_ms=(self._loop.time() - self._began) * 1000,
         )
         info.notices.extend(query_pb2.Notice(kind="plan", text=note) for note in self._planned.plan.notes)
+        intervals = accuracy.told(self._planned.plan, self._outputs)
+        info.notices.extend(query_pb2.Notice(kind="interval", text=text) for text in intervals)
         info.stages.extend(self._measures.to_wire(self._planned.plan))
         expires_ms = int((self._shared.now() + self._shared.results_keep_s) * 1000)
         self._result = ResultRecord(rows, info.SerializeToString(), frames, expires_ms)

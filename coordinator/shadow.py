@@ -13,7 +13,7 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from archipel import errors, sketches
+from archipel import errors, histograms, sketches
 from archipel.schema import NODE_COLUMN, Column
 from coordinator.catalog import Catalog
 from coordinator.complaints import explained
@@ -58,7 +58,8 @@ class Shadow:
                 table = entry.table
                 self._create(table.name, (*table.columns, Column(NODE_COLUMN, "VARCHAR")), schema="main")
                 self._create(table.name, table.columns, schema=_BARE_SCHEMA)
-        self._database.execute(sketches.DEFINITION)
+        for definition in (sketches.DEFINITION, *histograms.DEFINITIONS, histograms.DESCRIBED):
+            self._database.execute(definition)
         self._database.execute("SET enable_external_access = false")
         self._database.execute("SET lock_configuration = true")
 

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from archipel import arrow_inputs, border, linkage, obligations, policy, sketches
+from archipel import arrow_inputs, border, histograms, linkage, obligations, policy, sketches
 from archipel.border.decision import BorderContext
 from archipel.permit import Permit, Researcher, TableGrant
 from archipel.request import Request
 from archipel.schema import NODE_COLUMN, Column, Distribution, Table
-from coordinator import stage_work
+from coordinator import accuracy, stage_work
 from coordinator.catalog import Catalog, build
 from coordinator.merge.merger import Merger
 from coordinator.merge.settings import MergeSettings, RayMode, RaySettings
@@ -67,6 +67,8 @@ class Answer:
     withheld: int
     sealed: Mapping[str, pa.Table]
     """By exchange, what nodes sent to nodes."""
+    notices: tuple[str, ...] = ()
+    """How well results are known that are not exact."""
 
 
 def request(sql: str, *, dialect: str = "duckdb", parameters: Any = ()) -> Request:
@@ -152,7 +154,7 @@ class LocalFederation:
                     stage.sql, given, timeout_s=TIMEOUT_S, max_rows=MAX_ROWS, max_bytes=MAX_BYTES
                 )
         table = stage_work.result_table(planned, run.outputs, max_rows=MAX_ROWS, max_bytes=MAX_BYTES)
-        return Answer(plan, table, run.withheld, run.sealed)
+        return Answer(plan, table, run.withheld, run.sealed, tuple(accuracy.told(plan, run.outputs)))
 
     def _at_nodes(self, stage: Stage, run: _Run, sites: list[str]) -> None:
         sealed = {
@@ -187,11 +189,11 @@ class LocalFederation:
         data = {**given, **{name: rows for name, (_, rows) in received.items()}}
         if release.pseudonymised:
             data[linkage.PADS_TABLE] = LINKAGE.pads(self.permit.permit_id)
-        output, withheld, _ = _strip(self.run_at(site, release.sql, data), release)
+        released = _strip(self.run_at(site, release.sql, data), release)
         if release.obliges is not None:
             columns = tuple(Column(c.name, c.type) for c in stage.columns)
             run.obliges[(stage.stage_id, site)] = replace(release.obliges, columns=columns)
-        return output, withheld
+        return released.output, released.withheld
 
 
 class _Run:
@@ -315,7 +317,8 @@ def _columns(table: pa.Table) -> tuple[Column, ...]:
 def _database() -> duckdb.DuckDBPyConnection:
     database = duckdb.connect(config={"threads": 1, "python_enable_replacements": False})
     database.execute("SET TimeZone = 'UTC'")
-    database.execute(sketches.DEFINITION)
+    for definition in (sketches.DEFINITION, *histograms.DEFINITIONS):
+        database.execute(definition)
     return database
 
 

@@ -288,7 +288,10 @@ class Expressions:
         distinct = syntax.is_distinct(call) and name != "count"
         # What is computed from constants shows nothing but who contributes, which is counted as for every aggregate.
         values = not syntax.is_of_constants(unit)
-        sketched = block.outermost and leak is aggregates.Leak.SKETCH and not distinct  # judged with the statement
+        if leak is aggregates.Leak.HISTOGRAM and not (block.outermost and block.carriers):
+            raise refused(refusal.HISTOGRAM, call, "in this place: only of the groups of protected tables that leave")
+        # Judged with the statement.
+        sketched = block.outermost and leak in (aggregates.Leak.SKETCH, aggregates.Leak.HISTOGRAM) and not distinct
         if block.carriers and values and not sketched and (leak is not aggregates.Leak.NONE or distinct):
             if block.outermost and leak is not aggregates.Leak.NONE:
                 raise refused(refusal.VALUE_AGGREGATE, call, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from archipel import aggregates, schema
-from archipel.border import bins, linking, masked, parsing, populations, refusal, sketched, syntax, threshold
+from archipel.border import bins, histogram, linking, masked, parsing, populations, refusal, sketched, syntax, threshold
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
 from archipel.border.decision import BorderContext, Lattice, Release
@@ -62,8 +62,11 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         return masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
     asked = analysis.context.for_ledger
     behind = populations.of(select, block.distinct_carriers(), analysis) if asked else ()
+    cells = histogram.taken_out(select, block, analysis)
     held = threshold.held(select, wanted, names)
     statement = held.statement
+    if cells is not None:
+        statement = histogram.attached(statement, cells, block.distinct_carriers(), names)
     pseudonymised = linking.with_scans(statement, analysis)
     return Release(
         sql=parsing.render(statement),

@@ -138,7 +138,14 @@ VALUE_AGGREGATE = _rule(
     "value-aggregate",
     _BORDER,
     "The aggregate {name} shows single values of persons.",
-    "Use count, sum, avg, stddev, or counts by band of the value.",
+    "Use count, sum, avg, stddev, a low or high quantile, or counts by band of the value.",
+)
+HISTOGRAM = _rule(
+    "histogram",
+    _BORDER,
+    "A median or quantile cannot be counted {name}.",
+    "Ask for one quantile of each column, of plain groups, without FILTER; another one in a query of its own.",
+    own_words=True,
 )
 ROWS_AGGREGATE = _rule(
     "rows-aggregate",

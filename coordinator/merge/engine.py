@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 import duckdb
 import pyarrow as pa
 
-from archipel import arrow_inputs, errors
+from archipel import arrow_inputs, errors, histograms
 from archipel.frames import BATCH_ROWS
 from archipel.watchdog import Watchdog
 from coordinator.merge.stop import Stop, cancelled
@@ -43,6 +43,8 @@ class Engine:
     def __init__(self, *, memory_limit_bytes: int) -> None:
         self._database = duckdb.connect(":memory:", config=_SETTINGS | {"memory_limit": f"{memory_limit_bytes}B"})
         self._database.execute("SET TimeZone = 'UTC'")
+        for definition in histograms.DEFINITIONS:
+            self._database.execute(definition)
         self._database.execute("SET enable_external_access = false")
         self._database.execute("SET lock_configuration = true")
         self._changed = threading.Condition()

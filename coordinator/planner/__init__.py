@@ -70,6 +70,7 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
         notes=tuple(assembly.notes),
         alternatives=tuple(assembly.alternatives),
         not_pushed=tuple(assembly.not_pushed),
+        intervals=assembly.kept_intervals(),
     )
     if scope is Scope.FEDERATION:
         made = over_federation(made, catalog, permit)

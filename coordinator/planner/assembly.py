@@ -17,7 +17,7 @@ from archipel.border.decision import BorderContext, Release
 from archipel.permit import Permit
 from archipel.schema import Column, Form, Scope, Table
 from coordinator.catalog import Catalog
-from coordinator.plan import COORDINATOR, SHARD_COLUMN, Alternative, Exchange, OutputColumn, Stage, StageKind
+from coordinator.plan import COORDINATOR, SHARD_COLUMN, Alternative, Exchange, Interval, OutputColumn, Stage, StageKind
 from coordinator.planner.bind import Describe
 from coordinator.planner.carried import as_sent, check_carried
 from coordinator.planner.estimate import estimate
@@ -109,6 +109,8 @@ class Assembly:
     stages: list[Stage] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    intervals: dict[str, tuple[Interval, ...]] = field(default_factory=dict)
+    """By merged exchange, also of ways that were taken back; see ``kept_intervals``."""
     alternatives: list[Alternative] = field(default_factory=list)
     not_pushed: list[str] = field(default_factory=list)
     _open: dict[str, _Open] = field(default_factory=dict)
@@ -221,6 +223,13 @@ class Assembly:
         merged = self._exchange(replace(opened, source=stage_id, rule=STAYS, columns=columns, kind=StageKind.MERGE))
         self._known[key] = merged
         return merged
+
+    def kept_intervals(self) -> tuple[Interval, ...]:
+        """Return the intervals of the exchanges that there are."""
+        stages = {stage.stage_id: stage for stage in self.stages}
+        columns = {e.exchange_id: {c.name for c in stages[e.source].columns} for e in self.exchanges}
+        found = [interval for intervals in self.intervals.values() for interval in intervals]
+        return tuple(i for i in found if {i.total, i.lower, i.upper} <= columns.get(i.exchange_id, set()))
 
     def finish_stage(self, tree: exp.Query) -> tuple[str, tuple[OutputColumn, ...]]:
         """Add a statement of the coordinator over the exchanges that it names; return its stage and columns.

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from archipel import errors
 from archipel.aggregates import REGISTRY, Leak, State
-from coordinator.planner import aggregation, distinct, formula, rewrite, sketches, states, values
+from coordinator.planner import aggregation, distinct, formula, histograms, rewrite, sketches, states, values
 from coordinator.planner.assembly import Assembly, Source
 from coordinator.planner.carried import as_sent
 from coordinator.planner.placement import Placement, covers_key
@@ -34,6 +34,7 @@ class _Cut:
     calls: tuple[exp.Expr, ...]
     cuts: tuple[formula.CutAggregate, ...]
     sets: tuple[tuple[int, ...], ...]
+    quantiles: tuple[histograms.Quantile, ...] = ()
 
     @property
     def several_sets(self) -> bool:
@@ -49,9 +50,8 @@ class _Cut:
 
     def merged_names(self) -> list[str]:
         """The columns of the last merge step, group keys left out."""
-        return [
-            name for name, _ in _each_once(i for made in self.cuts for i in made.centred or made.means or made.folded)
-        ]
+        merged = _each_once(i for made in self.cuts for i in made.centred or made.means or made.folded)
+        return [*(name for name, _ in merged), *(name for one in self.quantiles for name in one.columns)]
 
 
 def cut_aggregation(
@@ -62,34 +62,50 @@ def cut_aggregation(
     Raises:
         ArchipelError: SQL_UNSUPPORTED for an aggregate that cannot be split, or what the border check refuses.
     """
+    guarded = is_protected(select, assembly.catalog) or assembly.brings_persons(inputs)
+    if guarded:
+        select = histograms.normalised(select)
     sets = _grouping_sets(select)
     keys = tuple(aggregation.all_keys(select))
     calls = tuple(_distinct_calls(aggregation.aggregates_in(select)))
     types = _types_of(select, keys, calls, inputs, assembly)
     local = len(sites) == 1 or (len(sets) == 1 and covers_key(list(keys), placed))
-    guarded = is_protected(select, assembly.catalog) or assembly.brings_persons(inputs)
-    prefixes = _prefixes(calls)
+    prefixes = _prefixes(calls, guarded=guarded)
     cuts, wanted = [], []
+    quantiles: list[tuple[exp.Expr, tuple[histograms.Quantile, ...]]] = []
     for i, call in enumerate(calls):
         try:
-            if _is_sketched(call) and (guarded or not local):
+            asked = histograms.asked(call) if guarded else None
+            if asked is not None:
+                made, found = histograms.cut(call, asked, f"p{i}", prefixes[i], types[i][0][0], types[i][1])
+                quantiles.append((call, found))
+                assembly.notes += [histograms.NOTE] if histograms.NOTE not in assembly.notes else []
+            elif _is_sketched(call) and (guarded or not local):
                 made = sketches.cut(call, f"p{i}", types[i][0][0], types[i][1], assembly.permit.permit_id)
                 assembly.notes += [sketches.NOTE] if sketches.NOTE not in assembly.notes else []
             else:
                 made = _cut_call(call, f"p{i}", prefixes[i], len(sites), types[i][0], types[i][1], placed, local=local)
         except formula.NotSplittable:
-            needed = values.wanted(call) if not guarded else None
+            needed = values.wanted(call) if not guarded or aggregation.name_of(call) == "mode" else None
             if needed is None:
                 raise _not_splittable(call, guarded=guarded) from None
             made = values.cut(call, f"p{i}", types[i][1])
+            if guarded and values.NOTE_OF_MODE not in assembly.notes:
+                assembly.notes.append(values.NOTE_OF_MODE)
             wanted.append((f"p{i}v", needed))
         cuts.append(made)
-    cut = _Cut(keys, calls, tuple(cuts), tuple(tuple(keys.index(k) for k in found) for found in sets))
+    each = tuple(one for _, found in quantiles for one in found)
+    cut = _Cut(keys, calls, tuple(cuts), tuple(tuple(keys.index(k) for k in found) for found in sets), each)
     groups: exp.Expr | None = None
     if cut.several_sets or len(wanted) < len(calls) or not wanted:
         tree = _keys_first(_node_tree(select, cut), cut, f"{assembly.prefix}0")
         delivered = assembly.node_stage(tree, sites, inputs)
-        merged = assembly.merge_stage(_merge_tree(cut, delivered.name), delivered, cut.key_names())
+        merging = _merge_tree(cut, delivered.name)
+        if quantiles:
+            merging = histograms.merged(merging, delivered.name, cut.key_names(), each)
+        merged = assembly.merge_stage(merging, delivered, cut.key_names())
+        if quantiles:
+            assembly.intervals[merged.name] = tuple(histograms.intervals(merged.name, quantiles))
         groups = rewrite.table(merged.name)
     if wanted:
         groups = _with_values(select, cut, groups, wanted, sites, inputs, assembly)
@@ -197,10 +213,11 @@ def _types_of(
     return types
 
 
-def _prefixes(calls: tuple[exp.Expr, ...]) -> list[str]:
+def _prefixes(calls: tuple[exp.Expr, ...], *, guarded: bool) -> list[str]:
     """Return a prefix for the columns of each call; calls that need the same state share one, and so their columns."""
     found: dict[object, str] = {}
-    return [found.setdefault(states.state_of(call) or i, f"p{i}") for i, call in enumerate(calls)]
+    states_of = [states.state_of(call) or (histograms.key_of(call) if guarded else None) for call in calls]
+    return [found.setdefault(state or i, f"p{i}") for i, state in enumerate(states_of)]
 
 
 def _each_once(items: Iterable[formula.Named]) -> list[formula.Named]:

@@ -9,13 +9,18 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from archipel import histograms
 from coordinator.planner import aggregation, rewrite
 from coordinator.planner.formula import column, number
 
 _ORDERED = frozenset({"kurtosis", "skewness", "entropy"})
 """Sums of doubles: taken in the order of the values, so that the bits do not depend on the order in which they came."""
 
-_EVERY_ROW = frozenset({"median", "quantile_cont", "quantile_disc", "approx_quantile", "mad", "histogram", *_ORDERED})
+_BOUNDS = frozenset({histograms.LOWER, histograms.UPPER})
+
+_EVERY_ROW = frozenset(
+    {"median", "quantile_cont", "quantile_disc", "approx_quantile", "mad", "histogram", *_BOUNDS, *_ORDERED}
+)
 
 
 def finishes(call: exp.Expr) -> bool:
@@ -39,6 +44,8 @@ def value(call: exp.Expr, part: exp.Expr, name: str, count: str) -> exp.Expr:
     if function == "approx_quantile":
         # With all values at hand there is nothing to estimate; a sketch's answer would depend on their order.
         return exp.PercentileDisc(this=column(name), expression=made.args["quantile"])
+    if function in _BOUNDS:  # of values that are all known
+        return exp.PercentileCont(this=column(name), expression=made.expressions[1])
     if function in _ORDERED:
         of = next(node for node in made.find_all(exp.Column))
         of.replace(exp.Order(this=of.copy(), expressions=[exp.Ordered(this=of.copy(), nulls_first=False)]))

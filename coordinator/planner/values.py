@@ -7,7 +7,8 @@ node    SELECT kind AS g0, beds AS g1, count(*) AS n FROM wards GROUP BY kind, b
 above   SELECT ... FROM x2 LEFT JOIN (SELECT g0, count(g1) AS p1v FROM x4 GROUP BY g0) ON g0 IS NOT DISTINCT FROM g0 ...
 
 Fewer bytes than the rows, and exact. Only over tables that are not protected: a value is at one node or at several, and
-its persons are not counted here. Which functions can be finished so is told by ``distinct`` and ``quantiles``.
+its persons are not counted here; but ``mode`` of a protected table is made of the values that pass the border. Which
+functions can be finished so is told by ``distinct`` and ``quantiles``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ from coordinator.planner.formula import CutAggregate, arguments, column, distinc
 
 COUNT_COLUMN = "n"
 """How many rows of a group have the value."""
+
+NOTE_OF_MODE = (
+    "mode of a protected table is the most frequent of the values that were released: those that too few persons of a "
+    "node share are not counted."
+)
 
 
 @dataclass(frozen=True, slots=True)

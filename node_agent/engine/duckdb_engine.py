@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from archipel import errors, schema, sketches
+from archipel import errors, histograms, schema, sketches
 from archipel.policy import Policy
 from archipel.watchdog import Watchdog
 from node_agent.config import LimitsSection, NodeConfig, SourceSection, TableSection
@@ -73,7 +73,8 @@ class DuckDBEngine:
         self._database = duckdb.connect(config=_settings(config.limits, spill))
         try:
             self._database.execute("SET TimeZone = 'UTC'")
-            self._database.execute(sketches.DEFINITION)
+            for definition in (sketches.DEFINITION, *histograms.DEFINITIONS):
+                self._database.execute(definition)
             self._register_all(policy)
             self._lock()
         except BaseException:

@@ -21,4 +21,4 @@ SELECT i.region, count(*) AS n FROM insured i JOIN stays s ON s.patient = i.pati
 SELECT i.region, max(s.days) AS longest FROM insured i JOIN stays s ON s.patient = i.patient GROUP BY i.region;
 -- BORDER_REFUSED by rule value-aggregate
 -- The aggregate 'max' shows single values of persons.
--- Hint: Use count, sum, avg, stddev, or counts by band of the value.
+-- Hint: Use count, sum, avg, stddev, a low or high quantile, or counts by band of the value.

@@ -27,7 +27,7 @@ SELECT count(*) FROM stays WHERE patient = 17;
 SELECT region, max(cost) AS most FROM stays GROUP BY region;
 -- BORDER_REFUSED at line 1, column 20 by rule value-aggregate
 -- The aggregate 'max' shows single values of persons.
--- Hint: Use count, sum, avg, stddev, or counts by band of the value.
+-- Hint: Use count, sum, avg, stddev, a low or high quantile, or counts by band of the value.
 
 -- # An extreme inside an expression
 SELECT region,
@@ -36,7 +36,7 @@ SELECT region,
 FROM stays GROUP BY region;
 -- BORDER_REFUSED at line 3, column 18 by rule value-aggregate
 -- The aggregate 'max' shows single values of persons.
--- Hint: Use count, sum, avg, stddev, or counts by band of the value.
+-- Hint: Use count, sum, avg, stddev, a low or high quantile, or counts by band of the value.
 
 -- # A measure as a group
 SELECT cost, count(*) AS n FROM stays GROUP BY cost;
@@ -60,7 +60,7 @@ SELECT region, avg(d) FROM (SELECT region, days - lag(days) OVER (ORDER BY enter
 SELECT count(*) FROM stays WHERE cost = (SELECT max(cost) FROM stays);
 -- BORDER_REFUSED at line 1, column 53 by rule value-aggregate
 -- The aggregate 'max' shows single values of persons.
--- Hint: Use count, sum, avg, stddev, or counts by band of the value.
+-- Hint: Use count, sum, avg, stddev, a low or high quantile, or counts by band of the value.
 
 -- # A table of which nothing leaves
 SELECT count(*) FROM registry;

@@ -6,12 +6,6 @@ SELECT region, count(DISTINCT patient) AS persons FROM stays GROUP BY region;
 -- count(DISTINCT ...) cannot be split over several nodes yet: its values may be at several nodes, and the same one must count once. To bring the rows together, 'lyon' would have to send rows of 'stays', which are about persons, to another node, and the permit does not say linkage.
 -- Hint: Count rows, or group by a site key such as the node; persons at several nodes are counted at each. approx_count_distinct estimates other values where policy says 'coordinator: sketch'. Or: Ask the authority for a permit with linkage.
 
--- # A median over persons of several hospitals
-SELECT region, median(days) FROM stays GROUP BY region;
--- SQL_UNSUPPORTED at line 1, column 16
--- median(...) cannot be split over several nodes yet: it shows single values.
--- Hint: Count by bands of the value, or ask for avg with stddev.
-
 -- # A join of persons at several hospitals by the person alone
 SELECT count(*) FROM stays s JOIN acts a ON a.patient = s.patient;
 -- SQL_UNSUPPORTED at line 1, column 35 by rule linkage-not-in-permit

@@ -15,7 +15,7 @@ from border_ward import CONTEXT, WARDS, Ward, refusal_of, table, with_table
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from archipel import aggregates, errors, functions, sketches
+from archipel import aggregates, errors, functions, histograms, sketches
 from archipel.border import BorderContext, all_rules, check, vocabulary
 from archipel.border.parsing import render
 from archipel.schema import Column, Form, Role
@@ -58,7 +58,8 @@ def test_some_form_of_a_function_of_the_registry_may_run(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(functions.SCALAR | functions.WINDOW | set(aggregates.REGISTRY)))
 def test_a_function_of_the_registries_exists_in_the_engine(name: str) -> None:
     database = duckdb.connect()
-    database.execute(sketches.DEFINITION)
+    for definition in (sketches.DEFINITION, *histograms.DEFINITIONS, histograms.DESCRIBED):
+        database.execute(definition)
     known = {row[0] for row in database.execute("SELECT function_name FROM duckdb_functions()").fetchall()}
     grammar = {"coalesce", "if", "ifnull", "nullif", "position", "trim", "unbin", "date", "mean", "array_append"}
     assert name in known | grammar
