@@ -18,22 +18,70 @@ from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
+import sqlglot
 from sqlglot import exp
+
+MAX_READ_CHARS = 64 * 1024
+
+_WHOLE = {"expressions", "from_", "group", "order"}
+_HARMLESS = frozenset(
+    {
+        *(
+            exp.From,
+            exp.Table,
+            exp.TableAlias,
+            exp.Identifier,
+            exp.Alias,
+            exp.Column,
+            exp.Group,
+            exp.Order,
+            exp.Ordered,
+        ),
+        *(exp.Sum, exp.Min, exp.Max, exp.Count, exp.Star, exp.Coalesce, exp.Cast, exp.DataType, exp.DataTypeParam),
+        *(exp.Literal, exp.Null, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.Paren, exp.Case, exp.If),
+        *(exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Is, exp.Not, exp.And, exp.Or),
+    }
+)
 
 MOST_COPIED_BYTES = 16 * 1024 * 1024
 """Larger inputs stay where they are: a second copy would take memory, and takes time."""
 
 
-def register_all(cursor: Any, tables: Mapping[str, pa.Table], *, joined: bool, uncopied: Iterable[str] = ()) -> None:
+def register_all(
+    cursor: Any, tables: Mapping[str, pa.Table], *, joined: bool, uncopied: Iterable[str] = (), sql: str = ""
+) -> None:
     """Make tables readable by their names; with ``joined`` so that the engine can tell in which order to join them.
 
-    Those named in ``uncopied`` never come into the engine's own storage.
+    Those named in ``uncopied`` never come into the engine's own storage. ``sql`` is the one statement that will read
+    them, where it is known: no view is needed for one that cannot hand a filter on.
     """
+    if len(tables) == 1 and sql and hands_no_filter_on(sql):
+        for name, table in tables.items():
+            cursor.register(name, table)
+        return
     for name, table in tables.items():
         if joined and name not in uncopied and table.nbytes <= MOST_COPIED_BYTES:
             _copy(cursor, name, table)
         else:
             register(cursor, name, table)
+
+
+@lru_cache(maxsize=512)
+def hands_no_filter_on(sql: str) -> bool:
+    """Whether a statement does nothing but compute, group and order the rows of one table, all of them.
+
+    Anything else may bring a filter to the table's scan: a condition, a join, a LIMIT, a macro that holds a subquery.
+
+    >>> hands_no_filter_on('SELECT "g", SUM("n") AS "n" FROM "x1" AS "x1" GROUP BY "g"')
+    True
+    >>> hands_no_filter_on('SELECT "g", SUM("n") AS "n" FROM "x1" AS "x1" GROUP BY "g" HAVING "g" > 3')
+    False
+    """
+    if len(sql) > MAX_READ_CHARS:
+        return False
+    tree = sqlglot.parse_one(sql, read="duckdb")
+    whole = isinstance(tree, exp.Select) and {key for key, value in tree.args.items() if value} <= _WHOLE
+    return whole and all(type(node) in _HARMLESS for node in tree.walk() if node is not tree)
 
 
 def register(cursor: Any, name: str, table: pa.Table) -> None:

@@ -66,7 +66,7 @@ class Engine:
         Raises:
             ArchipelError: TIMEOUT, CANCELLED, INTERRUPTED, MERGE_FAILED, or SQL_EXECUTION where a number overflowed.
         """
-        with self._statement({name: pa.concat_tables(tables)}, timeout_s, _merge_error, stop) as cursor:
+        with self._statement({name: pa.concat_tables(tables)}, timeout_s, _merge_error, stop, sql) as cursor:
             merged = cursor.execute(sql).to_arrow_table()
             _check_decimals(merged)
         return merged
@@ -90,7 +90,7 @@ class Engine:
         """
         batches: list[pa.RecordBatch] = []
         rows = n_bytes = 0
-        with self._statement(inputs, timeout_s, _answer_error, stop) as cursor:
+        with self._statement(inputs, timeout_s, _answer_error, stop, sql) as cursor:
             reader = cursor.execute(sql).to_arrow_reader(BATCH_ROWS)
             try:
                 for batch in reader:
@@ -131,14 +131,15 @@ class Engine:
         timeout_s: float | None,
         mapped: Callable[[type[BaseException]], errors.ArchipelError],
         stop: Stop | None = None,
+        sql: str = "",
     ) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Yield a cursor that sees ``inputs``; turns the engine's errors into the catalogue's."""
+        """Yield a cursor that sees ``inputs``, for ``sql``; turns the engine's errors into the catalogue's."""
         if stop is not None:
             stop.check()
         cursor = self._opened()
         watch = self._watchdog.watch(cursor.interrupt, timeout_s)
         try:
-            arrow_inputs.register_all(cursor, inputs, joined=len(inputs) > 1)
+            arrow_inputs.register_all(cursor, inputs, joined=len(inputs) > 1, sql=sql)
             with watch, stop.heard_by(watch.stop) if stop is not None else nullcontext():
                 yield cursor
         except (duckdb.Error, pa.ArrowException, OSError) as cause:

@@ -99,3 +99,40 @@ def test_joins_on_doubles_find_the_rows_that_they_find_in_own_tables(query: str)
             found.append(sorted(database.execute(query).fetchall()))
     assert found[0] == found[1]
     assert len(found[1]) > 4
+
+
+@pytest.mark.parametrize(
+    ("sql", "alone"),
+    [
+        ("SELECT sum(x) AS s FROM t", True),
+        ("SELECT s, count(*) AS n, max(x) AS x FROM t GROUP BY s ORDER BY s", True),
+        ("SELECT CASE WHEN x > 3 THEN s ELSE 'no' END AS a, CAST(x AS VARCHAR) AS b FROM t ORDER BY x", True),
+        ("SELECT s, max(x) AS x FROM t GROUP BY s HAVING s <> 'a'", False),
+        ("SELECT x FROM t ORDER BY x LIMIT 2", False),
+        ("SELECT max(x) FILTER (WHERE x > 3) AS x FROM t", False),
+        ("SELECT x FROM t WHERE x > 3", False),
+        ("SELECT a.x FROM t AS a, t AS b WHERE a.x = b.x", False),
+        ("SELECT (SELECT max(x) FROM t) AS x FROM t", False),
+        ("SELECT x FROM t QUALIFY row_number() OVER (ORDER BY x) = 1", False),
+        ("SELECT some_macro(x) AS x FROM t", False),
+        ("SELECT x FROM t UNION ALL SELECT x FROM t", False),
+    ],
+)
+def test_only_a_statement_that_takes_all_rows_of_one_table_reads_it_without_a_view(sql: str, alone: bool) -> None:
+    table = pa.table({"x": [1.0, 5.0, float("nan"), None, -0.0], "s": ["a", "b", "c", None, "a"]})
+    assert arrow_inputs.hands_no_filter_on(sql) is alone
+    with duckdb.connect() as database:
+        database.execute("CREATE MACRO some_macro(v) AS v + 1")
+        database.register("t", table)
+        plans = database.execute(f"EXPLAIN {sql}").fetchall()
+        assert not (alone and "Filters" in str(plans))
+        database.unregister("t")
+        arrow_inputs.register_all(database, {"t": table}, joined=False, sql=sql)
+        views = database.execute("SELECT view_name FROM duckdb_views() WHERE temporary AND view_name = 't arrow'")
+        assert (views.fetchall() == []) is alone
+        given = database.execute(sql).fetchall()
+    with duckdb.connect() as database:
+        database.execute("CREATE MACRO some_macro(v) AS v + 1")
+        database.register("t arrow", table)
+        database.execute('CREATE TABLE t AS FROM "t arrow"')
+        assert sorted(map(repr, given)) == sorted(map(repr, database.execute(sql).fetchall()))
