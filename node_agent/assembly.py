@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -13,12 +14,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from archipel import errors, identity, linkage, manifest, policy, tls, tokens
+from archipel import errors, identity, linkage, manifest, policy, telemetry, tls, tokens
 from node_agent import retention
 from node_agent.agent import AgentSettings
 from node_agent.approval import FOLDER, Approvals
-from node_agent.audit import AuditLog, records
+from node_agent.audit import AuditLog, Tell, records
 from node_agent.audit_cli import AUDIT_FOLDER
+from node_agent.audit_events import event_of
 from node_agent.checkpoints import Checkpoints
 from node_agent.config import NodeConfig
 from node_agent.engine import opposition
@@ -134,7 +136,7 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         config.audit.checkpoint_records,
         config.audit.checkpoint_s,
     )
-    audit = AuditLog(config.state_dir / AUDIT_FOLDER, checkpoints) if with_audit else None
+    audit = AuditLog(config.state_dir / AUDIT_FOLDER, checkpoints, _teller(config)) if with_audit else None
     try:
         if with_audit:  # the audit log is held by one process only, so nobody else uses the folder
             remove_left_overs(spill_dir(config))
@@ -206,6 +208,17 @@ def _ledger(config: NodeConfig, rules: policy.Policy) -> Ledger:
         ledger.close()
         raise
     return ledger
+
+
+def _teller(config: NodeConfig) -> Tell | None:
+    """Return what sends an event of each audit record to the holder's collector, if its operator wants that."""
+    if not config.telemetry.audit_events:
+        return None
+
+    def tell(kind: str, content: dict[str, Any], digest: str) -> None:
+        telemetry.emit_audit_event(event_of(config.node, kind, content, digest, time.time()))
+
+    return tell
 
 
 def _grounds(config: NodeConfig, federation: str, authority: Ed25519PublicKey) -> Grounds:

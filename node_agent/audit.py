@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -57,11 +58,17 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 LOCK_FILE = "LOCK"
 
 
+Tell = Callable[[str, dict[str, Any], str], None]
+"""Told of a record: its kind, content and hash."""
+
+
 class AuditLog:
     """Appends records. One process at a time; safe to use from several threads."""
 
-    def __init__(self, directory: Path, checkpoints: Checkpoints | None = None) -> None:
+    def __init__(self, directory: Path, checkpoints: Checkpoints | None = None, tell: Tell | None = None) -> None:
         """Open the log for appending, after checking all of it. With ``checkpoints`` its tree is signed regularly.
+
+        ``tell`` is called with kind, content and hash of every record once it is durable.
 
         Raises:
             ArchipelError: AUDIT_UNAVAILABLE when it cannot be opened, is in use, or does not verify.
@@ -69,6 +76,7 @@ class AuditLog:
         self._directory = directory
         self._mutex = threading.Lock()
         self._checkpoints: Checkpoints | None = None
+        self._tell = tell
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _locked(directory / LOCK_FILE)
@@ -145,7 +153,9 @@ class AuditLog:
             self._edge.append(proof.leaf(digest))
             if self._checkpoints is not None and self._checkpoints.due(head.count):
                 self._checkpoints.write(self._edge)
-            return digest
+        if self._tell is not None:
+            self._tell(kind, content, digest)
+        return digest
 
     def tick(self) -> None:
         """Sign a checkpoint if there are records that have waited long enough for one; to be called now and then."""

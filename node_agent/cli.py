@@ -120,7 +120,7 @@ async def _run(config: NodeConfig) -> None:
     changed = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, changed.set)
     log = logging.getLogger(__name__)
-    with telemetry.configure(config.telemetry):
+    with telemetry.configure(config.telemetry, events=config.telemetry.audit_events):
         node = assemble(config)
         try:
             async with serve_health(config.health_listen):

@@ -141,6 +141,11 @@ class NodeTelemetry(TelemetrySettings):
     """Telemetry under the node agent's own name."""
 
     service_name: str = Field(default="archipel-node", min_length=1, description="Value of service.name.")
+    audit_events: bool = Field(
+        default=False,
+        description="Also send an event (OTLP log) for each audit record: kind, decision, rule, identifiers, form, "
+        "bytes, duration; no SQL and no value.",
+    )
 
 
 class NodeConfig(configuration.Section):

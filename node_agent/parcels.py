@@ -70,6 +70,7 @@ class Parcel:
             "form": self.release.form.name.lower(),
             "rule": self.release.rule,
             "bytes": self.size,
+            "size_told": self.size_told,
             "key_epoch": self.header.key_epoch if self.header is not None else 0,
         }
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces and metrics over OTLP; off, and next to free, unless configured.
+"""OpenTelemetry traces, metrics and audit events over OTLP; off, and next to free, unless configured.
 
 Every party sends to its own collector: what crosses to another is only the trace's identifiers. Nothing here ever
 exports a data value, a literal of a query, the text of an error, or at a node a count of rows (``names`` says what may
@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archipel.telemetry.calls import client_interceptors, intercept_channel
+from archipel.telemetry.events import emit_audit_event
 from archipel.telemetry.masking import mask_sql, query_attributes
 from archipel.telemetry.metrics import record_exchange, record_query, record_statement
 from archipel.telemetry.names import Attribute, Metric
@@ -36,6 +37,7 @@ __all__ = [
     "client_interceptors",
     "configure",
     "current_traceparent",
+    "emit_audit_event",
     "extract",
     "intercept_channel",
     "mask_sql",

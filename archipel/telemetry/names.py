@@ -41,6 +41,18 @@ class Attribute(StrEnum):
     """Into how many parts a merge was cut."""
     MERGE_PARTITION = "archipel.merge.partition"
     """Which part, from 0."""
+    AUDIT_KIND = "archipel.audit.kind"
+    """Of an event: ``released``, ``refused``, ``failed``, and what else a node writes into its audit log."""
+    AUDIT_RECORD = "archipel.audit.record"
+    """Hash of the audit record that the event is about."""
+    AUDIT_DURATION = "archipel.audit.duration"
+    """Seconds from a task's arrival to its record."""
+    PERMIT_ID = "archipel.permit.id"
+    PROJECT = "archipel.project"
+    DESTINATION = "archipel.destination"
+    """``@coordinator`` or a node's name; several are joined by commas."""
+    RELEASED_BYTES = "archipel.release.bytes"
+    """Of a whole release; absent where rows about persons went to a node, whose size would tell how many they are."""
     ERROR_TYPE = "error.type"
     """A code of the error catalogue, a gRPC status or the class of an exception; never its message."""
 
@@ -58,6 +70,10 @@ class Attribute(StrEnum):
     """Service and method: ``archipel.v1.QueryService/Submit``."""
     RPC_STATUS_CODE = "rpc.status_code"
     """The status by name: ``OK``, ``CANCELLED``, …"""
+
+
+AUDIT_EVENT = "archipel.audit"
+"""Name of the events that a node sends of its audit records, where its operator has it do so."""
 
 
 class Metric(StrEnum):

@@ -18,8 +18,11 @@ from archipel.telemetry.names import DURATION_BUCKETS_S, Attribute, Metric
 
 if TYPE_CHECKING:
     import grpc
+    from opentelemetry._logs import Logger
     from opentelemetry.metrics import Counter, Histogram
+    from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Tracer
 
@@ -36,6 +39,9 @@ class Runtime:
     queries: Counter
     exchange_bytes: Counter
     durations: Mapping[Metric, Histogram]
+    logger_provider: LoggerProvider | None = None
+    events: Logger | None = None
+    """Sends audit events; None unless they were asked for."""
 
 
 _active: Runtime | None = None
@@ -65,6 +71,8 @@ class Telemetry:
             timeout_ms = int(self._timeout_s * 1000)
             self._runtime.tracer_provider.force_flush(timeout_ms)
             self._runtime.meter_provider.force_flush(timeout_ms)
+            if self._runtime.logger_provider is not None:
+                self._runtime.logger_provider.force_flush(timeout_ms)
 
     def shutdown(self) -> None:
         """Send the rest and stop; idempotent. Does not wait longer than ``export_timeout_s`` for each signal."""
@@ -79,6 +87,9 @@ class Telemetry:
         runtime.tracer_provider.force_flush(timeout_ms)
         runtime.tracer_provider.shutdown()
         runtime.meter_provider.shutdown(timeout_millis=timeout_ms)
+        if runtime.logger_provider is not None:
+            runtime.logger_provider.force_flush(timeout_ms)
+            runtime.logger_provider.shutdown()
 
     def __enter__(self) -> Telemetry:
         return self
@@ -87,8 +98,10 @@ class Telemetry:
         self.shutdown()
 
 
-def configure(settings: TelemetrySettings) -> Telemetry:
+def configure(settings: TelemetrySettings, *, events: bool = False) -> Telemetry:
     """Switch telemetry on as ``settings`` say; without an endpoint this does nothing. One at a time in a process.
+
+    With ``events``, those of a node's audit log are sent, too.
 
     Raises:
         ArchipelError: CONFIG_INVALID when the exporter is not installed, a file cannot be read, or telemetry is
@@ -100,12 +113,12 @@ def configure(settings: TelemetrySettings) -> Telemetry:
     with _switch:
         if _active is not None:
             raise errors.error(errors.CONFIG_INVALID, "Telemetry is already configured in this process.")
-        runtime = _start(settings)
+        runtime = _start(settings, events)
         _active = runtime
     return Telemetry(runtime, settings.export_timeout_s)
 
 
-def _start(settings: TelemetrySettings) -> Runtime:
+def _start(settings: TelemetrySettings, events: bool) -> Runtime:
     try:
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -159,6 +172,7 @@ def _start(settings: TelemetrySettings) -> Runtime:
             Metric.RPC_CLIENT_DURATION,
         )
     }
+    logger_provider = _logger_provider(settings, resource, target) if events else None
     return Runtime(
         tracer_provider=tracer_provider,
         meter_provider=meter_provider,
@@ -166,7 +180,25 @@ def _start(settings: TelemetrySettings) -> Runtime:
         queries=meter.create_counter(Metric.QUERIES.value, unit="{query}"),
         exchange_bytes=meter.create_counter(Metric.EXCHANGE_BYTES.value, unit="By"),
         durations=durations,
+        logger_provider=logger_provider,
+        events=logger_provider.get_logger("archipel") if logger_provider is not None else None,
     )
+
+
+def _logger_provider(settings: TelemetrySettings, resource: Resource, target: Mapping[str, Any]) -> LoggerProvider:
+    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+
+    provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_log_record_processor(
+        BatchLogRecordProcessor(
+            OTLPLogExporter(**target),
+            schedule_delay_millis=1_000,
+            export_timeout_millis=settings.export_timeout_s * 1e3,
+        )
+    )
+    return provider
 
 
 def _target(settings: TelemetrySettings) -> dict[str, Any]:
