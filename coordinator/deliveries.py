@@ -35,6 +35,9 @@ class Withheld:
     groups: int | None
 
 
+MAX_NOTES = 16
+MAX_NOTE_CHARACTERS = 500
+
 Route = tuple[str, str]
 """A sealed stream of a task: the exchange, and the node at its other end."""
 
@@ -49,6 +52,14 @@ class SealedDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a node says of what it released: rounding, noise and the like."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """A stage's output at one node: a table for the coordinator, or ``sealed`` streams by exchange and receiver."""
 
@@ -57,6 +68,7 @@ class Delivery:
     withheld: Withheld
     receipts: tuple[str, ...]
     engine_ms: float
+    notes: tuple[Note, ...] = ()
     sealed: Mapping[Route, SealedDelivery] = field(default_factory=dict)
 
 
@@ -167,6 +179,7 @@ def decode(
         withheld=_withheld(trailer),
         receipts=(trailer.receipt.token,),
         engine_ms=_engine_ms(trailer),
+        notes=_notes(trailer),
     )
 
 
@@ -187,6 +200,7 @@ def sealed(
         withheld=_withheld(trailer),
         receipts=tuple(stream.receipt for stream in streams.values()),
         engine_ms=_engine_ms(trailer),
+        notes=_notes(trailer),
         sealed=streams,
     )
 
@@ -209,6 +223,16 @@ def sealed_stream(
 def _withheld(trailer: gateway_pb2.DeliverTrailer) -> Withheld:
     told = trailer.withheld
     return Withheld(told.threshold_applied, told.min_persons, told.groups if told.HasField("groups") else None)
+
+
+def _notes(trailer: gateway_pb2.DeliverTrailer) -> tuple[Note, ...]:
+    """Return a node's first notes, each as one short line: it is text that people read, from elsewhere."""
+    given = trailer.notes[:MAX_NOTES]
+    return tuple(Note(_line(note.kind, 32), _line(note.text, MAX_NOTE_CHARACTERS)) for note in given if note.text)
+
+
+def _line(text: str, most: int) -> str:
+    return "".join(c if c.isprintable() else " " for c in text[:most])
 
 
 def _engine_ms(trailer: gateway_pb2.DeliverTrailer) -> float:

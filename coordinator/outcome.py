@@ -58,6 +58,10 @@ def result_info(
         if notice is not None:
             info.notices.append(notice)
             info.complete = False
+        for note in dict.fromkeys(note for delivery in by_node[node] for note in delivery.notes):
+            info.notices.append(
+                query_pb2.Notice(kind=note.kind, text=f"Node '{node}': {note.text.rstrip('.')}.", node=node)
+            )
     for notice in _coverage_notices(coverage):
         info.notices.append(notice)
         info.complete = False

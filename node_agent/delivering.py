@@ -59,5 +59,8 @@ def _trailer(released: Released, own: str) -> gateway_pb2.DeliverTrailer:
     if released.withheld.groups is not None:
         withheld.groups = released.withheld.groups
     return gateway_pb2.DeliverTrailer(
-        withheld=withheld, receipt=common_pb2.Receipt(token=own) if own else None, engine_ms=released.engine_ms
+        withheld=withheld,
+        receipt=common_pb2.Receipt(token=own) if own else None,
+        engine_ms=released.engine_ms,
+        notes=[common_pb2.ReleaseNote(kind=note.kind, text=note.text) for note in released.notes],
     )

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from archipel.border.decision import Lattice, Release
 from node_agent import suppression
+from node_agent.order import Note
 from node_agent.suppression import Total
 
 Place = tuple[int, tuple[Hashable, ...]]
@@ -47,6 +48,16 @@ def settled(table: pa.Table, release: Release) -> pa.Table:
     for name in (lattice.grouping, lattice.rows, *lattice.keys):
         del columns[name]
     return pa.table(columns)
+
+
+def notes(release: Release) -> tuple[Note, ...]:
+    """Return what is to be said of the numbers of a release."""
+    if not release.rounding:
+        return ()
+    text = f"counts and sums are rounded to multiples of {release.rounding}"
+    if release.lattice is not None:
+        text += "; totals are those of the rounded groups that left"
+    return (Note("rounding", text),)
 
 
 @dataclass(slots=True)

@@ -51,6 +51,14 @@ class Withheld:
     groups: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a node says of what it released, such as that it is rounded; the text holds no value."""
+
+    kind: str
+    text: str
+
+
 @dataclass(slots=True)
 class Stream:
     """Frames to be sent once: for the coordinator (then ``exchange_id`` is empty), or sealed for one node."""
@@ -69,6 +77,7 @@ class Released:
     streams: tuple[Stream, ...]
     withheld: Withheld
     engine_ms: float
+    notes: tuple[Note, ...] = ()
 
     @property
     def frames(self) -> Iterator[bytes]:

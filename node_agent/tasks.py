@@ -353,6 +353,7 @@ class TaskRunner:
             tuple(self._stream(order, asked, parcel, record, groups, cancellation) for parcel in parcels),
             Withheld(thresholded, release.min_persons if thresholded else 0, told),
             engine_ms,
+            lattice.notes(release),
         )
 
     def _stream(

@@ -25,7 +25,7 @@ from archipel.border.persons import (
 from archipel.border.relations import OUTER, Carrier, reached
 from archipel.border.splits import is_of_tests, is_step, pieces
 from archipel.border.spread import Kind, Limits, Spread
-from archipel.border.threshold import Demands
+from archipel.border.threshold import Demands, Sensitive
 
 
 def demands(
@@ -35,6 +35,7 @@ def demands(
     protected: Sequence[schema.Table],
     min_persons: int,
     *,
+    sensitive: tuple[Sensitive, ...] = (),
     only_counts: bool = False,
 ) -> Demands:
     """Return what a group must pass, given the outermost aggregates and the block of their rows.
@@ -57,7 +58,7 @@ def demands(
     return Demands(
         counts=tuple(counts(carriers, conditions, min_persons)),
         spreads=tuple(Spread(carrier, value, kind) for carrier in _leading(carriers, block) for value, kind in values),
-        sensitive=(),
+        sensitive=sensitive,
         limits=limits,
         rounding=math.lcm(*bases) if bases else 0,
         rounded=tuple(unit.parent.alias for unit in rounded if unit.parent is not None),

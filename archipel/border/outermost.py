@@ -5,7 +5,19 @@ from __future__ import annotations
 from sqlglot import exp
 
 from archipel import aggregates, schema
-from archipel.border import bins, histogram, linking, masked, parsing, populations, refusal, sketched, syntax, threshold
+from archipel.border import (
+    bins,
+    histogram,
+    linking,
+    masked,
+    parsing,
+    populations,
+    refusal,
+    sensitive,
+    sketched,
+    syntax,
+    threshold,
+)
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
 from archipel.border.decision import BorderContext, Lattice, Release
@@ -54,14 +66,16 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
     persons = f"{analysis.prefix}persons"
     withheld = f"{analysis.prefix}withheld"
     names = threshold.Names(analysis.prefix, persons, withheld)
+    asked = analysis.context.for_ledger
+    behind = populations.of(select, block.distinct_carriers(), analysis) if asked else ()
     masking = analysis.context.scope is schema.Scope.FEDERATION
-    wanted = demands(units, block, analysis.expressions, protected, analysis.min_persons, only_counts=masking)
+    with_codes, everywhere = sensitive.rows(select, block, analysis, protected)
+    least = max(analysis.min_persons, everywhere)
+    wanted = demands(units, block, analysis.expressions, protected, least, sensitive=with_codes, only_counts=masking)
     if masking:
         tables = own_tables(list(analysis.tables.values()), analysis.context)
         read = read_columns(analysis, protected)
         return masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
-    asked = analysis.context.for_ledger
-    behind = populations.of(select, block.distinct_carriers(), analysis) if asked else ()
     cells = histogram.taken_out(select, block, analysis)
     held = threshold.held(select, wanted, names)
     statement = held.statement
