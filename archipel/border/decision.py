@@ -22,7 +22,8 @@ class BorderContext:
     ``tables``, ``inputs`` and ``received`` are keyed by lower-case name. Inputs come from the coordinator and are not
     protected. ``received`` came sealed from other nodes, each with what its sender demands of whoever computes with it:
     a table whose policy is the sender's. ``destination`` is where the output goes: the coordinator or a node by name.
-    Only with ``for_ledger`` the release says how a ledger learns who stands behind it; planners do not ask.
+    Only with ``for_ledger`` the release says how a ledger learns who stands behind it; planners do not ask. Without
+    ``rewrites`` they are told what was decided of protected tables, and no SQL to run: that takes most of the time.
     With the ``scope`` of the federation, what goes to the coordinator goes as this node's masked part of a total, whose
     persons are counted with so many ``bitmaps``.
     """
@@ -35,6 +36,7 @@ class BorderContext:
     destination: str = COORDINATOR
     scope: Scope = Scope.NODE
     for_ledger: bool = False
+    rewrites: bool = True
     bitmaps: int = 1
 
 

@@ -77,6 +77,8 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         read = read_columns(analysis, protected)
         return masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
     cells = histogram.taken_out(select, block, analysis)
+    if not analysis.context.rewrites:
+        return _decided(analysis, protected)
     held = threshold.held(select, wanted, names)
     statement = held.statement
     if cells is not None:
@@ -107,6 +109,23 @@ def _lattice(held: threshold.Held, wanted: threshold.Demands, units: list[exp.Ex
         {unit.parent.alias for unit in units if unit.parent is not None and adds_up(unit)} if wanted.rounding else set()
     )
     return Lattice(held.grouping, held.keys, held.rows, tuple(name for name in wanted.rounded if name in added))
+
+
+def _decided(analysis: Analysis, protected: list[schema.Table]) -> Release:
+    """Return the release of a statement that is allowed, for who only asks whether it is: without the SQL to run."""
+    return Release(
+        sql="",
+        form=sketched.form(analysis),
+        protected=True,
+        min_persons=analysis.min_persons,
+        tables=own_tables(list(analysis.tables.values()), analysis.context),
+        columns=read_columns(analysis, protected),
+        rule=RULE_THRESHOLD,
+        withheld_column=None,
+        persons_column=None,
+        tell_withheld_count=all(table.policy.tell_withheld_count for table in protected),
+        pseudonymised=any(name in analysis.linked for name in analysis.tables),
+    )
 
 
 def _aggregating(tree: exp.Expr, analysis: Analysis) -> tuple[exp.Select, Block, list[exp.Expr]]:

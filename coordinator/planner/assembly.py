@@ -355,7 +355,9 @@ class Assembly:
             if alike in asked:
                 continue
             asked.add(alike)
-            context = BorderContext(site, tables, columns, self.permit, received, destination, self.scope)
+            context = BorderContext(
+                site, tables, columns, self.permit, received, destination, self.scope, rewrites=False
+            )
             key = (spelled, alike, tuple(sorted(columns.items())), tuple(sorted(received.items())))
             decided = self._decide(tree, context, key)
             if isinstance(decided, errors.ArchipelError):
