@@ -17,6 +17,7 @@ from coordinator.asked import Asked, RequestKey, Shared
 from coordinator.events import State
 from coordinator.planning import Planned
 from coordinator.query_run import QueryRun
+from coordinator.seen import SeenRequests
 from coordinator.store import QueryRecord
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Execution:
         self._admission = Admission(shared.limits.max_concurrent_queries, shared.limits.max_queued_queries)
         self._runs: dict[str, QueryRun] = {}
         self._requests: dict[RequestKey, asyncio.Task[QueryRun | QueryRecord]] = {}
+        self._seen = SeenRequests(shared.now())
         self._closing = False
         shared.registry.on_lost = self._node_lost
 
@@ -43,7 +45,7 @@ class Execution:
         Raises:
             ArchipelError: what is wrong with the request, TOO_MANY_QUERIES, COORDINATOR_UNAVAILABLE.
         """
-        key = (asked.permit.permit_id, asked.researcher, asked.request.request_id)
+        key = _key_of(asked)
         taking = self._requests.get(key)
         if taking is None:
             taking = asyncio.create_task(self._take(asked))
@@ -96,10 +98,9 @@ class Execution:
         await asyncio.gather(*(run.wait_ended() for run in late))
 
     async def _take(self, asked: Asked) -> QueryRun | QueryRecord:
-        find = self._shared.store.find_request
         permit, request = asked.permit, asked.request
-        known = await asyncio.to_thread(find, permit.permit_id, asked.researcher, request.request_id)
-        if known is not None:
+        key = _key_of(asked)
+        if self._seen.may_be_stored(key, request.issued) and (known := await self._find(key)) is not None:
             return known
         self._refuse_if_closing()
         if self._admission.full:
@@ -111,14 +112,20 @@ class Execution:
         self._admission, turn = self._admission.take(query_id)
         run = QueryRun(self._shared, query_id, asked, planned, self._ended)
         self._runs[query_id] = run
+        self._seen.add(key, self._shared.now())
         self._start(turn)
         try:
             await asyncio.wrap_future(run.stored)
         except Exception as cause:  # noqa: BLE001 - whatever the database raises
             run.handle(events.Broken())  # nobody could ever ask for it
+            if (known := await self._find(key)) is not None:
+                return known  # clocks went back: it was taken in an earlier life
             log.error("query %s could not be stored: %s", query_id, type(cause).__name__)
             raise errors.error(errors.INTERNAL, "The coordinator could not store the query.") from None
         return run
+
+    async def _find(self, key: RequestKey) -> QueryRecord | None:
+        return await asyncio.to_thread(self._shared.store.find_request, *key)
 
     def _refuse_if_closing(self) -> None:
         if self._closing:
@@ -142,6 +149,10 @@ class Execution:
     def _node_lost(self, node: str) -> None:
         for run in list(self._runs.values()):
             run.handle(events.NodeLost(node))
+
+
+def _key_of(asked: Asked) -> RequestKey:
+    return asked.permit.permit_id, asked.researcher, asked.request.request_id
 
 
 def _refuse_if_too_long(asked: Asked, planned: Planned) -> None:

@@ -38,9 +38,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 import archipel
 from archipel import errors, frames
 from archipel.schema import Form
+from archipel.tokens import CLOCK_SKEW_S
 from archipel.v1 import common_pb2, gateway_pb2, query_pb2
 from coordinator.merge.merger import Merger
 from coordinator.plan import Exchange, Plan, Stage, StageKind
+from coordinator.seen import SeenRequests
 from coordinator.server import Server
 
 FINISHED = query_pb2.QUERY_STATE_FINISHED
@@ -689,6 +691,47 @@ def test_the_same_request_again_is_the_same_query(keys: Keys, tmp_path: Path) ->
             assert problem.value.code == "BAD_REQUEST"
 
     run(scenario())
+
+
+@pytest.mark.parametrize("clocks", [(0, 0, 0), (1_000, 900, 975)], ids=["a steady clock", "a clock that went back"])
+def test_the_same_request_after_a_restart_is_the_same_query(
+    keys: Keys, tmp_path: Path, clocks: tuple[int, int, int]
+) -> None:
+    """Where the clock went back the request looks new; then it is found when the store does not take it."""
+    clock = {"ahead_s": clocks[0]}
+
+    def now() -> float:
+        return time.time() + clock["ahead_s"]
+
+    async def scenario() -> None:
+        async with world(keys, tmp_path, now=now) as w:
+            same = {"request_id": "same-request", "issued": int(now()) + 30}
+            signed, other = w.alice.sign(**same), w.alice.sign(sql=f"{SQL} LIMIT 1", **same)
+            query_id = await w.alice.submit_signed(signed)
+            await w.give(w.alpha, partials(a=1))
+            await w.give(w.beta, partials(a=2))
+            await w.alice.answer(query_id)
+        clock["ahead_s"] = clocks[1]
+        async with world(keys, tmp_path, now=now) as w:
+            clock["ahead_s"] = clocks[2]
+            assert await w.alice.submit_signed(signed) == query_id
+            with pytest.raises(errors.ProgrammingError) as problem:
+                await w.alice.submit_signed(other)
+            assert problem.value.code == "BAD_REQUEST"
+            assert len((await told(w.alice.stub.ListQueries(query_pb2.ListQueriesRequest(), timeout=20))).queries) == 1
+
+    run(scenario())
+
+
+def test_only_requests_that_may_be_stored_are_looked_up() -> None:
+    seen = SeenRequests(1_000.0, most_kept=2)
+    keys_ = [("permit", "alice", f"request-{number}") for number in range(4)]
+    assert seen.may_be_stored(keys_[0], 1_000 + CLOCK_SKEW_S)
+    assert not seen.may_be_stored(keys_[0], 1_001 + CLOCK_SKEW_S)
+    for number, key in enumerate(keys_[:3]):
+        seen.add(key, 2_000.0 + number)
+    assert [seen.may_be_stored(key, 9_999) for key in keys_] == [False, True, True, False]
+    assert seen.may_be_stored(keys_[0], 2_000 + CLOCK_SKEW_S)  # the forgotten one is looked up again
 
 
 def test_a_restart_keeps_finished_queries_and_ends_open_ones_as_interrupted(keys: Keys, tmp_path: Path) -> None:
