@@ -319,8 +319,10 @@ def integers(low: Words, high: Words) -> list[int]:
 
 def as_floats(low: Words, high: Words) -> npt.NDArray[np.float64]:
     """Return wides as doubles, rounded: for comparisons."""
-    made: npt.NDArray[np.float64] = high.view(np.int64).astype(np.float64) * 2.0**64 + low.astype(np.float64)
-    return made
+    below = high.view(np.int64) < 0
+    low, high = _negated(low, high, below)  # the halves of a small negative number would cancel each other out
+    size: npt.NDArray[np.float64] = high.astype(np.float64) * 2.0**64 + low.astype(np.float64)
+    return np.where(below, -size, size)
 
 
 def column_of(low: Words, high: Words, missing: npt.NDArray[np.bool_], kind: pa.DataType) -> pa.Array:

@@ -237,9 +237,7 @@ class Contribution:
             self._masker = masker
             return {"agreed": agreed, "numbers": masker.masked(numbers).to_bytes()}
         except masking.NotCarried:
-            raise errors.error(
-                errors.NODE_EXECUTION, "A sum is too large, or not a number, so that it cannot be added up exactly."
-            ) from None
+            raise _not_carried() from None
         except ValueError:
             raise sealing.refused("its list of groups or its keys are not as they should be") from None
 
@@ -276,7 +274,10 @@ class Contribution:
         and not who.
         """
         assert self._masker is not None
-        struck = self._struck(shown)
+        try:
+            struck = self._struck(shown)
+        except masking.NotCarried:
+            raise _not_carried() from None
         self.allowed = shown.groups[~struck]
         numbers = Numbers.zeros(strikes_shape(len(struck)))
         numbers.words[...] = masking.signs_of(struck)
@@ -301,16 +302,20 @@ class Contribution:
                 apart += masking.filled(others)
             others_persons = np.maximum(apart, np.ceil(least / np.maximum(nodes - 1, 1)))
             struck |= (rows > 0) & (others_persons < count.minimum)
+        totals = {}
         for number, name in enumerate(self.masked.sums):
             if layout.wide[number]:
                 low, high = self._wide(name)
                 column = layout.wide_column(number)
-                struck |= _dominates(
-                    masking.as_floats(own(low), own(high)), masking.as_floats(shown.low[column], shown.high[column])
-                )
+                totals[name] = masking.as_floats(shown.low[column], shown.high[column])
+                struck |= _dominates(masking.as_floats(own(low), own(high)), totals[name])
             else:
-                total = shown.words[layout.word(number)].astype(np.float64)
-                struck |= _dominates(own(self._column(name)).astype(np.float64), total)
+                totals[name] = shown.words[layout.word(number)].astype(np.float64)
+                struck |= _dominates(own(self._column(name)).astype(np.float64), totals[name])
+        for spread in self.masked.spreads:
+            for name in spread.parts:
+                size = masking.as_floats(*(own(half) for half in self._wide(name)))
+                struck |= (size != 0) & (size > spread.share * np.abs(totals[spread.sum]))
         return struck
 
     # Opening
@@ -380,6 +385,11 @@ def from_ipc(content: bytes) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError):
         raise sealing.refused("what it calls its groups cannot be read") from None
     return table
+
+
+def _not_carried() -> errors.ArchipelError:
+    text = "A sum is too large, or not a number, so that it cannot be added up exactly."
+    return errors.error(errors.NODE_EXECUTION, text)
 
 
 def _dominates(own: npt.NDArray[np.float64], total: npt.NDArray[np.float64]) -> Flags:

@@ -79,7 +79,7 @@ class Description:
     def to_bytes(self) -> bytes:
         """Return it as JSON; what each contributor demands, and the statement's text, are left out."""
         data = asdict(self)
-        del data["masked"]["population"]
+        del data["masked"]["population"], data["masked"]["spreads"]
         for count in data["masked"]["counts"]:
             del count["minimum"]
         return json.dumps(data, sort_keys=True).encode()
@@ -106,6 +106,7 @@ class Description:
                         MaskedCount(c["domain"], 0, c["optional"], c["rows"], tuple(c["bitmaps"]))
                         for c in masked["counts"]
                     ),
+                    spreads=(),
                     population="",
                 ),
                 tuple(data["types"]),

@@ -70,6 +70,18 @@ class MaskedCount:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskedSpread:
+    """How a sum is spread over persons, for the node's own veto: ``parts`` are sums of sizes, each of some persons.
+
+    No person has more of the ``sum`` than the largest part, and none may have more than ``share`` of the total.
+    """
+
+    sum: str
+    parts: tuple[str, ...]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Masked:
     """What the columns of a statement are that gives a node's part of a total (``archipel.border.masked``).
 
@@ -80,6 +92,7 @@ class Masked:
     outputs: tuple[MaskedOutput, ...]
     sums: tuple[str, ...]
     counts: tuple[MaskedCount, ...]
+    spreads: tuple[MaskedSpread, ...]
     population: str
 
 

@@ -14,10 +14,10 @@ from sqlglot import exp
 
 from archipel import linkage, schema
 from archipel.aggregates import REGISTRY, State
-from archipel.border import parsing, refusal, syntax
+from archipel.border import parsing, readings, refusal, syntax
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
-from archipel.border.decision import Masked, MaskedCount, MaskedOutput, Release
+from archipel.border.decision import Masked, MaskedCount, MaskedOutput, MaskedSpread, Release
 from archipel.border.persons import Count
 from archipel.border.refusal import refused
 from archipel.rounds import BUCKETS, LABEL_BYTES
@@ -39,11 +39,16 @@ _MOMENTS = {
 }
 """The moments, and of which sums beside the number of pairs each is made."""
 
+PARTS = 4
+"""Of a node's persons, of each of which a sum is taken: a power of two."""
+
 _DIGITS = 4
 """Hexadecimal, of a person's hash: more buckets than there ever are."""
 
 _WHOLE = frozenset(
-    f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+    f"{sign}{size}"
+    for sign in ("", "U")
+    for size in ("TINYINT", "SMALLINT", "INTEGER", "INT", "BIGINT", "HUGEINT", "INT128")
 )
 
 
@@ -64,18 +69,33 @@ def masked_release(
     keys, outputs, ingredients = _outputs(select, block, analysis, names)
     if any(count.carrier.listed for count in counted):
         raise refused(refusal.MASKED, select, "persons of groups within groups")
-    shown = [projection for projection in select.expressions if projection.alias in keys]
+    population = _population(select)
     with_ = select.args.get("with_")
     select.set("with_", None)
-    select.set("expressions", shown)
+    select.set("expressions", [projection for projection in select.expressions if projection.alias in keys])
     for name, value in ingredients:
         select.append("expressions", _alias(value, name))
-    for number, count in enumerate(counted):
-        select.append("expressions", _alias(_rows(count), names.rows(number)))
+    # Each person's hash is computed once a row: the engine would compute it again in every aggregate.
+    kept = readings.Kept(select, analysis.prefix)
+    over_kept = {projection.alias: projection.unalias() for projection in select.expressions}
+    hashes = [kept.value(_hashed(count.carrier.person)) for count in counted]
+    for number, count in enumerate(map(kept.count, counted)):
+        select.append("expressions", _alias(count.rows(), names.rows(number)))
         for part in range(bitmaps):
-            select.append("expressions", _alias(_bitmap(count, part, bitmaps), names.bits(number, part)))
-    statement = _labelled(select, keys, names)
-    statement.args["with_"].set("expressions", [*(with_.expressions if with_ is not None else []), *_ctes(statement)])
+            bits = _bitmap(count, hashes[number], part, bitmaps)
+            select.append("expressions", _alias(bits, names.bits(number, part)))
+    spreads = []
+    share = min(table.policy.dominance.share / table.policy.dominance.top for table in protected)
+    for name in (name for name, value in ingredients if _adds(value)):
+        for number, count in enumerate(counted):
+            if count.condition is not None:
+                continue
+            parts = tuple(names.part(name, number, part) for part in range(PARTS))
+            spreads.append(MaskedSpread(name, parts, share))
+            for part, found in enumerate(parts):
+                select.append("expressions", _alias(_part(over_kept[name], hashes[number], part), found))
+    common = [*(with_.expressions if with_ is not None else []), kept.cte()]
+    statement = _labelled(select, keys, names, common)
     return Release(
         sql=parsing.render(statement),
         form=schema.Form.AGGREGATE,
@@ -101,7 +121,8 @@ def masked_release(
                 )
                 for number, count in enumerate(counted)
             ),
-            population=_population(select, with_),
+            spreads=tuple(spreads),
+            population=population,
         ),
     )
 
@@ -109,6 +130,8 @@ def masked_release(
 def _may_be_masked(select: exp.Select, analysis: Analysis, protected: Sequence[schema.Table]) -> None:
     """Refuse what would make a total of several nodes show one node's, and what masks cannot do yet."""
     context = analysis.context
+    if select.args.get("laterals"):
+        raise refused(refusal.MASKED, select, "lateral joins")
     if context.inputs or context.received:
         raise refused(refusal.MASKED, select, "tables that come with the task")
     if any(column.name.lower() == schema.NODE_COLUMN for column in select.find_all(exp.Column)):
@@ -140,8 +163,11 @@ class _Names:
     def sum(self, number: int) -> str:
         return f"{self._prefix}sum_{number}"
 
+    def part(self, name: str, number: int, part: int) -> str:
+        return f"{name}_part_{number}_{part}"
+
     def rows(self, number: int) -> str:
-        return f"{self._prefix}rows_{number}"
+        return f"{self._prefix}present_{number}"
 
     def bits(self, number: int, part: int) -> str:
         return f"{self._prefix}bits_{number}_{part}"
@@ -245,7 +271,7 @@ def _as_whole(argument: exp.Expr, block: Block, analysis: Analysis) -> tuple[exp
 def _type_of(value: exp.Expr, block: Block, analysis: Analysis) -> str:
     """Return the type of a column of a table or of a CAST, in DuckDB's spelling; nothing where it is not known."""
     if isinstance(value, exp.Cast | exp.TryCast):
-        return value.to.sql("duckdb").upper().replace(" ", "").replace("INT128", "HUGEINT").replace("INT,", "INTEGER,")
+        return value.to.sql("duckdb").upper().replace(" ", "")
     source = block.sources.get(value.table.lower()) if isinstance(value, exp.Column) else None
     if source is None or source.base is None:
         return ""
@@ -257,27 +283,12 @@ def _type_of(value: exp.Expr, block: Block, analysis: Analysis) -> str:
 # Persons
 
 
-def _rows(count: Count) -> exp.Expr:
-    return _filtered(exp.Count(this=exp.Star()), count.where)
-
-
-def _bitmap(count: Count, part: int, bitmaps: int) -> exp.Expr:
-    """Return SQL for 64 of the buckets that a person falls into by a keyed hash: a bit for each with somebody in it.
-
-    The first 16 bits of MD5 under a random key of 256 bits: what is known against MD5 is of no use against so few bits,
-    and the engine takes half as long for it as for SHA-256. Its own hash could differ between versions of two nodes.
-    """
-    person = count.carrier.person
-    text = exp.cast(person.copy(), "VARCHAR", dialect="duckdb")
-    digits = _call(
-        "SUBSTR", _call("MD5", exp.DPipe(this=_key("person"), expression=text)), _number(1), _number(_DIGITS)
-    )
-    hexadecimal = exp.paren(exp.DPipe(this=exp.Literal.string("0x"), expression=digits))
-    hashed = exp.cast(hexadecimal, "UINTEGER", dialect="duckdb")
-    bucket = exp.BitwiseAnd(this=hashed, expression=_number(BUCKETS - 1))
+def _bitmap(count: Count, hashed: exp.Expr, part: int, bitmaps: int) -> exp.Expr:
+    """Return SQL for 64 of the buckets that a person falls into by a keyed hash: a bit for each with somebody in it."""
+    bucket = exp.BitwiseAnd(this=hashed.copy(), expression=_number(BUCKETS - 1))
     one = exp.cast(_number(1), "UBIGINT", dialect="duckdb")
     bit = exp.BitwiseLeftShift(this=one, expression=exp.paren(bucket))
-    where: list[exp.Expr] = [person.copy().is_(exp.null()).not_()]
+    where: list[exp.Expr] = [hashed.copy().is_(exp.null()).not_()]
     if count.where is not None:
         where.append(exp.paren(count.where.copy()))
     if bitmaps > 1:
@@ -288,10 +299,37 @@ def _bitmap(count: Count, part: int, bitmaps: int) -> exp.Expr:
     return _call("COALESCE", _filtered(_call("BIT_OR", bit), exp.and_(*where)), zero)
 
 
+def _hashed(person: exp.Expr) -> exp.Expr:
+    """Return SQL for 16 bits of a person's keyed hash; NULL for nobody.
+
+    The first 16 bits of MD5 under a random key of 256 bits: what is known against MD5 is of no use against so few bits,
+    and the engine takes half as long for it as for SHA-256. Its own hash could differ between versions of two nodes.
+    """
+    text = exp.cast(person.copy(), "VARCHAR", dialect="duckdb")
+    whole = _call("MD5", exp.DPipe(this=_key("person"), expression=text))
+    digits = _call("SUBSTR", whole, _number(1), _number(_DIGITS))
+    hexadecimal = exp.paren(exp.DPipe(this=exp.Literal.string("0x"), expression=digits))
+    return exp.cast(hexadecimal, "UINTEGER", dialect="duckdb")
+
+
+def _adds(unit: exp.Expr) -> bool:
+    return syntax.aggregate_name(syntax.split_filter(unit)[0]) in {"sum", "fsum"}
+
+
+def _part(unit: exp.Expr, hashed: exp.Expr, part: int) -> exp.Expr:
+    """Return the sum of sizes over a part of the persons, by their hash."""
+    call, condition = syntax.split_filter(unit)
+    (argument,) = syntax.arguments(call)
+    where: list[exp.Expr] = [] if condition is None else [exp.paren(condition.copy())]
+    bits = exp.BitwiseRightShift(this=hashed.copy(), expression=_number(4 * _DIGITS - PARTS.bit_length() + 1))
+    where.append(exp.EQ(this=exp.paren(bits), expression=_number(part)))
+    return _filtered(exp.Sum(this=_call("ABS", argument.copy())), exp.and_(*where))
+
+
 # The statement
 
 
-def _labelled(select: exp.Select, keys: Sequence[str], names: _Names) -> exp.Select:
+def _labelled(select: exp.Select, keys: Sequence[str], names: _Names, common: Sequence[exp.Expr]) -> exp.Select:
     """Return the groups, each with its label: the keyed hash of its keys, of which none can be read as another."""
     text: exp.Expr = _key("label")
     for name in keys:
@@ -308,19 +346,14 @@ def _labelled(select: exp.Select, keys: Sequence[str], names: _Names) -> exp.Sel
         this=select, alias=exp.TableAlias(this=exp.to_identifier(names.groups, quoted=True)), materialized=True
     )
     return exp.Select(
-        with_=exp.With(expressions=[groups]), expressions=shown, from_=exp.From(this=_table(names.groups))
+        with_=exp.With(expressions=[*common, groups]), expressions=shown, from_=exp.From(this=_table(names.groups))
     )
 
 
-def _ctes(statement: exp.Select) -> list[exp.Expr]:
-    return list(statement.args["with_"].expressions)
-
-
-def _population(select: exp.Select, with_: exp.With | None) -> str:
+def _population(select: exp.Select) -> str:
     """Return the text of whose rows a statement is over, whatever it asks of them."""
     over = exp.select("1")
-    over.set("with_", with_.copy() if with_ is not None else None)
-    for part in ("from_", "joins", "laterals", "where"):
+    for part in ("with_", "from_", "joins", "where"):
         value = select.args.get(part)
         over.set(part, [v.copy() for v in value] if isinstance(value, list) else value.copy() if value else None)
     return over.sql("duckdb")

@@ -35,7 +35,7 @@ POLICY = {
     "coordinator": "aggregate",
     "threshold_scope": ["node", "federation"],
     "peers": {AGGREGATOR: "aggregate", "north": "aggregate"},
-    "columns": {"disease": "group", "cost": "measure"},
+    "columns": {"disease": "group", "cost": "measure", "fee": "measure"},
     "other_columns": "hidden",
 }
 ALONE = POLICY | {"threshold_scope": "node", "peers": {}}
@@ -47,7 +47,7 @@ Route = tuple[Step, str, str]
 
 
 def stays(hospital: str) -> pa.Table:
-    """Return a hospital's stays; one disease has one person, in the west."""
+    """Return a hospital's stays; one disease has one person, in the west, where another one pays nearly all fees."""
     number = HOSPITALS.index(hospital)
     persons = [f"{hospital}-{n}" for n in range(60)]
     diseases = ["common"] * 50 + ["rare"] * 10
@@ -55,7 +55,9 @@ def stays(hospital: str) -> pa.Table:
         persons.append("MARKER-PERSON")
         diseases.append("MARKER-UNIQUE")
     costs = [100 * (n % 17) + number for n in range(len(persons))]
-    return pa.table({"person": persons, "disease": diseases, "cost": pa.array(costs, pa.int64())})
+    fees = [9_000 if hospital == "west" and n == 7 else 2 + n % 3 for n in range(len(persons))]
+    measures = {"cost": pa.array(costs, pa.int64()), "fee": pa.array(fees, pa.int64())}
+    return pa.table({"person": persons, "disease": diseases, **measures})
 
 
 @dataclass

@@ -60,6 +60,17 @@ def test_an_honest_round_gives_the_total_of_all_and_nothing_else(led: Coordinato
         assert (row["p0v"], row["p1s"]) == (len(costs), sum(costs))
 
 
+def test_a_sum_of_which_one_person_has_the_most_is_struck_by_the_only_node_that_knows(led: Coordinator) -> None:
+    fees = replace(led, sql=QUESTION.replace("cost", "fee"), permit="", request="").total()
+    assert fees.column("g0").to_pylist() == ["rare"]  # of the common disease one in two hundred pays nearly all
+
+
+def test_of_negative_numbers_the_size_counts(led: Coordinator) -> None:
+    less = replace(led, sql=QUESTION.replace("sum(cost)", "sum(-fee)"), permit="", request="").total()
+    assert less.column("g0").to_pylist() == ["rare"]
+    assert less.column("p1s").to_pylist() == [-sum(4 * [2 + n % 3 for n in range(50, 60)])]
+
+
 def test_a_contributor_may_add_up_where_policies_name_it(led: Coordinator) -> None:
     rows = replace(led, aggregator="north", permit="", request="").total()
     assert set(rows.column("g0").to_pylist()) == {"common", "rare"}

@@ -168,6 +168,14 @@ def test_wides_add_up_as_whole_numbers_do(parts: list[list[int]]) -> None:
     assert masking.integers(summed.low, summed.high) == [sum(column) for column in zip(*parts, strict=True)]
 
 
+@given(st.lists(st.integers(-(2**126), 2**126) | st.integers(-3, 3), min_size=1, max_size=8))
+def test_wides_are_compared_as_the_numbers_that_they_are(values: list[int]) -> None:
+    low = np.array([v & (2**64 - 1) for v in values], np.uint64)
+    high = np.array([(v >> 64) & (2**64 - 1) for v in values], np.uint64)
+    assert masking.integers(low, high) == values
+    assert masking.as_floats(low, high).tolist() == pytest.approx([float(v) for v in values], rel=1e-15)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.none() | st.decimals(-(10**30), 10**30, places=4), min_size=1, max_size=8))
 def test_decimals_come_back_as_they_were(values: list[Decimal | None]) -> None:
