@@ -15,7 +15,7 @@ from typing import Any
 
 from archipel import __version__, errors, permit, tokens
 from archipel.border.decision import Release
-from archipel.schema import COORDINATOR, Column, Table
+from archipel.schema import COORDINATOR, Column, Scope, Table
 from node_agent import evidence
 from node_agent.authorise import Asked, authorise
 from node_agent.decisions import Decisions
@@ -59,6 +59,13 @@ def replay(record: Record, folder: Path) -> Replay:
         _compare_refusal(record, problem, played)
         return played
     _say_asked(asked, played)
+    if "round" in record or asked.request.threshold_scope == Scope.FEDERATION.value:
+        step = record.get("round_step", "a step")
+        played.say(
+            f"It is '{step}' of a total over several nodes: what nodes mask for one another is not played again."
+        )
+        played.say(f"The record says: {_ended(record)}")
+        return played
     try:
         releases = _decided(record, found, setting, asked)
     except errors.ArchipelError as problem:

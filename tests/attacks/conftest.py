@@ -49,6 +49,7 @@ _COLUMNS = ("cases", "refused", "failed", "withheld", "released", "held", "open"
 
 _FAMILIES = {
     "test_permits": "forged-permits-requests",
+    "test_differencing": "differencing",
     "test_gate": "changed-after-approval",
     "test_hostile_coordinator": "hostile-coordinator",
     "test_peer_release": "linked-tables-sent",

@@ -126,6 +126,13 @@ def test_what_the_engine_or_the_node_s_state_decided_is_not_played_again(desk: D
     assert desk.play({**elsewhere, "kind": "refused", "code": "BUDGET"}).same is None
 
 
+def test_a_step_of_a_total_over_nodes_is_not_played_again(desk: Desk) -> None:
+    record = desk.ask(SQL, request_token=desk.party.request(threshold_scope="federation"))
+    played = desk.play(record)
+    assert played.same is None
+    assert "of a total over several nodes" in played.steps[-2]
+
+
 def test_another_decision_is_told_with_its_difference(desk: Desk) -> None:
     record = desk.ask(SQL)
     altered = {**record, "executed_sql": record["executed_sql"].replace(">= 11", ">= 5"), "rule": "none"}
