@@ -289,7 +289,7 @@ BARE_WORDS: frozenset[str] = _words(
     microsecond microseconds millisecond milliseconds second seconds minute minutes hour hours day days week weeks
     month months quarter quarters year years decade century millennium dow isodow doy isoyear yearweek epoch era julian
     timezone timezone_hour timezone_minute weekday dayofweek dayofyear hugeint nanosecond nanoseconds yearmonth
-    current ties others exclude unbounded nulls first last
+    current ties others exclude unbounded preceding following nulls first last
     """
 )
 

@@ -441,6 +441,12 @@ def test_broken_text_is_only_ever_refused() -> None:
             check(text, CONTEXT)
 
 
+@pytest.mark.parametrize("frame", ["UNBOUNDED PRECEDING", "BETWEEN 2 PRECEDING AND 1 FOLLOWING"])
+def test_the_frame_of_a_window_over_one_person_is_part_of_the_language(frame: str) -> None:
+    window = f"PARTITION BY pid ORDER BY entered ROWS {frame}"
+    assert check(f"SELECT sum(c) AS s FROM (SELECT pid, sum(cost) OVER ({window}) AS c FROM stays)", CONTEXT).protected
+
+
 def test_the_check_reads_nothing_but_its_arguments() -> None:
     folder = Path(check.__code__.co_filename).parent
     text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
