@@ -37,6 +37,19 @@ SOFTWARE = ("archipel", "sqlglot", "duckdb")
 _BEGIN = b'{"sha256": "'
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text with its SHA-256: of what is kept again and again the digest is computed once."""
+
+    text: str
+    digest: str
+
+    @classmethod
+    def of(cls, text: str) -> Document:
+        """Return the document of a text."""
+        return cls(text, _digest(text))
+
+
 class Evidence:
     """Appends documents. Used by the process that holds the audit log; safe to use from several threads."""
 
@@ -57,17 +70,17 @@ class Evidence:
         except OSError as cause:
             raise _unavailable(cause) from cause
 
-    def keep(self, documents: Mapping[str, str]) -> dict[str, str]:
+    def keep(self, documents: Mapping[str, str | Document]) -> dict[str, str]:
         """Make documents durable, given by what they are; return their digests by the same names.
 
         Raises:
             ArchipelError: AUDIT_UNAVAILABLE; then nothing may be released.
         """
-        digests = {kind: _digest(text) for kind, text in documents.items()}
+        given = {kind: Document.of(text) if isinstance(text, str) else text for kind, text in documents.items()}
         with self._mutex:
             try:
                 self._turn_to(_month(self._now()))
-                new = {digests[kind]: (kind, text) for kind, text in documents.items()}
+                new = {known.digest: (kind, known.text) for kind, known in given.items()}
                 lines = [
                     json.dumps({"sha256": digest, "kind": kind, "content": text}).encode() + b"\n"
                     for digest, (kind, text) in new.items()
@@ -78,7 +91,7 @@ class Evidence:
                     self._known |= new.keys()
             except OSError as cause:
                 raise _unavailable(cause) from cause
-        return digests
+        return {kind: known.digest for kind, known in given.items()}
 
     def _turn_to(self, month: str) -> None:
         """Take up the file of a month: what is in it, and whether a crash has left half a line."""
@@ -154,12 +167,13 @@ class Grounds:
     """The authority's public key, base64url."""
     policy: str = ""
     """The content of the policy file in force."""
-    _setting: tuple[tuple[Table, ...], str] | None = field(default=None)
+    _kept: tuple[tuple[Table, ...], Document, Document] | None = field(default=None)
+    """The tables that there are, with the policy's and the setting's documents over them."""
     _software: dict[str, str] = field(default_factory=lambda: {name: metadata.version(name) for name in SOFTWARE})
 
     def adopt(self, policy: str) -> None:
         """Take another policy file's content as the one in force."""
-        self.policy, self._setting = policy, None
+        self.policy, self._kept = policy, None
 
     def of(
         self,
@@ -172,36 +186,33 @@ class Grounds:
         Raises:
             ArchipelError: AUDIT_UNAVAILABLE.
         """
-        documents = {
+        policy, setting = self._setting_over(tables)
+        documents: dict[str, str | Document] = {
             "permit": order.permit,
             "request": order.request,
-            "policy": self.policy,
-            "setting": self._setting_over(tables),
+            "policy": policy,
+            "setting": setting,
         }
         if order.inputs:
             documents["inputs"] = _inputs_text(order.inputs, received or {})
         digests = self.evidence.keep(documents)
         return {f"{kind}_sha256": digests[kind] for kind in documents}
 
-    def _setting_over(self, tables: tuple[Table, ...]) -> str:
-        """Return the node's state as a document; the same text as long as nothing of it changes."""
-        known = self._setting
-        if (
-            known is None
-            or len(known[0]) != len(tables)
-            or any(a is not b for a, b in zip(known[0], tables, strict=True))
-        ):
+    def _setting_over(self, tables: tuple[Table, ...]) -> tuple[Document, Document]:
+        """Return policy and the node's state as documents; the same ones as long as nothing of them changes."""
+        kept = self._kept
+        if kept is None or len(kept[0]) != len(tables) or any(a is not b for a, b in zip(kept[0], tables, strict=True)):
+            policy = Document.of(self.policy)
             content = {
                 "node": self.node,
                 "federation": self.federation,
                 "authority_key": self.authority_key,
                 "software": self._software,
-                "policy_sha256": _digest(self.policy),
+                "policy_sha256": policy.digest,
                 "tables": [table_document(table) for table in tables],
             }
-            known = (tables, json.dumps(content, sort_keys=True))
-            self._setting = known
-        return known[1]
+            kept = self._kept = (tables, policy, Document.of(json.dumps(content, sort_keys=True)))
+        return kept[1], kept[2]
 
 
 def table_document(table: Table) -> dict[str, Any]:
