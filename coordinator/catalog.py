@@ -1,8 +1,8 @@
 """What the coordinator knows of the federation's tables: one view over what the nodes registered. Pure data.
 
-A table's shards come from the nodes' registrations, those of nodes that are away now included: what is not asked must
-be said, never forgotten. Registrations of one table that contradict each other make a conflict, and the table is
-refused.
+A table's shards come from the nodes' registrations, those of nodes that are away now included, and those that a node
+holds and does not offer now: what is not asked must be said, never forgotten. Registrations of one table that
+contradict each other make a conflict, and the table is refused.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from archipel.schema import Distribution, SiteKey, Table
 class CatalogTable:
     """A table of the federation and the nodes that hold it. ``shards`` is keyed by node name, in order of names.
 
-    ``conflict`` is set when the registrations contradict each other; then the table cannot be queried.
+    ``conflict`` is set when the registrations contradict each other; then the table cannot be queried. ``withdrawn``
+    are what nodes registered that do not offer it now. They are among ``shards``, so that plans name those nodes,
+    unless others hold the same rows.
     """
 
     shards: Mapping[str, Table]
     conflict: errors.ErrorInfo | None = None
+    withdrawn: Mapping[str, Table] = field(default_factory=dict)
     table: Table = field(init=False, repr=False, compare=False)
     """One table for all shards: the common schema, the strictest policy, the sums of the estimates."""
 
@@ -71,11 +74,14 @@ class Catalog:
     def only(self, nodes: Iterable[str]) -> Catalog:
         """Return the catalogue as if there were no other nodes than ``nodes``; tables without a shard fall away."""
         kept = frozenset(nodes)
-        tables = {}
-        for name, entry in self.tables.items():
-            shards = {node: shard for node, shard in entry.shards.items() if node in kept}
-            if shards:
-                tables[name] = build_table(shards)
+        shards = {
+            name: {n: shard for n, shard in entry.shards.items() if n in kept and n not in entry.withdrawn}
+            for name, entry in self.tables.items()
+        }
+        withdrawn = {
+            name: {n: shard for n, shard in entry.withdrawn.items() if n in kept} for name, entry in self.tables.items()
+        }
+        tables = build_tables(shards, withdrawn)
         return Catalog(tables, self.attached & kept, {n: m for n, m in self.means.items() if n in kept})
 
     def means_of(self, node: str) -> Means:
@@ -92,8 +98,23 @@ def build(registrations: Mapping[str, Iterable[Table]], attached: Iterable[str])
     return Catalog({name: build_table(shards) for name, shards in by_table.items()}, frozenset(attached))
 
 
-def build_table(shards: Mapping[str, Table]) -> CatalogTable:
+def build_tables(
+    shards: Mapping[str, Mapping[str, Table]], withdrawn: Mapping[str, Mapping[str, Table]]
+) -> dict[str, CatalogTable]:
+    """Return by name the tables of which the columns are known."""
+    built = {}
+    for name in [*shards, *(name for name in withdrawn if name not in shards)]:
+        offered, away = shards.get(name, {}), withdrawn.get(name, {})
+        if offered or any(table.columns for table in away.values()):
+            built[name] = build_table(offered, away)
+    return built
+
+
+def build_table(shards: Mapping[str, Table], withdrawn: Mapping[str, Table] | None = None) -> CatalogTable:
     """Return a table of its shards, with the conflict if they contradict each other."""
+    if withdrawn:
+        away = dict(sorted(withdrawn.items()))
+        return replace(build_table(_with_withdrawn(shards, away)), withdrawn=away)
     ordered = dict(sorted(shards.items()))
     first_node, first = next(iter(ordered.items()))
     for node, other in ordered.items():
@@ -103,6 +124,16 @@ def build_table(shards: Mapping[str, Table]) -> CatalogTable:
             hint = "The holders' operators must agree on one version; until then the table cannot be queried."
             return CatalogTable(ordered, errors.ErrorInfo(errors.SCHEMA_CONFLICT, text, hint))
     return CatalogTable(ordered)
+
+
+def _with_withdrawn(shards: Mapping[str, Table], withdrawn: Mapping[str, Table]) -> Mapping[str, Table]:
+    """Return the shards that plans know. A withdrawn one is never read: what of it does not fit is as at the others."""
+    offered = dict(sorted(shards.items()))
+    first = next(table for table in (*offered.values(), *withdrawn.values()) if table.columns)
+    if offered and first.distribution is Distribution.REPLICATED:
+        return offered  # the others hold the same rows
+    fitting = {n: t if t.columns and not _difference(first, t) else first for n, t in withdrawn.items()}
+    return {**offered, **fitting}
 
 
 def without_site_keys(catalog: Catalog) -> Catalog:

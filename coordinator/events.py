@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from archipel import errors
@@ -45,6 +46,8 @@ class Started:
 
     attached: frozenset[str]
     stale: bool = False
+    withdrawn: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By node, the tables that the plan reads there and that it does not offer now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Replanned:
 
     plan: Plan
     attached: frozenset[str]
+    withdrawn: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

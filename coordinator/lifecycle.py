@@ -43,6 +43,7 @@ from coordinator.events import (
     Withdraw,
 )
 from coordinator.plan import Plan, Stage, StageKind
+from coordinator.withdrawn import not_offered
 
 MAX_RESTARTS = 8
 """How often a query that may answer without some nodes starts again without the ones it lost."""
@@ -87,6 +88,8 @@ class Query:
     done: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
     """Nodes that the answer will be without."""
+    withdrawn: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of those, the ones that are there and do not offer tables that the query needs, with the tables."""
     replanning: bool = False
     concluding: bool = False
     restarts: int = 0
@@ -127,11 +130,11 @@ def advance(query: Query, event: Event) -> Step:
             running = replace(told, state=State.RUNNING)
             if event.stale:
                 return replace(running, replanning=True), (Replan(frozenset()),)
-            return _check_sites(running, event.attached)
+            return _check_sites(running, event.attached, event.withdrawn)
         case Replanned():
             _require(told, query.replanning)
             renewed = replace(told, plan=event.plan, replanning=False)
-            checked, instructions = _check_sites(renewed, event.attached)
+            checked, instructions = _check_sites(renewed, event.attached, event.withdrawn)
             return checked, (Record("planned"), *instructions)
         case ReplanFailed():
             _require(told, query.replanning)
@@ -183,17 +186,19 @@ def interrupted() -> errors.ErrorInfo:
     return errors.ErrorInfo(errors.INTERRUPTED, text, errors.INTERRUPTED.hint)
 
 
-def _check_sites(query: Query, attached: frozenset[str]) -> Step:
+def _check_sites(query: Query, attached: frozenset[str], withdrawn: Mapping[str, tuple[str, ...]]) -> Step:
     away = frozenset(query.plan.nodes()) - attached
-    return _without(query, away) if away else _progress(query)
+    held = {node: tables for node, tables in withdrawn.items() if node in attached}
+    lacking = away | held.keys()
+    return _without(replace(query, withdrawn={**query.withdrawn, **held}), lacking) if lacking else _progress(query)
 
 
 def _without(query: Query, nodes: frozenset[str]) -> Step:
     """Go on without ``nodes`` where the request allows it, otherwise fail and name them."""
     if any(stage.round is not None for stage in query.plan.stages):
-        return _fail(query, _void(_unavailable(nodes)))
+        return _fail(query, _void(_unavailable(nodes, query.withdrawn)))
     if query.on_missing == "fail" or query.restarts >= MAX_RESTARTS:
-        return _fail(query, _unavailable(nodes))
+        return _fail(query, _unavailable(nodes, query.withdrawn))
     missing = query.missing | nodes
     restarted = replace(
         query,
@@ -207,11 +212,16 @@ def _without(query: Query, nodes: frozenset[str]) -> Step:
     return restarted, (*_withdrawals(query), Replan(missing))
 
 
-def _unavailable(nodes: frozenset[str]) -> errors.ErrorInfo:
-    names = sorted(nodes)
-    listed = ", ".join(f"'{name}'" for name in names)
-    text = f"Node {listed} is not available." if len(names) == 1 else f"Nodes {listed} are not available."
-    return errors.ErrorInfo(errors.NODE_UNAVAILABLE, text, errors.NODE_UNAVAILABLE.hint, node=names[0])
+def _unavailable(nodes: frozenset[str], withdrawn: Mapping[str, tuple[str, ...]]) -> errors.ErrorInfo:
+    away = sorted(nodes - withdrawn.keys())
+    listed = ", ".join(f"'{name}'" for name in away)
+    told = [f"Node {listed} is not available." if len(away) == 1 else f"Nodes {listed} are not available."]
+    told = told if away else []
+    told += [f"{not_offered(node, withdrawn[node])}." for node in sorted(nodes & withdrawn.keys())]
+    hint = errors.NODE_UNAVAILABLE.hint
+    if nodes & withdrawn.keys():
+        hint = f"The node's operator finds the cause in its log. {hint}"
+    return errors.ErrorInfo(errors.NODE_UNAVAILABLE, " ".join(told), hint, node=min(nodes))
 
 
 def _void(error: errors.ErrorInfo) -> errors.ErrorInfo:
@@ -224,7 +234,7 @@ def _nothing_left(query: Query, error: errors.ErrorInfo) -> errors.ErrorInfo:
     """Say that nodes are away rather than that a table, which only they hold, is unknown."""
     if error.code is not errors.SQL_UNKNOWN_TABLE:
         return error
-    away = _unavailable(query.missing)
+    away = _unavailable(query.missing, query.withdrawn)
     return replace(away, message=f"{away.message} No other node holds a table that the query needs.", hint="")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from archipel import tokens
 from archipel.rounds import MIN_CONTRIBUTORS, Step
@@ -16,19 +16,22 @@ from archipel.v1 import common_pb2, query_pb2
 from coordinator.deliveries import Delivery, Withheld
 from coordinator.measures import seals_persons
 from coordinator.plan import Plan
+from coordinator.withdrawn import not_offered
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """What is known of the nodes that a query could have asked.
 
-    ``missing`` were left out, ``never_attached`` have never told what they hold; ``clock_offsets_ms`` by node.
+    ``missing`` were left out (of those, ``withdrawn`` are there and do not offer tables that were needed, which are
+    named), ``never_attached`` have never told what they hold; ``clock_offsets_ms`` by node.
     """
 
     holders: Mapping[str, str]
     missing: frozenset[str] = frozenset()
     never_attached: frozenset[str] = frozenset()
     clock_offsets_ms: Mapping[str, int] | None = None
+    withdrawn: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def result_info(
@@ -145,7 +148,9 @@ def _together(parts: Iterable[Withheld]) -> Withheld:
 
 def _coverage_notices(coverage: Coverage) -> Iterable[query_pb2.Notice]:
     for node in sorted(coverage.missing):
-        text = f"Node '{node}' was not available: the result is without what it holds."
+        tables = coverage.withdrawn.get(node)
+        what = not_offered(node, tables) if tables else f"Node '{node}' was not available"
+        text = f"{what}: the result is without what it holds."
         yield query_pb2.Notice(kind="coverage", text=text, node=node)
     for node in sorted(coverage.never_attached - coverage.missing):
         text = f"Node '{node}' has never been attached; whether it holds rows of these tables is not known."

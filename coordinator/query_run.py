@@ -38,6 +38,7 @@ from coordinator.stage_work import (
     result_table,
 )
 from coordinator.store import QueryRecord, ResultRecord, make_event
+from coordinator.withdrawn import lacking
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ class QueryRun:
         if self.state.ended:
             return
         stale = self._planned.against != self._shared.planning.state
-        self.handle(events.Started(self._shared.registry.attached, stale))
+        self.handle(events.Started(self._shared.registry.attached, stale, self._withdrawn()))
 
     async def wait_ended(self) -> None:
         """Return when the end is on disk and told."""
@@ -291,7 +292,11 @@ class QueryRun:
             self.handle(events.ReplanFailed(problem.info))
             return
         self._new_plan = self._planned.json
-        self.handle(events.Replanned(self._planned.plan, self._shared.registry.attached - without))
+        attached = self._shared.registry.attached - without
+        self.handle(events.Replanned(self._planned.plan, attached, self._withdrawn()))
+
+    def _withdrawn(self) -> dict[str, tuple[str, ...]]:
+        return lacking(self._planned.plan, self._shared.registry.withdrawn)
 
     async def _compute(self, stage: Stage) -> None:
         executor = ""
@@ -356,6 +361,7 @@ class QueryRun:
             Coverage(
                 holders=self._shared.holders,
                 missing=self._query.missing,
+                withdrawn=self._query.withdrawn,
                 never_attached=named - registry.known,
                 clock_offsets_ms={node: s.clock_offset_ms for node, s in sessions if s is not None},
             ),

@@ -142,7 +142,7 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
             table = entry.table
             if not wanted.fullmatch(table.name):
                 continue
-            told = answer.tables.add(table=wire.table_to_wire(table), nodes=entry.nodes)
+            told = answer.tables.add(table=wire.table_to_wire(table), nodes=entry.nodes, withdrawn_at=entry.withdrawn)
             if entry.conflict is not None:
                 told.conflict.CopyFrom(wire.error_to_wire(entry.conflict))
         return answer
@@ -225,6 +225,7 @@ class QueryService(query_pb2_grpc.QueryServiceServicer):
             status.software_version = registration.software_version
             status.engine = f"{profile.engine} {profile.version}".strip()
             status.tables = len(registration.tables)
+            status.withdrawn_tables.extend(table.name for table in registration.withdrawn)
         session = self._registry.open_session(name)
         if session is not None:
             status.attached = not session.draining

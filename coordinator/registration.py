@@ -6,12 +6,13 @@ is refused table by table, with the reason, and the rest of the node stays usabl
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from archipel import errors, wire
-from archipel.schema import NODE_COLUMN, Table
+from archipel.schema import NODE_COLUMN, Distribution, Table
 from archipel.v1 import common_pb2, gateway_pb2
 from coordinator.catalog import Means
 from coordinator.plan import SHARD_COLUMN
@@ -49,16 +50,30 @@ class Registration:
     means: Means
     tables: tuple[Table, ...]
     hello: bytes
+    withdrawn: tuple[Table, ...] = ()
+    """Tables that it holds and that cannot be asked now; one without columns is known by its name alone."""
 
     def without(self, names: Iterable[str]) -> Registration:
-        """Return the same without the tables of those names, in what is remembered of it too."""
+        """Return the same with the tables of those names withdrawn, in what is remembered of it too."""
         dropped = frozenset(names)
+        kept = tuple(table for table in self.tables if table.name not in dropped)
+        named = (Table(table.name, (), table.distribution) for table in self.tables if table.name in dropped)
+        return self._with(kept, (*self.withdrawn, *named))
+
+    def after(self, earlier: Registration | None) -> Registration:
+        """Return the same, with what the node told earlier of tables of which it now tells the name alone."""
+        if earlier is None or all(table.columns for table in self.withdrawn):
+            return self
+        known = {table.name.lower(): table for table in (*earlier.withdrawn, *earlier.tables)}
+        filled = (table if table.columns else known.get(table.name.lower(), table) for table in self.withdrawn)
+        return self._with(self.tables, tuple(filled))
+
+    def _with(self, tables: tuple[Table, ...], withdrawn: tuple[Table, ...]) -> Registration:
         hello = gateway_pb2.Hello.FromString(self.hello)
-        kept = [table for table in hello.tables if table.name not in dropped]
-        del hello.tables[:]
-        hello.tables.extend(kept)
-        tables = tuple(table for table in self.tables if table.name not in dropped)
-        return replace(self, tables=tables, hello=hello.SerializeToString())
+        del hello.tables[:], hello.withdrawn_tables[:]
+        hello.tables.extend(wire.table_to_wire(table) for table in tables)
+        hello.withdrawn_tables.extend(wire.table_to_wire(table) for table in withdrawn)
+        return replace(self, tables=tables, withdrawn=withdrawn, hello=hello.SerializeToString())
 
 
 def read_hello(hello: gateway_pb2.Hello, node: str) -> tuple[Registration, tuple[errors.ErrorInfo, ...]]:
@@ -71,6 +86,7 @@ def read_hello(hello: gateway_pb2.Hello, node: str) -> tuple[Registration, tuple
         raise errors.error(errors.IDENTITY, "The node calls itself by another name than its certificate.")
     tables: list[Table] = []
     refused: list[errors.ErrorInfo] = []
+    withdrawn = [_withdrawn(message) for message in hello.withdrawn_tables[:MAX_TABLES]]
     seen: set[str] = set()
     for message in hello.tables[:MAX_TABLES]:
         reason = _refusal(message) or ("it is registered twice" if message.name.lower() in seen else "")
@@ -82,6 +98,7 @@ def read_hello(hello: gateway_pb2.Hello, node: str) -> tuple[Registration, tuple
             except errors.ArchipelError as problem:
                 reason = problem.info.message
         refused.append(refusal(message.name, reason))
+        withdrawn.append(_named(message))  # it is there all the same: what is asked of it must not pass for whole
     if len(hello.tables) > MAX_TABLES:
         refused.append(refusal("", f"more than {MAX_TABLES} tables are registered; the rest is left out"))
     registration = Registration(
@@ -93,6 +110,7 @@ def read_hello(hello: gateway_pb2.Hello, node: str) -> tuple[Registration, tuple
         means=Means(hello.seals, hello.linkage_epoch),
         tables=tuple(tables),
         hello=hello.SerializeToString(),
+        withdrawn=_each_once(withdrawn, besides=seen),
     )
     return registration, tuple(refused[:MAX_REFUSALS_TOLD])
 
@@ -101,6 +119,29 @@ def refusal(table: str, reason: str) -> errors.ErrorInfo:
     """Return why a table is not taken into the catalogue."""
     name = f"Table '{table}'" if _TABLE_NAME.fullmatch(table) else "A table"
     return errors.ErrorInfo(errors.BAD_REQUEST, f"{name} is not taken: {reason}.")
+
+
+def _withdrawn(message: common_pb2.Table) -> Table | None:
+    """Return a table that is not offered; by its name alone when there is no more or it is not in order."""
+    if not _refusal(message):
+        with contextlib.suppress(errors.ArchipelError):
+            return wire.table_from_wire(message)
+    return _named(message)
+
+
+def _named(message: common_pb2.Table) -> Table | None:
+    """Return a table of which nothing is known but the name; None when that is no name."""
+    replicated = message.distribution == common_pb2.DISTRIBUTION_REPLICATED
+    distribution = Distribution.REPLICATED if replicated else Distribution.SHARDED
+    return Table(message.name, (), distribution) if _TABLE_NAME.fullmatch(message.name) else None
+
+
+def _each_once(tables: Iterable[Table | None], *, besides: Iterable[str]) -> tuple[Table, ...]:
+    found: dict[str, Table] = {}
+    for table in tables:
+        if table is not None and table.name.lower() not in besides:
+            found.setdefault(table.name.lower(), table)
+    return tuple(found.values())
 
 
 def _short(text: str) -> str:

@@ -55,6 +55,8 @@ class Registry:
         self._last_seen_ms: dict[str, int] = {}
         self._shards: dict[str, dict[str, Table]] = {}
         """By lower-case table name: what each node registered."""
+        self._withdrawn: dict[str, dict[str, Table]] = {}
+        """The same of what nodes hold and do not offer now."""
         self._tables: dict[str, CatalogTable] | None = None
         """The catalogue's tables; built when they are next needed."""
         self.version = 0
@@ -66,7 +68,7 @@ class Registry:
     def catalog(self) -> Catalog:
         """All tables that nodes ever registered."""
         if self._tables is None:
-            self._tables = {name: catalog.build_table(shards) for name, shards in self._shards.items()}
+            self._tables = catalog.build_tables(self._shards, self._withdrawn)
         return Catalog(self._tables, self.attached, {node: r.means for node, r in self._registrations.items()})
 
     @property
@@ -78,6 +80,15 @@ class Registry:
     def known(self) -> frozenset[str]:
         """The nodes that have been attached at least once."""
         return frozenset(self._registrations)
+
+    @property
+    def withdrawn(self) -> dict[str, frozenset[str]]:
+        """By node, the lower-case names of the tables that it holds and does not offer now."""
+        by_node: dict[str, set[str]] = {}
+        for name, shards in self._withdrawn.items():
+            for node in shards:
+                by_node.setdefault(node, set()).add(name)
+        return {node: frozenset(names) for node, names in by_node.items()}
 
     def session(self, node: str) -> Session | None:
         """Return the session of a node that takes tasks now."""
@@ -104,6 +115,7 @@ class Registry:
             log.info("node '%s' attached anew: the earlier stream ends", node)
             earlier.replaced.set()
             self.on_lost(node)
+        session.registration = session.registration.after(self._registrations.get(node))
         self._register(session.registration)
         self._sessions[node] = session
         self.seen(node)
@@ -146,13 +158,8 @@ class Registry:
         self._registrations[node] = registration
         if before is not None and _planned_by(before) == _planned_by(registration):
             return
-        for table in before.tables if before is not None else ():
-            shards = self._shards[table.name.lower()]
-            del shards[node]
-            if not shards:
-                del self._shards[table.name.lower()]
-        for table in registration.tables:
-            self._shards.setdefault(table.name.lower(), {})[node] = table
+        _renew(self._shards, node, before.tables if before is not None else (), registration.tables)
+        _renew(self._withdrawn, node, before.withdrawn if before is not None else (), registration.withdrawn)
         self._tables = None
         self.version += 1
 
@@ -168,6 +175,16 @@ class Registry:
         return tuple(found)
 
 
+def _renew(held: dict[str, dict[str, Table]], node: str, before: Iterable[Table], now: Iterable[Table]) -> None:
+    for table in before:
+        shards = held[table.name.lower()]
+        del shards[node]
+        if not shards:
+            del held[table.name.lower()]
+    for table in now:
+        held.setdefault(table.name.lower(), {})[node] = table
+
+
 def _planned_by(registration: Registration) -> tuple[object, ...]:
     """Return what plans depend on."""
-    return registration.tables, registration.profile, registration.means
+    return registration.tables, registration.withdrawn, registration.profile, registration.means

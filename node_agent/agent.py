@@ -203,6 +203,7 @@ class Agent:
             clock_unix_ms=int(time.time() * 1000),
             seals=peers.own is not None,
             linkage_epoch=peers.epoch,
+            withdrawn_tables=[wire.table_to_wire(table) for table in self._engine.withdrawn()],
         )
 
     def _welcomed(self, welcome: gateway_pb2.Welcome) -> None:

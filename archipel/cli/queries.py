@@ -157,6 +157,7 @@ def tables(
                     "name": t.name,
                     "description": t.table.description,
                     "nodes": t.nodes,
+                    "withdrawn_at": t.withdrawn_at,
                     "policy": t.policy_text,
                     "columns": [{"name": c.name, "type": c.type, "description": c.description} for c in t.columns],
                 }
@@ -168,6 +169,8 @@ def tables(
         print(f"{t.name}  [{', '.join(t.nodes)}]  {t.policy_text}  {t.table.description}")
         if t.conflict is not None:
             print(f"  ! {t.conflict}")
+        if t.withdrawn_at:
+            print(f"  ! not offered now by {', '.join(t.withdrawn_at)}")
         for c in t.columns if columns else ():
             print(f"    {c.name:24} {c.type:16} {t.table.policy.role_of(c.name).value:8} {c.description}")
 
@@ -177,11 +180,24 @@ def nodes(address: Address, permit: PermitFile, key: KeyFile, as_json: AsJson = 
     with _connected(address, permit, key) as connection:
         found = connection.nodes()
     if as_json:
-        _print_json([{"name": n.name, "holder": n.holder, "attached": n.attached, "tables": n.tables} for n in found])
+        _print_json(
+            [
+                {
+                    "name": n.name,
+                    "holder": n.holder,
+                    "attached": n.attached,
+                    "tables": n.tables,
+                    "withdrawn_tables": n.withdrawn_tables,
+                }
+                for n in found
+            ]
+        )
         return
     for n in found:
         seen = f"last seen {n.last_seen:%Y-%m-%d %H:%M:%S} UTC" if n.last_seen else "never seen"
         print(f"{n.name:20} {'attached' if n.attached else 'away':10} {n.tables:4} tables  {seen}  {n.holder}")
+        if n.withdrawn_tables:
+            print(f"  ! not offered now: {', '.join(n.withdrawn_tables)}")
 
 
 def queries(

@@ -126,6 +126,8 @@ class TableInfo:
     table: schema.Table
     nodes: tuple[str, ...]
     conflict: errors.ArchipelError | None = None
+    withdrawn_at: tuple[str, ...] = ()
+    """Nodes that hold it and do not offer it now: queries that need it fail, or are answered without those nodes."""
 
     @property
     def name(self) -> str:
@@ -151,7 +153,7 @@ class TableInfo:
     def from_wire(cls, message: query_pb2.CatalogTable) -> TableInfo:
         """Return the table of a message."""
         conflict = wire.error_from_wire(message.conflict) if message.HasField("conflict") else None
-        return cls(wire.table_from_wire(message.table), tuple(message.nodes), conflict)
+        return cls(wire.table_from_wire(message.table), tuple(message.nodes), conflict, tuple(message.withdrawn_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ class NodeInfo:
     tables: int
     running_tasks: int
     clock_offset_ms: int
+    withdrawn_tables: tuple[str, ...] = ()
+    """Tables that it holds and does not offer now."""
 
     @classmethod
     def from_wire(cls, message: query_pb2.NodeStatus) -> NodeInfo:
@@ -185,6 +189,7 @@ class NodeInfo:
             message.tables,
             message.running_tasks,
             message.clock_offset_ms,
+            tuple(message.withdrawn_tables),
         )
 
 

@@ -109,6 +109,7 @@ class Hello(_message.Message):
     CLOCK_UNIX_MS_FIELD_NUMBER: _builtins.int
     SEALS_FIELD_NUMBER: _builtins.int
     LINKAGE_EPOCH_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_TABLES_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     software_version: _builtins.str
     engine: _builtins.str
@@ -126,6 +127,12 @@ class Hello(_message.Message):
     """Of its linkage secret; 0 when it has none."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Table]: ...
+    @_builtins.property
+    def withdrawn_tables(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Table]:
+        """Tables that it holds and does not offer now: what they need (data, pinned snapshot, list of who objects) is not in
+        order. Without columns where it cannot tell them. The reason is for its operator's log alone.
+        """
+
     def __init__(
         self,
         *,
@@ -141,10 +148,11 @@ class Hello(_message.Message):
         clock_unix_ms: _builtins.int = ...,
         seals: _builtins.bool = ...,
         linkage_epoch: _builtins.int = ...,
+        withdrawn_tables: _abc.Iterable[_common_pb2.Table] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_unix_ms", b"clock_unix_ms", "collation", b"collation", "engine", b"engine", "engine_version", b"engine_version", "linkage_epoch", b"linkage_epoch", "max_concurrent_tasks", b"max_concurrent_tasks", "node", b"node", "policy_digest", b"policy_digest", "seals", b"seals", "software_version", b"software_version", "tables", b"tables", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_unix_ms", b"clock_unix_ms", "collation", b"collation", "engine", b"engine", "engine_version", b"engine_version", "linkage_epoch", b"linkage_epoch", "max_concurrent_tasks", b"max_concurrent_tasks", "node", b"node", "policy_digest", b"policy_digest", "seals", b"seals", "software_version", b"software_version", "tables", b"tables", "time_zone", b"time_zone", "withdrawn_tables", b"withdrawn_tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

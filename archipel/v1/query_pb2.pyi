@@ -638,6 +638,7 @@ class CatalogTable(_message.Message):
     TABLE_FIELD_NUMBER: _builtins.int
     NODES_FIELD_NUMBER: _builtins.int
     CONFLICT_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_AT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def table(self) -> _common_pb2.Table: ...
     @_builtins.property
@@ -646,16 +647,21 @@ class CatalogTable(_message.Message):
     def conflict(self) -> _common_pb2.ErrorDetail:
         """Set when the nodes disagree about the schema and the table cannot be queried."""
 
+    @_builtins.property
+    def withdrawn_at(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those that hold it and do not offer it now."""
+
     def __init__(
         self,
         *,
         table: _common_pb2.Table | None = ...,
         nodes: _abc.Iterable[_builtins.str] | None = ...,
         conflict: _common_pb2.ErrorDetail | None = ...,
+        withdrawn_at: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_conflict", b"_conflict", "conflict", b"conflict", "table", b"table"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conflict", b"_conflict", "conflict", b"conflict", "nodes", b"nodes", "table", b"table"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conflict", b"_conflict", "conflict", b"conflict", "nodes", b"nodes", "table", b"table", "withdrawn_at", b"withdrawn_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__conflict: _TypeAlias = _typing.Literal["conflict"]  # noqa: Y015
     _WhichOneofArgType__conflict: _TypeAlias = _typing.Literal["_conflict", b"_conflict"]  # noqa: Y015
@@ -713,6 +719,7 @@ class NodeStatus(_message.Message):
     TABLES_FIELD_NUMBER: _builtins.int
     RUNNING_TASKS_FIELD_NUMBER: _builtins.int
     CLOCK_OFFSET_MS_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_TABLES_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     holder: _builtins.str
     jurisdiction: _builtins.str
@@ -725,6 +732,10 @@ class NodeStatus(_message.Message):
     clock_offset_ms: _builtins.int
     @_builtins.property
     def qualifications(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def withdrawn_tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of tables that it holds and does not offer now."""
+
     def __init__(
         self,
         *,
@@ -739,10 +750,11 @@ class NodeStatus(_message.Message):
         tables: _builtins.int = ...,
         running_tasks: _builtins.int = ...,
         clock_offset_ms: _builtins.int = ...,
+        withdrawn_tables: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached", b"attached", "clock_offset_ms", b"clock_offset_ms", "engine", b"engine", "holder", b"holder", "jurisdiction", b"jurisdiction", "last_seen_unix_ms", b"last_seen_unix_ms", "node", b"node", "qualifications", b"qualifications", "running_tasks", b"running_tasks", "software_version", b"software_version", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached", b"attached", "clock_offset_ms", b"clock_offset_ms", "engine", b"engine", "holder", b"holder", "jurisdiction", b"jurisdiction", "last_seen_unix_ms", b"last_seen_unix_ms", "node", b"node", "qualifications", b"qualifications", "running_tasks", b"running_tasks", "software_version", b"software_version", "tables", b"tables", "withdrawn_tables", b"withdrawn_tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -53,6 +53,10 @@ class Engine(Protocol):
         """Return the tables that can be read now, with policy and statistics."""
         ...
 
+    def withdrawn(self) -> tuple[Table, ...]:
+        """Return the configured tables that cannot be read now; one without columns where even they are not known."""
+        ...
+
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with configured tables that cannot be read, for the operator's log."""
         ...

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class DuckDBEngine:
         self._problems: list[str] = []
         self._warnings: list[str] = []
         self._registered: dict[str, _Registered] = {}
+        self._withdrawn: dict[str, schema.Table] = {}
         self._fatal = threading.Event()
         self._guard = Guard()
         self._watchdog = Watchdog("statement-watchdog", interrupt_every_s=INTERRUPT_EVERY_S)
@@ -88,6 +89,10 @@ class DuckDBEngine:
     def tables(self) -> tuple[schema.Table, ...]:
         """Return the tables that can be read."""
         return tuple(registered.table for registered in self._registered.values())
+
+    def withdrawn(self) -> tuple[schema.Table, ...]:
+        """Return the configured tables that are left out, without anything that would have to be read of their rows."""
+        return tuple(self._withdrawn.values())
 
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with tables that were left out."""
@@ -129,8 +134,12 @@ class DuckDBEngine:
         return found.hexdigest()
 
     def must_reopen(self) -> bool:
-        """Whether a file of any configured table came, went or changed, or the engine lost its database."""
+        """Whether a file of a table or list came, went or changed, the engine lost its database, or was retired."""
         return self._fatal.is_set() or self._observe() != self._observed
+
+    def retire(self) -> None:
+        """Have ``must_reopen`` say so: the policy that this engine was opened with is no longer in force."""
+        self._fatal.set()
 
     def statement(self, sql: str, inputs: Mapping[str, pa.Table], *, timeout_s: float) -> DuckDBStatement:
         """Prepare a statement."""
@@ -158,6 +167,8 @@ class DuckDBEngine:
         attached: dict[str, str] = {}
         self._opposition.load(self._database, attached)
         for table in self._configured:
+            distribution = schema.Distribution(table.distribution)
+            self._withdrawn[table.name.lower()] = schema.Table(table.name, (), distribution)
             try:
                 self._register(table, self._sources[table.source], policy, attached)
             except errors.ArchipelError as problem:
@@ -175,6 +186,18 @@ class DuckDBEngine:
         )
         rules = policy.rules_for(table.name)
         _check_names(table, columns, named_by_policy=rules.named_columns(), protected=rules.protected)
+        described = schema.Table(
+            name=table.name,
+            columns=columns,
+            distribution=schema.Distribution(table.distribution),
+            description=table.description,
+            person_column=table.person_column,
+            person_domain=domain_of(table),
+            # Whether one holds NULL is not looked up before the rows may be read; nobody runs a plan that this makes.
+            site_keys=tuple(schema.SiteKey(name, tuple(keys), False) for name, keys in table.site_keys.items()),
+            policy=rules.for_columns(tuple(c.name for c in columns)),
+        )
+        self._withdrawn[table.name.lower()] = described
         if rules.snapshot is not None and sources.content_digest(files) != rules.snapshot.digest:
             self._unpinned.append(table.name)
             raise errors.error(errors.SNAPSHOT_CHANGED, "its data is not the snapshot that the policy pins")
@@ -185,15 +208,9 @@ class DuckDBEngine:
         rows = _count(relation)
         size = sum(file.size for file in files)
         replicated = table.distribution == "replicated"
-        registered = schema.Table(
-            name=table.name,
-            columns=columns,
-            distribution=schema.Distribution(table.distribution),
-            description=table.description,
-            person_column=table.person_column,
-            person_domain=domain_of(table),
+        registered = replace(
+            described,
             site_keys=self._site_keys(table, relation),
-            policy=rules.for_columns(tuple(c.name for c in columns)),
             approximate_rows=rounded(rows) if rules.protected else rows,
             # The size of a file tells about its values, by how well they compress: that of persons is worked out.
             approximate_bytes=8 * len(columns) * rounded(rows) if rules.protected else size,
@@ -203,6 +220,7 @@ class DuckDBEngine:
         node = exp.alias_(exp.Literal.string(self._node), schema.NODE_COLUMN, quoted=True)
         relation.project(", ".join(part.sql("duckdb") for part in (exp.Star(), node))).create_view(table.name)
         self._registered[table.name.lower()] = _Registered(registered, files, lists)
+        del self._withdrawn[table.name.lower()]
 
     def _site_keys(self, table: TableSection, relation: duckdb.DuckDBPyRelation) -> tuple[schema.SiteKey, ...]:
         """Return the site keys; whether one holds NULL is looked up, since rows with NULL are at every node."""

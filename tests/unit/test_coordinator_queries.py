@@ -418,6 +418,49 @@ def test_a_node_that_is_away_is_remembered_over_a_restart_and_named(keys: Keys, 
     run(scenario())
 
 
+def test_a_table_that_a_node_does_not_offer_now_is_missing_like_that_of_a_node_that_is_away(
+    keys: Keys, tmp_path: Path
+) -> None:
+    broken = hello_of("beta", tables=[], withdrawn_tables=[common_pb2.Table(name="visits")])
+
+    async def scenario() -> None:
+        async with (
+            coordinator(make_config(keys, tmp_path)) as server,
+            attached(server, keys, "alpha") as alpha,
+            researcher(server, keys) as alice,
+        ):
+            async with attached(server, keys, "beta", broken) as beta:
+                failure = await alice.failure(await alice.submit())
+                assert (failure.code, failure.node) == ("NODE_UNAVAILABLE", "beta")
+                assert "Node 'beta' does not offer what it holds of table 'visits' now." in failure.info.message
+                assert "operator finds the cause in its log" in failure.hint
+                query_id = await alice.submit(on_missing="partial")
+                assert await alpha.deliver(await alpha.tasks.get(), partials(a=1))
+                info, table = await alice.answer(query_id)
+                assert table.to_pylist() == [{"g": "a", "total": 1}]
+                assert not info.complete
+                assert {n.node: n.outcome for n in info.nodes} == {"alpha": "released", "beta": "unavailable"}
+                assert "does not offer what it holds of table 'visits'" in notices(info, "coverage")["beta"]
+                assert beta.tasks.empty()
+                (listed,) = (await told(alice.stub.ListTables(query_pb2.ListTablesRequest()))).tables
+                assert (list(listed.nodes), list(listed.withdrawn_at)) == (["alpha", "beta"], ["beta"])
+                nodes = (await told(alice.stub.ListNodes(query_pb2.ListNodesRequest()))).nodes
+                assert {n.node: list(n.withdrawn_tables) for n in nodes if n.attached} == {
+                    "alpha": [],
+                    "beta": ["visits"],
+                }
+            failure = await alice.failure(await alice.submit())
+            assert failure.info.message == "Node 'beta' is not available."
+            async with attached(server, keys, "beta") as beta:
+                query_id = await alice.submit()
+                assert await alpha.deliver(await alpha.tasks.get(), partials(a=1))
+                assert await beta.deliver(await beta.tasks.get(), partials(a=2))
+                info, table = await alice.answer(query_id)
+                assert (info.complete, table.to_pylist()) == (True, [{"g": "a", "total": 3}])
+
+    run(scenario())
+
+
 def test_where_all_holders_of_a_table_are_away_a_partial_query_names_them(keys: Keys, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with coordinator(make_config(keys, tmp_path)) as server, researcher(server, keys) as alice:

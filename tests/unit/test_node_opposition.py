@@ -162,6 +162,9 @@ def test_a_list_that_cannot_be_read_keeps_the_table_away(tmp_path: Path, listed:
     assert [table.name for table in found.tables()] == ["ref"]
     assert any("table stays: the opposition list" in problem and told in problem for problem in found.problems())
     assert "Martin" not in str(found.problems())
+    (withdrawn,) = found.withdrawn()
+    assert (withdrawn.name, withdrawn.columns[0].name, withdrawn.approximate_rows) == ("stays", "person", 0)
+    assert withdrawn.policy.protected
     found.close()
 
 
@@ -274,6 +277,7 @@ def test_a_pinned_table_is_offered_only_while_its_data_is_what_was_pinned(tmp_pa
     os.utime(path, (NOW, NOW))
     node.runner.engine = opened()
     assert node.runner.engine.unpinned() == ("stays",)
+    assert "stays" in [table.name for table in node.runner.engine.withdrawn()]
     assert "stays" not in [table.name for table in node.runner.engine.tables()]
     assert any("not the snapshot that the policy pins" in problem for problem in node.runner.engine.problems())
     assert node.refusal("SELECT count(*) AS n FROM Stays") == "SNAPSHOT_CHANGED"
@@ -283,6 +287,7 @@ def test_a_pinned_table_is_offered_only_while_its_data_is_what_was_pinned(tmp_pa
     path.write_bytes(content)
     node.runner.engine = opened()
     assert node.runner.engine.unpinned() == ()
+    assert "stays" not in [table.name for table in node.runner.engine.withdrawn()]
 
 
 def test_the_digest_of_several_files_is_that_of_what_sha256sum_prints(tmp_path: Path) -> None:
