@@ -89,6 +89,11 @@ class BackoffOver:
 
 
 @dataclass(frozen=True, slots=True)
+class LingerOver:
+    """The other nodes have had their time to say whether a person must decide there too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Computed:
     """A merge or finish stage gave its output."""
 
@@ -154,6 +159,7 @@ Event = (
     | Delivered
     | Refused
     | BackoffOver
+    | LingerOver
     | Computed
     | ComputeFailed
     | Concluded
@@ -204,6 +210,11 @@ class RetryLater:
 
 
 @dataclass(frozen=True, slots=True)
+class Linger:
+    """After a short while say ``LingerOver``; a ``Replan`` or the end comes instead of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Replan:
     """Plan again as if ``without`` did not exist; what was delivered so far is void."""
 
@@ -230,4 +241,4 @@ class End:
     error: errors.ErrorInfo | None = None
 
 
-Instruction = Record | SendTask | Withdraw | RetryLater | Replan | Compute | Conclude | End
+Instruction = Record | SendTask | Withdraw | RetryLater | Linger | Replan | Compute | Conclude | End

@@ -29,6 +29,8 @@ from coordinator.events import (
     Event,
     Instruction,
     Interrupted,
+    Linger,
+    LingerOver,
     NodeLost,
     Record,
     Refused,
@@ -51,6 +53,9 @@ MAX_RESTARTS = 8
 RETRIED = frozenset({errors.NODE_BUSY.name, errors.NODE_CHANGED.name})
 """What a node may answer better the second time; each task is tried again once."""
 
+MAX_WAITS_TOLD = 8
+"""Of so many nodes at which a person must decide the own words are told; of the others the name."""
+
 _STORY_LENGTH = 40
 
 
@@ -60,6 +65,11 @@ class Phase(Enum):
     SENT = "sent"
     WAITING = "waiting"
     DELIVERED = "delivered"
+    UNDECIDED = "undecided"
+    """It ended: a person at the node must decide first."""
+
+
+_OPEN = frozenset({Phase.SENT, Phase.WAITING})
 
 
 class LifecycleError(Exception):
@@ -90,6 +100,8 @@ class Query:
     """Nodes that the answer will be without."""
     withdrawn: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of those, the ones that are there and do not offer tables that the query needs, with the tables."""
+    undecided: Mapping[tuple[str, str], errors.ErrorInfo] = field(default_factory=dict)
+    """What nodes said at which a person must decide first: the query fails when all have had their time to say so."""
     replanning: bool = False
     concluding: bool = False
     restarts: int = 0
@@ -147,6 +159,9 @@ def advance(query: Query, event: Event) -> Step:
             return _refused(told, event.task, event.error)
         case BackoffOver():
             return _try_again(told, event.task)
+        case LingerOver():
+            _require(told, query.state is State.RUNNING and bool(query.undecided))
+            return _fail(told, _awaiting(query))
         case Computed():
             _require(told, event.stage_id in query.computing)
             return _computed(told, event.stage_id)
@@ -164,13 +179,13 @@ def advance(query: Query, event: Event) -> Step:
 def _signal(query: Query, event: NodeLost | CancelAsked | DeadlinePassed | Interrupted | Broken) -> Step:
     match event:
         case NodeLost():
-            involved = any(
-                node == event.node and task.phase is not Phase.DELIVERED for (_, node), task in query.tasks.items()
-            )
+            involved = any(node == event.node and task.phase in _OPEN for (_, node), task in query.tasks.items())
             return _without(query, frozenset({event.node})) if involved else (query, ())
         case CancelAsked():
             info = errors.ErrorInfo(errors.CANCELLED, "The query was cancelled.", query_id=query.query_id)
             return _end(query, State.CANCELLED, info)
+        case DeadlinePassed() if query.undecided:
+            return _fail(query, _awaiting(query))
         case DeadlinePassed():
             text = f"The query did not end within {event.timeout_s:g} s."
             return _fail(query, errors.ErrorInfo(errors.TIMEOUT, text, errors.TIMEOUT.hint))
@@ -206,6 +221,7 @@ def _without(query: Query, nodes: frozenset[str]) -> Step:
         computing=frozenset(),
         done=frozenset(),
         missing=missing,
+        undecided={},
         replanning=True,
         restarts=query.restarts + 1,
     )
@@ -280,6 +296,9 @@ def _delivered(query: Query, task: TaskRef) -> Step:
     tasks = {**query.tasks}
     tasks[task.stage_id, task.node] = replace(tasks[task.stage_id, task.node], phase=Phase.DELIVERED)
     record = Record("delivered", task.node, task.stage_id)
+    if query.undecided:
+        after, instructions = _unless_all_answered(replace(query, tasks=tasks))
+        return after, (record, *instructions)
     whole = all(t.phase is Phase.DELIVERED for (stage_id, _), t in tasks.items() if stage_id == task.stage_id)
     if not whole:
         return replace(query, tasks=tasks), (record,)
@@ -296,8 +315,32 @@ def _refused(query: Query, task: TaskRef, error: errors.ErrorInfo) -> Step:
         again = TaskRef(task.stage_id, task.node, task.attempt + 1)
         tasks = {**query.tasks, at: TaskState(again.attempt, Phase.WAITING, retried=True)}
         return replace(query, tasks=tasks), (RetryLater(again),)
+    if error.code is errors.APPROVAL_PENDING:
+        tasks = {**query.tasks, at: replace(state, phase=Phase.UNDECIDED)}
+        told = {**query.undecided, at: replace(error, node=task.node)}
+        after, instructions = _unless_all_answered(replace(query, tasks=tasks, undecided=told))
+        first = not query.undecided and not after.state.ended
+        return after, (Linger(),) if first else instructions
     others = replace(query, tasks={key: t for key, t in query.tasks.items() if key != at})
     return _fail(others, replace(error, node=task.node))
+
+
+def _unless_all_answered(query: Query) -> Step:
+    """Wait for tasks that are out, though the query will fail: a task that is cancelled puts no question to anybody."""
+    waits = any(task.phase in _OPEN for task in query.tasks.values())
+    return (query, ()) if waits else _fail(query, _awaiting(query))
+
+
+def _awaiting(query: Query) -> errors.ErrorInfo:
+    """Return the error of a query on which persons must decide: all nodes by name, and what the first ones said."""
+    said = sorted(query.undecided.items(), key=lambda item: item[0][::-1])
+    (_, first), *more = said
+    if not more:
+        return first
+    nodes = [f"'{node}'" for node in sorted({node for (_, node), _ in said})]
+    named = f"node{'s' if len(nodes) > 1 else ''} {', '.join(nodes)}"
+    told = " ".join(f"Node '{node}': {error.message}" for (_, node), error in said[:MAX_WAITS_TOLD])
+    return replace(first, message=f"Persons at {named} must decide on this query. {told}")
 
 
 def _try_again(query: Query, task: TaskRef) -> Step:
@@ -311,9 +354,8 @@ def _try_again(query: Query, task: TaskRef) -> Step:
 
 
 def _computed(query: Query, stage_id: str) -> Step:
-    after, instructions = _progress(
-        replace(query, computing=query.computing - {stage_id}, done=query.done | {stage_id})
-    )
+    computed = replace(query, computing=query.computing - {stage_id}, done=query.done | {stage_id})
+    after, instructions = (computed, ()) if query.undecided else _progress(computed)
     if query.plan.stage(stage_id).kind is StageKind.MERGE:
         instructions = (Record("merged", stage_id=stage_id), *instructions)
     return after, instructions
@@ -334,7 +376,7 @@ def _withdrawals(query: Query) -> tuple[Withdraw, ...]:
     return tuple(
         Withdraw(TaskRef(stage_id, node, task.attempt))
         for (stage_id, node), task in query.tasks.items()
-        if task.phase is not Phase.DELIVERED
+        if task.phase in _OPEN
     )
 
 

@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_BACKOFF_S = 0.25
+LINGER_S = 2.0
+"""How long other nodes may take to say that a person must decide there too, when a query fails for that reason."""
+
 EVENTS_TO_DISK_S = 0.25
 """Events wait so long for each other: each of their own would cost a tiny query seven commits, and the disk as much."""
 
@@ -193,7 +196,12 @@ class QueryRun:
             case events.RetryLater():
                 task = instruction.task
                 self._timers[_timer_of(task)] = self._loop.call_later(RETRY_BACKOFF_S, self._try_again, task)
+            case events.Linger():
+                self._timers["linger"] = self._loop.call_later(LINGER_S, self._linger_over)
             case events.Replan():
+                linger = self._timers.pop("linger", None)
+                if linger is not None:
+                    linger.cancel()
                 self._stop_work()
                 self._shared.relay.drop(self.query_id)
                 self._outputs, self._deliveries, self._merged_by = {}, {}, ""
@@ -279,6 +287,10 @@ class QueryRun:
     def _try_again(self, task: TaskRef) -> None:
         del self._timers[_timer_of(task)]
         self.handle(events.BackoffOver(task))
+
+    def _linger_over(self) -> None:
+        del self._timers["linger"]
+        self.handle(events.LingerOver())
 
     # The coordinator's own work
 

@@ -145,6 +145,7 @@ def test_a_second_delivery_is_not_wanted_and_raises_with_the_story() -> None:
         e.Concluded(),
         e.ConcludeFailed(errors.ErrorInfo(errors.INTERNAL, "x")),
         e.BackoffOver(A1),
+        e.LingerOver(),
         e.Replanned(SIMPLE, BOTH),
         e.ReplanFailed(errors.ErrorInfo(errors.INTERNAL, "x")),
         e.Started(BOTH),
@@ -223,6 +224,73 @@ def test_a_refusal_fails_the_query_with_the_node_and_withdraws_the_others() -> N
     instructions = life.tell(e.Refused(A1, errors.ErrorInfo(errors.BORDER_REFUSED, "No.")))
     assert [i.task for i in instructions if isinstance(i, e.Withdraw)] == [B1]
     assert (error_of(instructions).code, error_of(instructions).node) == (errors.BORDER_REFUSED, "a")
+
+
+def waits(number: int) -> errors.ErrorInfo:
+    """Return what a node says at which a person must decide."""
+    return errors.ErrorInfo(errors.APPROVAL_PENDING, f"This one waits there as {number}.", "Ask the holder.")
+
+
+def test_where_persons_must_decide_the_other_nodes_may_ask_theirs_and_all_are_named() -> None:
+    life = Life().running()
+    assert life.tell(e.Refused(A1, waits(1))) == [e.Linger()]
+    assert not lifecycle.wants(life.query, A1)
+    assert life.tell(e.NodeLost("a")) == []
+    instructions = life.tell(e.Refused(B1, waits(2)))
+    assert [type(i) for i in instructions] == [e.End]
+    told = error_of(instructions)
+    assert (told.code, told.node, told.hint) == (errors.APPROVAL_PENDING, "a", "Ask the holder.")
+    assert told.message == (
+        "Persons at nodes 'a', 'b' must decide on this query. "
+        "Node 'a': This one waits there as 1. Node 'b': This one waits there as 2."
+    )
+
+
+@pytest.mark.parametrize("last", [e.Delivered(B1), e.LingerOver(), e.DeadlinePassed(1)], ids=str)
+def test_a_query_on_which_a_person_must_decide_waits_no_longer_than_the_others_take_or_may(last: e.Event) -> None:
+    life = Life().running()
+    life.tell(e.Refused(A1, waits(1)))
+    instructions = life.tell(last)
+    assert error_of(instructions) == replace(waits(1), node="a", query_id="q")
+    withdrawn = [i.task for i in instructions if isinstance(i, e.Withdraw)]
+    assert withdrawn == ([] if isinstance(last, e.Delivered) else [B1])
+
+
+def test_a_query_on_which_a_person_must_decide_starts_nothing_more() -> None:
+    plan = plan_of(
+        "f",
+        (
+            node_stage("n1", "a"),
+            own_stage("m1", StageKind.MERGE, "e1"),
+            node_stage("n2", "b"),
+            node_stage("n3", "c"),
+            node_stage("n4", "a", inputs=("e2",)),
+            own_stage("f", StageKind.FINISH, "e3", "e4", "e5"),
+        ),
+        exchange("e1", "n1", "m1"),
+        exchange("e2", "m1", "n4"),
+        exchange("e3", "n2", "f"),
+        exchange("e4", "n3", "f"),
+        exchange("e5", "n4", "f"),
+    )
+    life = Life(plan)
+    life.tell(e.Started(frozenset("abc")), e.Delivered(TaskRef("n1", "a", 1)))
+    life.tell(e.Refused(TaskRef("n2", "b", 1), waits(1)))
+    assert life.tell(e.Computed("m1")) == [e.Record("merged", stage_id="m1")]
+    instructions = life.tell(e.Delivered(TaskRef("n3", "c", 1)))
+    assert error_of(instructions).code is errors.APPROVAL_PENDING
+
+
+def test_what_no_person_can_change_ends_a_query_at_once_and_a_new_plan_asks_again() -> None:
+    life = Life().running()
+    life.tell(e.Refused(A1, waits(1)))
+    assert error_of(life.tell(e.Refused(B1, errors.ErrorInfo(errors.BORDER_REFUSED, "No.")))).node == "b"
+
+    life = Life(on_missing="partial").running()
+    life.tell(e.Refused(A1, waits(1)))
+    assert e.Replan(frozenset({"b"})) in life.tell(e.NodeLost("b"))
+    (again,) = [i.task for i in life.tell(e.Replanned(WITHOUT_B, frozenset("a"))) if isinstance(i, e.SendTask)]
+    assert life.tell(e.Delivered(again))[-1] == e.Compute("m1")
 
 
 @pytest.mark.parametrize("on_missing", ["fail", "partial"])
