@@ -60,7 +60,9 @@ def register_all(
             cursor.register(name, table)
         return
     for name, table in tables.items():
-        if joined and name not in uncopied and table.nbytes <= MOST_COPIED_BYTES:
+        # What is no table in memory is read from a disk, since it is large.
+        small = isinstance(table, pa.Table) and table.nbytes <= MOST_COPIED_BYTES
+        if joined and name not in uncopied and small:
             _copy(cursor, name, table)
         else:
             register(cursor, name, table)

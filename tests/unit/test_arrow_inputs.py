@@ -59,6 +59,14 @@ def test_inputs_that_are_joined_are_copied_as_they_are(condition: str) -> None:
     assert copied == [("t",)]
 
 
+def test_what_is_read_from_elsewhere_is_not_copied() -> None:
+    table = pa.table({"x": [1, 2, 3]})
+    with duckdb.connect() as database:
+        arrow_inputs.register_all(database, {"t": table.to_reader()}, joined=True)
+        assert database.execute("SELECT x FROM t WHERE x > 1").fetchall() == [(2,), (3,)]
+        assert database.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall() == []
+
+
 def test_a_run_end_encoded_column_can_be_filtered() -> None:
     table = pa.table({"shard": pc.run_end_encode(pa.array([0, 0, 1], pa.int32())), "x": [1, 2, 3]})
     with duckdb.connect() as database:
