@@ -16,6 +16,7 @@ Three kinds of numbers are masked, each in its own group, so that masks hide the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -52,6 +53,21 @@ def label_key(secret: bytes, digest: bytes) -> bytes:
 def person_key(secret: bytes, digest: bytes) -> bytes:
     """Return the key by which persons fall into buckets in one round."""
     return HKDF(SHA256(), KEY_BYTES, salt=digest, info=b"archipel bucket 1").derive(secret)
+
+
+def check_of(secret: bytes, digest: bytes) -> bytes:
+    """Return what shows whether two contributors have the same secret, and nothing else of it."""
+    return HKDF(SHA256(), KEY_BYTES, salt=digest, info=b"archipel check 1").derive(secret)
+
+
+def bound(agreed: bytes, secret: bytes, listed: bytes) -> bytes:
+    """Return what masks are bound to: the round, the contributors' secret, and the list of groups.
+
+    Nodes that were given another secret, or another list, call groups otherwise: then their masks must not cancel, or
+    the sum for one label would be one over some of the nodes.
+    """
+    about = b"archipel bound 1" + hashlib.sha256(listed).digest()
+    return HKDF(SHA256(), KEY_BYTES, salt=agreed, info=about).derive(secret)
 
 
 # Numbers
@@ -348,44 +364,58 @@ def column_of(low: Words, high: Words, missing: npt.NDArray[np.bool_], kind: pa.
 # Aligning
 
 
-def union_of(lists: Iterable[bytes]) -> bytes:
-    """Return the labels that stand in any of ``lists``, each once, sorted: an order that says nothing of its origin.
+def union_of(lists: Iterable[bytes], *, nodes: int = 1) -> bytes:
+    """Return the labels that stand in so many of ``lists``, each once, sorted: an order that says nothing of origins.
 
     Raises:
-        ValueError: a list does not consist of labels.
+        ValueError: a list does not consist of labels, or has one twice.
     """
-    first, second = _halves(b"".join(lists))
+    firsts, seconds = [], []
+    for first, second in map(_halves, lists):
+        _, counts = _each_once(first, second)
+        if len(counts) != len(first):
+            raise ValueError("a label stands twice")
+        firsts.append(first)
+        seconds.append(second)
+    if not firsts:
+        return b""
+    found, counts = _each_once(np.concatenate(firsts), np.concatenate(seconds))
+    return found[counts >= nodes].astype(">u8").tobytes()
+
+
+def _each_once(first: Words, second: Words) -> tuple[Words, Places]:
+    """Return labels, each once and sorted, as rows of two halves, and how often each was there."""
     order = np.lexsort((second, first))
     first, second = first[order], second[order]
     new = np.ones(len(first), np.bool_)
     new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-    return np.column_stack((first[new], second[new])).astype(">u8").tobytes()
+    starts = np.flatnonzero(new)
+    return np.column_stack((first[starts], second[starts])), np.diff(np.append(starts, len(first)))
 
 
-def positions(labels: bytes, listed: bytes) -> Places:
-    """Return where each of ``labels`` stands in the sorted list.
+def positions(labels: bytes, listed: bytes) -> tuple[Places, npt.NDArray[np.bool_]]:
+    """Return where each of ``labels`` stands in a sorted list, and whether it does; where it does not, 0.
 
     Raises:
-        ValueError: one is not in it.
+        ValueError: they are no labels, or the list is not sorted.
     """
     first, second = _halves(labels)
     known_first, known_second = _halves(listed)
+    if len(known_first) == 0:
+        return np.zeros(len(first), np.int64), np.zeros(len(first), np.bool_)
+    again, counts = _each_once(known_first, known_second)
+    if len(counts) != len(known_first) or (again != np.column_stack((known_first, known_second))).any():
+        raise ValueError("the list is not sorted")
     found = np.searchsorted(known_first, first)
     for _ in range(_ALIKE):  # labels that begin alike stand beside each other
-        inside = np.minimum(found, max(len(known_first) - 1, 0))
-        if not len(known_first):
+        inside = np.minimum(found, len(known_first) - 1)
+        before = (inside == found) & (known_first[inside] == first) & (known_second[inside] < second)
+        if not before.any():
             break
-        other = (known_first[inside] == first) & (known_second[inside] < second) & (inside == found)
-        if not other.any():
-            break
-        found = found + other
-    if not len(first):
-        return found
-    if not len(known_first) or int(found.max()) >= len(known_first):
-        raise ValueError("a label is missing in the list")
-    if (known_first[found] != first).any() or (known_second[found] != second).any():
-        raise ValueError("a label is missing in the list")
-    return found
+        found = found + before
+    found = np.minimum(found, len(known_first) - 1)
+    there = (known_first[found] == first) & (known_second[found] == second)
+    return np.where(there, found, 0), there
 
 
 _ALIKE = 8

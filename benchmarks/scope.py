@@ -194,9 +194,10 @@ def in_rounds(databases: list[duckdb.DuckDBPyConnection], nodes: tuple[str, ...]
     keys = {node: X25519PrivateKey.generate() for node in (*nodes, AGGREGATOR)}
     mail = Mail(clock, keys, round_.digest)
     release = released(Scope.FEDERATION, nodes)
-    secret = masking.label_key(b"0" * 32, round_.digest).hex()
+    secret = bytes(32)
+    key = masking.label_key(secret, round_.digest).hex()
     for database in databases:
-        database.register(ROUND_TABLE, pa.table({"label": [secret], "person": [secret]}))
+        database.register(ROUND_TABLE, pa.table({"label": [key], "person": [key]}))
     parts: dict[str, Contribution] = {}
     tables: list[pa.Table] = []
 
@@ -210,7 +211,7 @@ def in_rounds(databases: list[duckdb.DuckDBPyConnection], nodes: tuple[str, ...]
     for node, noted in each():
         if noted:
             tables.append(clock.of("node", "statement", run_at(databases[len(tables)], release)))
-        parts[node] = Contribution(round_, node, release, tables[len(parts) % len(tables)])
+        parts[node] = Contribution(round_, node, release, tables[len(parts) % len(tables)], secret)
         labels = at_node(noted, "labels", parts[node].labels)
         messages[node] = mail.carry(Step.LABELS, node, AGGREGATOR, labels, noted=noted)
     total = clock.of(AGGREGATOR, "adding up", lambda: Total.begun(round_, messages, 11))

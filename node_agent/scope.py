@@ -40,7 +40,7 @@ MAX_ROUND_S = 900.0
 
 _PARTS: Mapping[Step, tuple[str, ...]] = {
     Step.KEY: ("secret",),
-    Step.LABELS: ("description", "demands", "key", "labels"),
+    Step.LABELS: ("description", "demands", "key", "check", "labels"),
     Step.LIST: ("keys", "labels"),
     Step.VALUES: ("agreed", "numbers"),
     Step.TOTALS: Shown.PARTS,
@@ -274,7 +274,7 @@ class _Step:
             "person": masking.person_key(message["secret"], digest).hex(),
         }
         table = self.services.run(release, {ROUND_TABLE: pa.table({name: [key] for name, key in keys.items()})})
-        contribution = Contribution(self.round, self.rounds.node, release, table)
+        contribution = Contribution(self.round, self.rounds.node, release, table, message["secret"])
         parts = contribution.labels()
         self.rounds.begin(digest, contribution, self._until())
         entry = Entry.of(self.round.permit_id, release.tables, release.masked.population, self.round.contributors)

@@ -151,6 +151,7 @@ class Contribution:
     node: str
     release: Release
     table: pa.Table
+    secret: bytes = field(repr=False)
     one_time: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
     done: Step = Step.LABELS
     where: Places = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -204,6 +205,7 @@ class Contribution:
             "description": self.description.to_bytes(),
             "demands": self.demands.to_bytes(),
             "key": self.one_time.public_key().public_bytes_raw(),
+            "check": masking.check_of(self.secret, self.round.digest),
             "labels": masking.union_of([self._labels()]),
         }
 
@@ -217,9 +219,11 @@ class Contribution:
     ) -> dict[str, bytes]:
         """Return the parts of its message of masked numbers, for the list of groups and everybody's one-time keys.
 
+        Groups of its own that are not in the list, because too few nodes have them, it forgets.
+
         Raises:
-            ArchipelError: EXCHANGE_REFUSED when the list lacks this node's groups or key; NODE_EXECUTION when a number
-                cannot be added up exactly.
+            ArchipelError: EXCHANGE_REFUSED when its key is not among the keys; NODE_EXECUTION when a number cannot be
+                added up exactly.
         """
         nodes = self.round.contributors
         size = len(self.one_time.public_key().public_bytes_raw())
@@ -230,10 +234,12 @@ class Contribution:
             raise sealing.refused("it does not have this node's key")
         agreed = self.round.agreed({**one_time, self.node: self.one_time.public_key().public_bytes_raw()})
         try:
-            self.where = masking.positions(self._labels(), listed)
+            places, there = masking.positions(self._labels(), listed)
+            self.where, self.table = places[there], self.table.filter(pa.array(there)).combine_chunks()
             self.listed = len(listed) // LABEL_BYTES
             numbers = self._numbers()
-            masker = Masker(self.node, own, self.one_time, peers, one_time, agreed)
+            bound = masking.bound(agreed, self.secret, listed)
+            masker = Masker(self.node, own, self.one_time, peers, one_time, bound)
             self._masker = masker
             return {"agreed": agreed, "numbers": masker.masked(numbers).to_bytes()}
         except masking.NotCarried:

@@ -43,6 +43,9 @@ class Total:
     tell_withheld_count: bool
     keys: bytes
     listed: bytes
+    """The groups that three nodes or more have: what others have is never added up, since it would be theirs alone."""
+    known: int
+    """How many groups there are at all."""
     done: Step = Step.LIST
     passing: Places = field(default_factory=lambda: np.zeros(0, np.int64))
     left: Places = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -55,8 +58,8 @@ class Total:
 
     @property
     def withheld(self) -> int:
-        """How many groups of the list are not released."""
-        return self.groups - len(self.left)
+        """How many groups are not released."""
+        return self.known - len(self.left)
 
     # The list
 
@@ -75,14 +78,17 @@ class Total:
         if not counts or len({len(c.bitmaps) for c in description.masked.counts} - {round_.bitmaps}):
             raise sealing.refused("it counts persons in another way")
         demands = [Demands.from_bytes(message["demands"]) for message in messages.values()]
+        if len({message["check"] for message in messages.values()}) > 1:
+            raise sealing.refused("the nodes do not have the same secret")
         keys = [messages[node]["key"] for node in round_.contributors]
         if any(len(d.minimums) != counts for d in demands) or any(len(key) != _KEY_BYTES for key in keys):
             raise sealing.refused("it does not say what it demands")
         try:
-            listed = masking.union_of(message["labels"] for message in messages.values())
+            labels = [message["labels"] for message in messages.values()]
+            every, listed = masking.union_of(labels), masking.union_of(labels, nodes=MIN_CONTRIBUTORS)
         except ValueError:
             raise sealing.refused("its labels are none") from None
-        if len(listed) > MAX_GROUPS * LABEL_BYTES:
+        if len(every) > MAX_GROUPS * LABEL_BYTES:
             raise errors.error(errors.RESULT_TOO_LARGE, f"A total over nodes has at most {MAX_GROUPS:,} groups.")
         least = max(min_persons, *(d.min_persons for d in demands))
         return cls(
@@ -94,6 +100,7 @@ class Total:
             tell_withheld_count=all(d.tell_withheld_count for d in demands),
             keys=b"".join(keys),
             listed=listed,
+            known=len(every) // LABEL_BYTES,
         )
 
     def list_parts(self) -> dict[str, bytes]:

@@ -39,7 +39,7 @@ POLICY = {
     "other_columns": "hidden",
 }
 ALONE = POLICY | {"threshold_scope": "node", "peers": {}}
-DISEASES = ("common", "rare", "MARKER-UNIQUE")
+DISEASES = ("common", "rare", "few", "MARKER-UNIQUE")
 
 Frames = list[bytes]
 Route = tuple[Step, str, str]
@@ -47,10 +47,13 @@ Route = tuple[Step, str, str]
 
 
 def stays(hospital: str) -> pa.Table:
-    """Return a hospital's stays; one disease has one person, in the west, where another one pays nearly all fees."""
+    """Return a hospital's stays: of a disease that few have anywhere, and one that one person has, in the west.
+
+    Another one in the west pays nearly all fees.
+    """
     number = HOSPITALS.index(hospital)
-    persons = [f"{hospital}-{n}" for n in range(60)]
-    diseases = ["common"] * 50 + ["rare"] * 10
+    persons = [f"{hospital}-{n}" for n in range(62)]
+    diseases = ["common"] * 50 + ["rare"] * 10 + ["few"] * 2
     if hospital == "west":
         persons.append("MARKER-PERSON")
         diseases.append("MARKER-UNIQUE")

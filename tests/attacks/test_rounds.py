@@ -23,7 +23,7 @@ from node_agent.scope_contribution import Layout, Shown
 from node_agent.scope_messages import Description
 from node_agent.sealed import Output, Sender
 
-LABELS = ("description", "demands", "key", "labels")
+LABELS = ("description", "demands", "key", "check", "labels")
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +269,7 @@ def test_the_aggregator_cannot_tell_what_groups_are_called(led: Coordinator) -> 
     led.up_to(Step.LABELS)
     message = led.read(Step.LABELS, "west", AGGREGATOR, led.digest(), LABELS)
     labels = {message["labels"][n : n + LABEL_BYTES] for n in range(0, len(message["labels"]), LABEL_BYTES)}
-    assert len(labels) == 3
+    assert len(labels) == len(DISEASES)
     # It knows everything but the secret, and every name that there is.
     public = [led.digest(), b"", message["key"], led.query_id.encode()]
     for disease in DISEASES:
@@ -303,14 +303,52 @@ def test_what_a_node_sends_to_the_aggregator_says_nothing_of_its_numbers(led: Co
             total.add(Numbers.from_bytes(numbers, shape))
         assert (total.words > 2**32).mean() > 0.9  # counts of a few persons they are not
     total.add(Numbers.from_bytes(sent[-1], shape))
-    assert sorted(total.words[:3].tolist()) == [1, 40, 200]  # rows of the three groups, of all hospitals
+    # Rows of three groups, of all hospitals; what one hospital has alone is not even in the list.
+    assert sorted(total.words[:3].tolist()) == [8, 40, 200]
 
 
-def test_the_aggregator_that_asks_for_values_with_a_shorter_list_gets_none(led: Coordinator) -> None:
+def noise(led: Coordinator) -> bool:
+    """Have values sent and look whether their sum is noise, as an aggregator finds that checks nothing."""
+    led.do(Step.VALUES)
+    message = led.read(Step.LABELS, "west", AGGREGATOR, led.digest(), LABELS)
+    layout, total = Layout.of(Description.from_bytes(message["description"])), None
+    for node in HOSPITALS:
+        numbers = led.read(Step.VALUES, node, AGGREGATOR, led.digest(), ("agreed", "numbers"))["numbers"]
+        shape = layout.shape(len(numbers) // layout.shape(1).size)
+        total = total or Numbers.zeros(shape)
+        total.add(Numbers.from_bytes(numbers, shape))
+    assert total is not None
+    return bool((total.words > 2**32).mean() > 0.9)
+
+
+def test_sums_that_fit_are_no_noise(led: Coordinator) -> None:
+    led.up_to(Step.LIST)
+    assert not noise(led)
+
+
+def test_an_aggregator_that_gives_one_node_another_list_finds_noise(led: Coordinator) -> None:
     led.up_to(Step.LIST)
     parts = led.read(Step.LIST, AGGREGATOR, "west", led.digest(), ("keys", "labels"))
-    led.forge(Step.LIST, AGGREGATOR, "west", led.digest(), {**parts, "labels": parts["labels"][:LABEL_BYTES]})
-    assert refused_by(led, led.order(Step.VALUES, "west"), "west").code == "EXCHANGE_REFUSED"
+    # The groups of the west alone would stand in a place of their own, were it not for what masks are bound to.
+    listed = b"\0" * LABEL_BYTES + parts["labels"][LABEL_BYTES:]
+    led.forge(Step.LIST, AGGREGATOR, "west", led.digest(), {**parts, "labels": listed})
+    assert noise(led)
+
+
+def test_two_secrets_in_one_round_give_no_totals_of_some_nodes(led: Coordinator) -> None:
+    led.do(Step.KEY)
+    first = dict(led.messages)
+    led.do(Step.KEY)
+    led.messages |= {route: message for route, message in first.items() if route[2] in {"east", "north"}}
+    led.do(Step.LABELS)
+    assert refused_by(led, led.order(Step.LIST, AGGREGATOR), AGGREGATOR).code == "EXCHANGE_REFUSED"
+    # An aggregator that looks away finds each group twice, of two nodes each, and noise in both.
+    messages = [led.read(Step.LABELS, node, AGGREGATOR, led.digest(), LABELS) for node in HOSPITALS]
+    listed = masking.union_of([message["labels"] for message in messages])
+    parts = {"keys": b"".join(message["key"] for message in messages), "labels": listed}
+    for node in HOSPITALS:
+        led.forge(Step.LIST, AGGREGATOR, node, led.digest(), parts)
+    assert noise(led)
 
 
 def test_the_aggregator_that_puts_in_other_one_time_keys_gets_no_total(led: Coordinator) -> None:
@@ -322,22 +360,14 @@ def test_the_aggregator_that_puts_in_other_one_time_keys_gets_no_total(led: Coor
     assert refused_by(led, led.order(Step.VALUES, "west"), "west").code == "EXCHANGE_REFUSED"
 
 
-def test_a_false_list_for_one_node_makes_every_total_noise(led: Coordinator) -> None:
+def test_one_time_keys_that_were_swapped_end_the_round(led: Coordinator) -> None:
     led.up_to(Step.LIST)
     parts = led.read(Step.LIST, AGGREGATOR, "west", led.digest(), ("keys", "labels"))
     keys = [parts["keys"][n : n + 32] for n in range(0, 128, 32)]
     swapped = b"".join([keys[1], keys[0], *keys[2:]])
     led.forge(Step.LIST, AGGREGATOR, "west", led.digest(), {**parts, "keys": swapped})
     led.do(Step.VALUES)
-    # The honest code of the aggregator says so; one that looks away finds nothing in the sum.
     assert refused_by(led, led.order(Step.TOTALS, AGGREGATOR), AGGREGATOR).code == "EXCHANGE_REFUSED"
-    message = led.read(Step.LABELS, "west", AGGREGATOR, led.digest(), LABELS)
-    shape = Layout.of(Description.from_bytes(message["description"])).shape(3)
-    total = Numbers.zeros(shape)
-    for node in HOSPITALS:
-        numbers = led.read(Step.VALUES, node, AGGREGATOR, led.digest(), ("agreed", "numbers"))["numbers"]
-        total.add(Numbers.from_bytes(numbers, shape))
-    assert (total.words > 2**32).mean() > 0.9
 
 
 def test_no_node_says_what_a_group_is_called_that_did_not_pass(led: Coordinator) -> None:

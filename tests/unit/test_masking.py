@@ -270,24 +270,42 @@ def test_lists_of_labels_become_one_in_an_order_that_says_nothing() -> None:
     labels = [secrets.token_bytes(rounds.LABEL_BYTES) for _ in range(300)]
     listed = masking.union_of([b"".join(labels[:200]), b"".join(labels[100:]), b""])
     assert listed == b"".join(sorted(labels))
-    places = masking.positions(b"".join(labels), listed)
+    places, there = masking.positions(b"".join(labels), listed)
+    assert there.all()
     size = rounds.LABEL_BYTES
     assert all(listed[size * p : size * (p + 1)] == label for p, label in zip(places, labels, strict=True))
-    assert masking.positions(b"", listed).tolist() == []
+    assert masking.positions(b"", listed)[0].tolist() == []
+    common = masking.union_of([b"".join(labels[:200]), b"".join(labels[100:]), b"".join(labels[150:160])], nodes=3)
+    assert common == b"".join(sorted(labels[150:160]))
 
 
 def test_labels_that_begin_alike_are_told_apart() -> None:
     labels = [b"\0" * 8 + n.to_bytes(8) for n in range(5)]
     listed = masking.union_of(labels)
-    assert masking.positions(b"".join(reversed(labels)), listed).tolist() == [4, 3, 2, 1, 0]
+    assert masking.positions(b"".join(reversed(labels)), listed)[0].tolist() == [4, 3, 2, 1, 0]
 
 
-@pytest.mark.parametrize("listed", [b"", b"\0" * 16, b"\xff" * 16])
-def test_a_label_that_is_missing_in_the_list_is_an_error(listed: bytes) -> None:
-    with pytest.raises(ValueError, match="missing"):
-        masking.positions(b"\x01" * 16, listed)
-    with pytest.raises(ValueError, match="length"):
-        masking.union_of([b"short"])
+@pytest.mark.parametrize("listed", [b"", b"\0" * 16, b"\xff" * 16, b"\x01" * 15 + b"\x02"])
+def test_a_label_that_is_not_in_the_list_has_no_place(listed: bytes) -> None:
+    _, there = masking.positions(b"\x01" * 16, listed)
+    assert there.tolist() == [False]
+
+
+def test_lists_that_are_none_are_errors() -> None:
+    one, other = b"\1" * 16, b"\2" * 16
+    for wrong in (lambda: masking.union_of([b"short"]), lambda: masking.union_of([one + one])):
+        with pytest.raises(ValueError, match="label"):
+            wrong()
+    with pytest.raises(ValueError, match="sorted"):
+        masking.positions(one, other + one)
+
+
+def test_masks_are_bound_to_secret_and_list() -> None:
+    found = {
+        masking.bound(b"a" * 32, secret, listed) for secret in (b"s" * 32, b"t" * 32) for listed in (b"", b"l" * 16)
+    }
+    assert len(found) == 4
+    assert masking.check_of(b"s" * 32, b"d") != masking.check_of(b"t" * 32, b"d")
 
 
 def test_keys_of_labels_and_of_persons_are_of_one_round() -> None:

@@ -122,7 +122,7 @@ def play(hospitals: Mapping[str, list[dict[str, Any]]], sql: str, *, table: Tabl
                 "person": [masking.person_key(secret, round_.digest).hex()],
             }
             engine.register(ROUND_TABLE, pa.table(named))
-            parts[node] = Contribution(round_, node, release, engine.execute(release.sql).to_arrow_table())
+            parts[node] = Contribution(round_, node, release, engine.execute(release.sql).to_arrow_table(), secret)
     total = Total.begun(round_, {node: part.labels() for node, part in parts.items()}, 11)
     told = total.list_parts()
     public = {node: key.public_key() for node, key in keys.items()}
@@ -134,7 +134,7 @@ def play(hospitals: Mapping[str, list[dict[str, Any]]], sql: str, *, table: Tabl
     vetoes = [part.veto(Shown.from_parts(shown, part.layout, part.listed)) for part in parts.values()]
     left = total.judged(vetoes)["left"]
     opened = [part.opened(places_from(left, part.listed)) for part in parts.values()]
-    return Ended(total.released(opened), total.groups)
+    return Ended(total.released(opened), total.known)
 
 
 def pooled(hospitals: Mapping[str, list[dict[str, Any]]], sql: str) -> list[dict[str, Any]]:
