@@ -7,10 +7,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import central, claims, federation, merge, scope, tpch
+from benchmarks import central, claims, federation, merge, scope, tpch, utility
 from benchmarks.tpch_placements import PLACEMENTS, QUERIES
 
-ALL = ("central", "federation", "merge", "scope", "tpch", "claims")
+ALL = ("central", "federation", "merge", "scope", "utility", "tpch", "claims")
 SHARED = Path(os.environ.get("ARCHIPEL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
@@ -39,6 +39,8 @@ def main() -> None:
             merge.main()
         if "scope" in names:
             scope.main(options.groups, options.contributors)
+        if "utility" in names:
+            utility.main(directory / "utility", SHARED)
         if "federation" in names:
             federation.main(directory / "federation", nodes=options.nodes, repeats=options.repeats * 8)
         if "central" in names:
