@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from archipel import errors, identity, linkage, manifest, policy, telemetry, tls, tokens
-from node_agent import retention
+from node_agent import manifest_memory, retention
 from node_agent.agent import AgentSettings
 from node_agent.approval import FOLDER, Approvals
 from node_agent.audit import AuditLog, Tell, records
@@ -110,7 +110,8 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         ArchipelError: CONFIG_INVALID or AUDIT_UNAVAILABLE.
     """
     authority = identity.load_public_key(config.federation.authority_key)
-    federation = _manifest(config, authority)
+    signed = _manifest_token(config)
+    federation = manifest.verify(signed, authority)
     entry = federation.node(config.node)
     if entry is None:
         raise errors.error(
@@ -138,8 +139,9 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
     )
     audit = AuditLog(config.state_dir / AUDIT_FOLDER, checkpoints, _teller(config)) if with_audit else None
     try:
-        if with_audit:  # the audit log is held by one process only, so nobody else uses the folder
+        if audit is not None:  # the audit log is held by one process only, so nobody else uses the folder
             remove_left_overs(spill_dir(config))
+            manifest_memory.check(config.state_dir, signed, federation, audit)
         engine = DuckDBEngine(config, rules)
     except BaseException:
         if audit is not None:
@@ -235,14 +237,13 @@ def _gate(config: NodeConfig, rules: policy.Policy, audit: AuditLog | None) -> G
     return Gate(config.node, rules, approvals, rates)
 
 
-def _manifest(config: NodeConfig, authority: Ed25519PublicKey) -> manifest.Manifest:
+def _manifest_token(config: NodeConfig) -> str:
     try:
-        token = config.federation.manifest.read_text(encoding="utf-8").strip()
+        return config.federation.manifest.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as cause:
         raise errors.error(
             errors.CONFIG_INVALID, f"The manifest {config.federation.manifest} cannot be read."
         ) from cause
-    return manifest.verify(token, authority)
 
 
 def _signing_key(config: NodeConfig, entry: manifest.NodeEntry) -> Ed25519PrivateKey:

@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import attack_cases
 import attack_ward as ward
@@ -18,7 +19,8 @@ from attack_attempts import Case, SmallGroups, cells, marked
 from attack_setup import Stack
 
 import archipel
-from archipel import errors
+from archipel import errors, identity, manifest, receipt, receipt_check
+from node_agent import audit, replay
 
 pytestmark = [pytest.mark.attack("by-the-coordinator"), pytest.mark.federation]
 
@@ -91,6 +93,26 @@ def test_no_log_and_no_store_of_the_coordinator_holds_a_person(asked: dict[str, 
         if path.is_file() and own not in path.parents:
             content = path.read_bytes()
             assert not [marker for marker in markers if marker.encode() in content], path
+
+
+def test_an_honest_answer_s_receipts_hold_and_its_decision_is_reached_again(stack: Stack, tmp_path: Path) -> None:
+    keys = stack.layout.directory / "federation"
+    authority = identity.load_public_key(keys / "authority" / "authority.pub")
+    federation = manifest.verify((keys / "manifest.jwt").read_text().strip(), authority)
+    with stack.federation.connect() as connection:
+        connection.query_and_wait("SELECT sex, count(*) AS n FROM stays GROUP BY sex").save_receipts(tmp_path / "saved")
+    token, asked, permit = (tmp_path / "saved").read_text().split()
+    state = stack.layout.state_dir(ward.NODE)
+    records = {record["hash"]: record for record in audit.records(state / "audit")}
+    taken = receipt.read_unverified(token)["audit_record"]
+    papers = receipt_check.papers([asked, permit], [records[taken]])
+    report = receipt_check.check(token, federation, authority, papers)
+    assert report.good
+    unchecked = [finding for finding in report.findings if finding.found is receipt_check.Found.UNCHECKED]
+    assert len(unchecked) == 1  # that the log holds the record: its newest checkpoint is older
+    played = replay.replay(records[taken], state / "evidence")
+    assert played.same is True, played.steps
+    assert audit.verify(state / "audit").checkpoints == 0  # the agent began with an empty log and still runs
 
 
 def test_the_order_in_which_questions_are_asked_changes_nothing(stack: Stack, asked: dict[str, Asked]) -> None:

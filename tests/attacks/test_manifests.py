@@ -10,12 +10,13 @@ from typing import Any
 
 import attack_ward as ward
 import pytest
-from attack_attempts import Attacker
+from attack_attempts import Attacker, prepare
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archipel import errors, identity, manifest, permit, proof, receipt, receipt_check, tokens
-from node_agent import config
+from node_agent import audit, config
 from node_agent.assembly import assemble
+from node_agent.manifest_memory import MEMORY_FILE
 
 pytestmark = pytest.mark.attack("forged-manifests-receipts")
 
@@ -85,6 +86,25 @@ def test_a_node_does_not_start_with_a_manifest_that_is(name: str, attacker: Atta
     with pytest.raises(errors.ArchipelError) as refused:
         assemble(changed, with_audit=False)
     assert refused.value.code == "CONFIG_INVALID"
+
+
+def test_a_node_that_has_had_a_newer_manifest_takes_no_older_one(tmp_path: Path) -> None:
+    """An old manifest is signed, too, and may name a stolen key that was replaced since."""
+    node = prepare(tmp_path)
+    node.node.close()
+    known, genuine, path = config.load(node.layout.node_configs[ward.NODE]), _genuine(node), tmp_path / "newer.jwt"
+    path.write_text(manifest.issue(genuine.model_copy(update={"serial": genuine.serial + 1}), node.authority))
+    newer = known.model_copy(update={"federation": known.federation.model_copy(update={"manifest": path})})
+    assemble(newer).close()
+    assemble(newer).close()
+    with pytest.raises(errors.ArchipelError, match="has had 2 before"):
+        assemble(known)
+    told = [record["serial"] for record in audit.records(node.audit_folder) if record["kind"] == "manifest"]
+    assert told == [1, 2]
+    (known.state_dir / MEMORY_FILE).write_text("{}")
+    with pytest.raises(errors.ArchipelError, match="not known which manifest"):
+        assemble(newer)
+    node.raw.close()
 
 
 def _receipt(attacker: Attacker, query: str) -> receipt.ReceiptContent:

@@ -210,7 +210,7 @@ def test_an_altered_audit_log_keeps_the_node_from_starting(tmp_path: Path, keys:
     (tmp_path / "state" / "audit" / "HEAD").write_text(f"7 {'0' * 64}\n")
     done = node("run", "--config", str(config))
     assert done.returncode == 5
-    assert "7 records at the end were removed" in done.stderr
+    assert "6 records at the end were removed" in done.stderr  # the first one, of the manifest, is there
 
 
 def test_at_sighup_a_right_policy_is_adopted_and_a_wrong_one_changes_nothing(tmp_path: Path, keys: Path) -> None:
