@@ -341,7 +341,7 @@ class QueryRun:
 
     def _picked_here(self, stage: Stage) -> pa.Table | None:
         """Return what a stage that only picks columns of little gives, on the loop's thread."""
-        if self._input_bytes(stage) > SMALL_BYTES or not only_picks(stage):
+        if self._input_bytes(stage) > SMALL_BYTES or not only_picks(self._planned.plan, stage):
             return None
         with self._stage_span(stage.stage_id):
             return self._picked(stage)

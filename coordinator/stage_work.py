@@ -14,7 +14,7 @@ from archipel import errors, frames
 from coordinator.merge.executor import MergeInput
 from coordinator.merge.partials import prepared
 from coordinator.merge.stop import Stop
-from coordinator.picking import picked, picks
+from coordinator.picking import Picks, picked, picks
 from coordinator.plan import SHARD_COLUMN, Exchange, Plan, Stage, StageKind
 from coordinator.planning import Planned
 
@@ -63,9 +63,16 @@ def input_table(planned: Planned, exchange_id: str, outputs: Outputs, *, with_sh
     return table if with_shard else table.drop_columns([SHARD_COLUMN])
 
 
-def only_picks(stage: Stage) -> bool:
+def only_picks(plan: Plan, stage: Stage) -> bool:
     """Whether a finish stage only picks columns of one input."""
-    return len(stage.inputs) == 1 and picks(stage.sql, stage.inputs[0]) is not None
+    return _picks_of(plan, stage) is not None
+
+
+def _picks_of(plan: Plan, stage: Stage) -> Picks | None:
+    if len(stage.inputs) != 1:
+        return None
+    source = plan.stage(exchange_named(plan, stage.inputs[0]).source)
+    return picks(stage.sql, stage.inputs[0], tuple((column.name, column.type) for column in source.columns))
 
 
 def picked_table(planned: Planned, stage: Stage, outputs: Outputs, *, max_rows: int, max_bytes: int) -> pa.Table | None:
@@ -76,7 +83,7 @@ def picked_table(planned: Planned, stage: Stage, outputs: Outputs, *, max_rows: 
     Raises:
         ArchipelError: RESULT_TOO_LARGE, or MERGE_FAILED when a node's columns are not those agreed.
     """
-    columns = picks(stage.sql, stage.inputs[0]) if len(stage.inputs) == 1 else None
+    columns = _picks_of(planned.plan, stage)
     if columns is None:
         return None
     table = picked(input_table(planned, stage.inputs[0], outputs, with_shard=True), columns)

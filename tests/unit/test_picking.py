@@ -105,6 +105,28 @@ def test_what_does_more_is_the_engines(sql: str) -> None:
     assert picks(sql, "x1") is None
 
 
+@pytest.mark.parametrize(
+    ("cast", "known", "same"),
+    [
+        ("DECIMAL(38, 4)", "DECIMAL(38,4)", True),
+        ("DECIMAL(38, 2)", "DECIMAL(38,4)", False),
+        ("BIGINT", "HUGEINT", False),
+        ("BIGINT", "BIGINT", True),
+        ("VARCHAR", "VARCHAR", True),
+        ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITH TIME ZONE", True),
+        ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", False),
+        ("INTEGER[]", "INTEGER[]", True),
+        ("STRUCT(a INTEGER)", "STRUCT(b INTEGER)", False),
+        ("BIGINT", "", False),
+    ],
+)
+def test_only_a_cast_to_the_type_that_a_column_has_is_no_work(cast: str, known: str, same: bool) -> None:
+    sql = f'SELECT CAST("x1"."a" AS {cast}) AS "b" FROM "x1" AS "x1"'  # noqa: S608
+    found = picks(sql, "x1", (("a", known),) if known else ())
+    assert found == ((("a", "b"),) if same else None)
+    assert picks(sql.replace("CAST", "TRY_CAST"), "x1", (("a", known),)) is None
+
+
 def test_a_name_that_is_not_there_once_is_the_engines() -> None:
     columns = picks('SELECT "x1"."a" AS "b" FROM "x1" AS "x1"', "x1")
     assert columns == (("a", "b"),)
@@ -117,7 +139,7 @@ def test_limits_hold_for_what_is_picked_too() -> None:
     table = pa.table({"a": [1, 2, 3]})
     whole = planned(table, 'SELECT "x1"."a" AS "b" FROM "x1" AS "x1"', ("b",))
     stage = whole.plan.stage("s2")
-    assert only_picks(stage)
+    assert only_picks(whole.plan, stage)
     for bounds in ({"max_rows": 2, "max_bytes": 1000}, {"max_rows": 3, "max_bytes": 10}):
         with pytest.raises(errors.ArchipelError) as problem:
             picked_table(whole, stage, {"s1": {"n1": table}}, **bounds)
