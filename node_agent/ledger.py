@@ -266,28 +266,37 @@ class Ledger:
         return None
 
     def _close_pairs(self, domain: str, new: Sketches, known: _Known, minimum: int) -> Iterator[Close]:
-        for row, earlier in known.index.near(new, minimum):
-            entry, place = known.place(earlier)
-            limit = _limit(minimum, known.index.minimum(earlier))
-            persons = ledger_sketch.apart(new.fine[row], self._fine(entry, domain, place))
-            if 0 < persons < limit:
-                whole = known.index.origin(earlier) == WHOLE
-                relation = "all of a table" if whole else "an earlier answer"
-                yield Close(domain, persons, limit, relation, (entry,), _FAMILIES[int(new.family[row])])
         own = Index()
         own.add(new)
-        for row, other in own.near(new, minimum):
-            persons = ledger_sketch.apart(new.fine[row], new.fine[other]) if other < row else 0
-            if 0 < persons < _limit(minimum, 0):
-                family = _FAMILIES[int(new.family[row])]
-                yield Close(domain, persons, _limit(minimum, 0), "another group of the answer", (), family)
+        for row, earlier in known.index.near(new, minimum):
+            entry, place = known.place(earlier)
+            other = self._fine(entry, domain, place)
+            limit = _limit(minimum, known.index.minimum(earlier))
+            family = int(new.family[row])
+            persons = _apart(new.fine[row], other, limit, family, (own, known.index))
+            if persons:
+                whole = known.index.origin(earlier) == WHOLE
+                relation = "all of a table" if whole else "an earlier answer"
+                yield Close(domain, persons, limit, relation, (entry,), _FAMILIES[family])
+        for row, other_row in own.near(new, minimum):
+            if other_row >= row:
+                continue
+            limit, family = _limit(minimum, 0), int(new.family[row])
+            persons = _apart(new.fine[row], new.fine[other_row], limit, family, (own, known.index))
+            if persons:
+                yield Close(domain, persons, limit, "another group of the answer", (), _FAMILIES[family])
 
     def _close_sums(self, domain: str, new: Sketches, known: _Known, minimum: int) -> Iterator[Close]:
+        new = new.take(np.flatnonzero(~known.index.known(new)))  # who is known to be in a group tells nothing again
+        if not len(new):
+            return
         size = len(known.index)
         known.index.add(new)
         try:
             newest = max(64, min(NEWEST, COMPARED // len(new)))
             for row, one, other, sign in known.index.sums_of_two(new, (0, 1), newest):
+                if not self._may_be_compared(known.index, int(new.origin[row]), (one, other), size):
+                    continue
                 parts, entries = [new.fine[row]], []
                 for earlier in (one, other):
                     if earlier >= size:
@@ -297,13 +306,24 @@ class Ledger:
                         parts.append(self._fine(entry, domain, place))
                         entries.append(entry)
                 limit = max(_limit(minimum, known.index.minimum(earlier)) for earlier in (one, other))
-                persons = ledger_sketch.combined(np.stack(parts), (1, -1, -sign))
-                if 0 < persons < limit:
+                rest = ledger_sketch.combined(np.stack(parts), (1, -1, -sign))
+                persons, family = int(np.count_nonzero(rest)), int(new.family[row])
+                if 0 < persons < limit and not known.index.holds(rest, family):
                     relation = "two earlier groups together" if sign == 1 else "the difference of two earlier groups"
-                    family = _FAMILIES[int(new.family[row])]
-                    yield Close(domain, persons, limit, relation, tuple(entries), family)
+                    yield Close(domain, persons, limit, relation, tuple(entries), _FAMILIES[family])
         finally:
             known.index.truncate(size)
+
+    def _may_be_compared(self, index: Index, origin: int, others: tuple[int, int], size: int) -> bool:
+        """Whether three groups are to be compared: everybody in a table only with a new and an earlier group.
+
+        Else all groups of an answer beside a few withheld persons would be refused: their total is not asked for.
+        """
+        wholes = [row for row in others if index.origin(row) == WHOLE]
+        if not wholes:
+            return True
+        rest = [row for row in others if index.origin(row) == CELL and row < size]
+        return origin == CELL and len(rest) == 1
 
     def _told(self, close: Close) -> dict[str, Any]:
         """Return what the audit log says of a refusal, for the node's officer only."""
@@ -345,6 +365,20 @@ class Ledger:
 
 _FAMILIES = {0: "persons", 1: "rows or values"}
 _OF_EARLIER = frozenset({"kind", "permit", "researcher", "query", "time", "table", "sequence"})
+
+
+def _apart(one: Sums, other: Sums, limit: int, family: int, released: tuple[Index, ...]) -> int:
+    """Return how many persons tell two groups apart if they are fewer than allowed, otherwise 0.
+
+    A difference that is itself a group that was released tells nothing new: a sum of two groups less one of them.
+    """
+    persons = ledger_sketch.apart(one, other)
+    if not 0 < persons < limit:
+        return 0
+    rest = ledger_sketch.combined(np.stack([one, other]), (1, -1))
+    if np.count_nonzero(rest) != persons:
+        return persons  # it is a difference from a multiple
+    return 0 if any(index.holds(rest, family) for index in released) else persons
 
 
 def _limit(minimum: int, earlier: int) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,14 @@ from archipel.border.measures import BUCKETS, PRIME
 
 COARSE = 64
 RATIOS = COARSE // 2
-PROBES = 3
-"""Coarse sums by which three groups are looked up. One person touches at most one of them; ten persons touch all three
-in one case of 300."""
-
+BLOCKS = 16
+LEAST_PROBES = 4
+"""Three groups are looked up by sums over a sixteenth of the buckets each, by so many of them at least. They are missed
+where each of those is touched by a person who tells the groups apart, or empty in one of them."""
+PROBED = 500_000
+"""Pairs of a new and an earlier group times probes: with fewer pairs all sixteen are probed."""
+WHOLES = 16
+"""Tables of which everybody is taken together with earlier groups."""
 MORE_MARGINS = 256
 """Sums over groups that are kept beyond the number of sketches of the groups themselves."""
 
@@ -35,6 +40,8 @@ Numbers = NDArray[np.int64]
 _P = np.uint64(PRIME)
 # Fixed and public: they only have to be different from anything that persons' factors, which are secret, could match.
 _WEIGHTS = np.random.default_rng(20_250_327).integers(1, PRIME, BUCKETS, dtype=np.uint64)
+_BLOCK_WEIGHTS = np.random.default_rng(20_250_328).integers(1, PRIME, COARSE // BLOCKS, dtype=np.int64)
+_FOLDS = np.random.default_rng(20_250_329).integers(1, 1 << 62, BLOCKS, dtype=np.uint64)
 _INFINITE, _NOTHING = np.uint32(PRIME), np.uint32(PRIME + 1)
 
 
@@ -71,25 +78,32 @@ def inverse(numbers: Sums) -> Sums:
     return result
 
 
-def combined(fine: Sums, signs: tuple[int, ...]) -> int:
-    """Return the number of buckets that are not zero in the sum of some sketches, each with its sign."""
+def combined(fine: Sums, signs: tuple[int, ...]) -> Sums:
+    """Return the sum of some sketches, each with its sign."""
     total = np.zeros(fine.shape[1], np.int64)
     for row, sign in zip(fine, signs, strict=True):
         total += sign * row.astype(np.int64)
-    return int(np.count_nonzero(total % PRIME))
+    found: Sums = (total % PRIME).astype(np.uint32)
+    return found
 
 
 def apart(one: Sums, other: Sums) -> int:
-    """Return how many persons, at least, tell two groups apart, whatever number the sums of one are multiplied by."""
-    found = combined(np.stack([one, other]), (1, -1))
-    if found == 0 or not one.any() or not other.any():
-        return found
+    """Return how many persons, at least, tell two groups apart, whatever number the sums of one are multiplied by.
+
+    Groups that have nobody in common who adds the same to both are not compared: their difference is about all of them.
+    """
     both = (one != 0) & (other != 0)
     factors = (one[both].astype(np.uint64) * inverse(other[both]).astype(np.uint64)) % _P
     usual, times = np.unique(factors, return_counts=True)
-    for factor in usual[np.argsort(times)[::-1][:3]]:
-        scaled = (other.astype(np.uint64) * factor) % _P
-        found = min(found, int(np.count_nonzero(scaled != one.astype(np.uint64))))
+    often = np.argsort(times)[::-1][:3]
+    found = BUCKETS
+    for factor, agreeing in zip(usual[often], times[often], strict=True):
+        # That two buckets agree in a factor is no accident; one always does, in its own.
+        if agreeing > 1 or factor == 1:
+            scaled = (other.astype(np.uint64) * factor) % _P
+            found = min(found, int(np.count_nonzero(scaled != one.astype(np.uint64))))
+    if len(usual) > 3 and (one[both] == other[both]).any():
+        found = min(found, int(np.count_nonzero(one != other)))
     return found
 
 
@@ -180,6 +194,16 @@ class Index:
         """Return what an earlier sketch is of."""
         return int(self._facts[row, 2])
 
+    def holds(self, difference: Sums, family: int) -> bool:
+        """Whether a difference of sketches is a multiple of that of a group that was released."""
+        rows = np.flatnonzero((self._facts[: self._size, 0] == family) & (self._facts[: self._size, 2] == CELL))
+        sums = coarse(difference[None, :])[0].astype(np.uint64)
+        some = int(np.flatnonzero(sums)[0]) if sums.any() else 0
+        known = self._coarse[rows].astype(np.uint64)
+        # One is a multiple of the other if they are so in each sum as in the first that is not zero.
+        multiples = ((known * sums[some]) % _P == (sums * known[:, some : some + 1]) % _P).all(axis=1)
+        return bool((multiples & (known[:, some] != 0)).any())
+
     def near(self, new: Sketches, minimum: int) -> Iterator[tuple[int, int]]:
         """Yield (row of ``new``, row of this index) of pairs that fewer persons than allowed may tell apart."""
         facts = self._facts[: self._size]
@@ -198,24 +222,35 @@ class Index:
             for candidate in rows[same > RATIOS - least[rows]]:
                 yield row, int(candidate)
 
+    def known(self, sketches: Sketches) -> NDArray[np.bool_]:
+        """Return which of some sketches are those of groups that were released before."""
+        mine = _marks(coarse(sketches.fine), sketches.family)
+        earlier = self._facts[: self._size, 2] == CELL
+        found: NDArray[np.bool_] = np.isin(
+            mine, _marks(self._coarse[: self._size], self._facts[: self._size, 0])[earlier]
+        )
+        return found
+
     def sums_of_two(self, new: Sketches, families: tuple[int, ...], newest: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield (row of ``new``, two rows of this index, sign) where ``new`` may be nearly the one plus sign the other.
 
-        Of the index only the ``newest`` groups are looked at: what is compared grows with their square. A candidate is
-        still to be verified.
+        Of the index only the ``newest`` groups are looked at, and everybody in a table: what is compared grows with
+        their square. A candidate is still to be verified.
         """
         for family in families:
             facts = self._facts[: self._size]
             pool = np.flatnonzero((facts[:, 0] == family) & (facts[:, 2] != WHOLE))[-newest:]
-            rows = np.flatnonzero((new.family == family) & (new.origin != WHOLE))
+            pool = np.concatenate([np.flatnonzero((facts[:, 0] == family) & (facts[:, 2] == WHOLE))[-WHOLES:], pool])
+            rows = np.flatnonzero(new.family == family)
             if len(pool) < 2 or not len(rows):
                 continue
-            sums = coarse(new.fine[rows])
-            for probe in np.linspace(0, COARSE - 1, PROBES, dtype=int):
-                known = self._coarse[pool, probe].astype(np.int64)
+            ours, theirs = _blocks(coarse(new.fine[rows])), _blocks(self._coarse[pool])
+            probes = max(LEAST_PROBES, min(BLOCKS, PROBED // (len(rows) * len(pool))))
+            for probe in range(probes):
+                known = theirs[:, probe]
                 order = np.argsort(known, kind="stable")
                 sorted_known = known[order]
-                rest = (sums[:, probe].astype(np.int64)[:, None] - known[None, :]) % PRIME
+                rest = (ours[:, probe][:, None] - known[None, :]) % PRIME
                 for sign in (1, -1):
                     # new = b + c: look for c among new - b; new = b - c: for c among b - new.
                     wanted = rest if sign == 1 else (-rest) % PRIME
@@ -228,6 +263,26 @@ class Index:
                         for c in order[start : min(end, start + 8)]:
                             if int(c) != int(b):
                                 yield int(rows[number]), int(pool[b]), int(pool[c]), sign
+
+
+def _marks(sums: Sums, family: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return a number for each sketch that no other has but by an accident in 2^60."""
+    blocks = _blocks(sums).astype(np.uint64)
+    found: NDArray[np.uint64] = (blocks[:, 0] << np.uint64(32)) ^ blocks[:, 1] ^ _folded(blocks[:, 2:])
+    return found ^ (family.astype(np.uint64) << np.uint64(63))
+
+
+def _folded(blocks: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    found: NDArray[np.uint64] = (blocks * _FOLDS[: blocks.shape[1]]).sum(axis=1, dtype=np.uint64)
+    return found
+
+
+def _blocks(sums: Sums) -> Numbers:
+    """Return sums over fewer and larger parts than the coarse ones, so that small groups have somebody in each."""
+    found: Numbers = (
+        (sums.astype(np.int64).reshape(len(sums), BLOCKS, COARSE // BLOCKS) * _BLOCK_WEIGHTS) % PRIME
+    ).sum(axis=2) % PRIME
+    return found
 
 
 def margins(
