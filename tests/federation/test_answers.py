@@ -41,6 +41,25 @@ def test_an_answer_without_small_groups_is_complete_and_exact(federation: LocalF
     assert {node.outcome for node in result.nodes} == {"released"}
 
 
+def test_a_median_of_patients_is_told_with_the_interval_in_which_it_lies(
+    federation: LocalFederation, oracle: Oracle
+) -> None:
+    sql = (
+        "SELECT COD_SEX, median(AGE_ANN) AS m, quantile_lower(AGE_ANN, 0.5) AS low, quantile_upper(AGE_ANN, 0.5) AS "
+        "high FROM T_MCOaaB GROUP BY COD_SEX"
+    )
+    with federation.connect() as connection:
+        result = connection.query_and_wait(sql)
+    rows = result.to_arrow().to_pylist()
+    exact = oracle.query("SELECT COD_SEX, median(AGE_ANN) AS m FROM T_MCOaaB GROUP BY COD_SEX").to_pylist()
+    medians = {row["COD_SEX"]: row["m"] for row in exact}
+    assert {row["COD_SEX"] for row in rows} == medians.keys()
+    for row in rows:
+        assert row["low"] <= medians[row["COD_SEX"]] <= row["high"]
+    told = [notice for notice in result.notices if notice.kind == "interval"]
+    assert bool(told) == any(row["low"] < row["high"] for row in rows)
+
+
 def test_rows_of_patients_are_refused_with_the_place_in_the_sql(federation: LocalFederation) -> None:
     with federation.connect() as connection, pytest.raises(errors.NotAllowedError) as refusal:
         connection.query_and_wait("SELECT NIR_ANO_17 FROM T_MCOaaB")

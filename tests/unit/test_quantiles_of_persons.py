@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from planning import Answer, Federation, Shard, request
 
 from archipel.schema import Column, Form, Role, Table, TablePolicy
-from coordinator.plan import StageKind
+from coordinator import accuracy
+from coordinator.plan import COORDINATOR, Exchange, Interval, Plan, Stage, StageKind
 
 COLUMNS = (
     Column("pid", "VARCHAR"),
@@ -207,3 +208,33 @@ def test_a_group_without_a_value_has_no_quantile_and_is_not_told_of(federation: 
     answer, expected = ask(federation, sql)
     assert answer.table.to_pylist() == expected
     assert answer.notices == ()
+
+
+ENDS = {
+    ("whole", 0, 3.0, 7.0): "m is known to lie in an interval, from 3 to 7.",
+    ("decimal", 2, 150.0, 275.0): "m is known to lie in an interval, from 1.50 to 2.75.",
+    ("date", 0, 19358.0, 19389.0): "m is known to lie in an interval, from 2023-01-01 to 2023-02-01.",
+    ("timestamp", 0, 0.0, 6e7): "m is known to lie in an interval, from 1970-01-01 00:00:00 to 1970-01-01 00:01:00.",
+    ("double", 0, None, 2.5): "m is known to lie in an interval, with an open end: at most 2.5.",
+    ("double", 0, 90.0, None): "m is known to lie in an interval, with an open end: at least 90.",
+    ("double", 0, None, None): "m is known to lie in an interval, with an open end on both sides.",
+}
+
+
+@pytest.mark.parametrize("ends", ENDS)
+def test_ends_are_told_as_values_of_their_type(ends: tuple[str, int, float | None, float | None]) -> None:
+    kind, scale, low, high = ends
+    interval = Interval("m", "x2", "t", "l", "u", kind, scale)
+    plan = Plan(
+        "",
+        (Stage("s1", StageKind.MERGE, (COORDINATOR,), "", ()),),
+        (Exchange("x2", "s1", "s2", Form.AGGREGATE, "", 0, 0),),
+        "s2",
+        (),
+        intervals=(interval,),
+    )
+    merged = pa.table(
+        {"t": [5, None], "l": pa.array([low, None], pa.float64()), "u": pa.array([high, None], pa.float64())}
+    )
+    [text] = accuracy.told(plan, {"s1": merged})
+    assert text.startswith(ENDS[ends])

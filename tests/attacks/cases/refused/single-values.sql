@@ -151,3 +151,39 @@ SELECT region, days, count(*) FROM stays GROUP BY GROUPING SETS ((region), (days
 -- value-measure-key-inner: a measure laundered below
 -- refused BORDER_REFUSED measure-group-key
 SELECT x, count(*) FROM (SELECT cost AS x FROM stays) GROUP BY x
+
+-- value-cells-shifted: cells of one column, and the same half a unit further
+-- refused BORDER_REFUSED histogram
+SELECT archipel_histogram(days) AS a, archipel_histogram(days + 0.5) AS b FROM stays
+
+-- value-cells-of-two-populations: cells of all, and of all but a few
+-- refused BORDER_REFUSED histogram
+SELECT archipel_histogram(cost) AS a, archipel_histogram(nullif(cost, 0)) AS b FROM stays
+
+-- value-cells-of-total-and-parts: cells of a total less those of its parts
+-- refused BORDER_REFUSED histogram
+SELECT region, archipel_histogram(cost) AS a FROM stays GROUP BY CUBE (region)
+
+-- value-cells-with-filter: cells under a condition of their own
+-- refused BORDER_REFUSED histogram
+SELECT region, archipel_histogram(cost) FILTER (WHERE days > 1) AS a FROM stays GROUP BY region
+
+-- value-cells-of-unseen-group: cells of groups whose keys are not shown
+-- refused BORDER_REFUSED histogram
+SELECT archipel_histogram(cost) AS a FROM stays GROUP BY region
+
+-- value-cells-below: cells within one person, and a test of them
+-- refused BORDER_REFUSED histogram
+SELECT sum(len(h)) AS n FROM (SELECT person, archipel_histogram(cost) AS h FROM stays GROUP BY person)
+
+-- value-cells-of-mixed-persons: cells of means of several persons
+-- refused BORDER_REFUSED histogram
+SELECT archipel_histogram(m) AS h FROM (SELECT region, avg(cost) AS m FROM stays GROUP BY region)
+
+-- value-cells-in-expression: one number of the cells
+-- refused BORDER_REFUSED output-expression
+SELECT archipel_histogram(cost)[2] AS h FROM stays
+
+-- value-cells-of-key: cells of a key
+-- refused BORDER_REFUSED person-expression
+SELECT archipel_histogram(hash(person)) AS h FROM stays
