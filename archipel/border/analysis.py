@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from archipel import linkage, schema
-from archipel.border import refusal, syntax
+from archipel.border import marks, refusal, syntax
 from archipel.border.block import Block, Source
 from archipel.border.decision import BorderContext
 from archipel.border.expressions import Expressions
@@ -26,10 +26,12 @@ from archipel.border.relations import (
     Carrier,
     Cte,
     Exposed,
+    Mark,
     Output,
     Person,
     Relation,
     expose,
+    expose_marks,
     reached,
 )
 from archipel.border.unions import common, covers, kept, union_all
@@ -124,7 +126,8 @@ class Analysis:
             else:
                 relation = self.relation(cte.this, None, found)
             self._rename_outputs(relation, cte.args["alias"])
-            found[name] = Cte(unique, relation, expose(relation, self.prefix))
+            given = expose(relation, self.prefix)
+            found[name] = Cte(unique, relation, given, expose_marks(relation, self.prefix))
             cte.args["alias"].set("this", exp.to_identifier(unique, quoted=True))
         return found
 
@@ -135,14 +138,15 @@ class Analysis:
         group = node.args.get("group")
         if group is not None or aggregates or node.args.get("having") is not None:
             self._group(node, block, group, aggregates)
-        outputs = [self._output(projection, block) for projection in node.expressions]
+        grouped = group is not None or bool(aggregates)
+        outputs = [self._output(projection, block, grouped) for projection in node.expressions]
         for clause in ("having", "qualify"):
             if node.args.get(clause) is not None:
                 self.expressions.columns(node.args[clause].this, block)
         self._order_and_limit(node, block, outputs)
         return Relation(node, outputs, block.distinct_carriers(), block.determined)
 
-    def _output(self, projection: exp.Expr, block: Block) -> Output:
+    def _output(self, projection: exp.Expr, block: Block, grouped: bool) -> Output:
         value = syntax.unwrapped(projection.unalias())
         person = self.expressions.person(value, block)
         if person is not None:
@@ -154,7 +158,11 @@ class Analysis:
             return replace(handed_on, name=projection.alias_or_name.lower())
         columns = self.expressions.columns(value, block)
         plain = isinstance(value, exp.Column) and self.expressions.is_plain(value, block)
-        return Output(projection.alias_or_name.lower(), columns, plain=plain)
+        hidden: list[Mark] = []
+        if block.carriers:
+            of = marks.of_group if grouped else marks.of_value
+            hidden = of(value, lambda column: self.expressions.marks(column, block))
+        return Output(projection.alias_or_name.lower(), columns, plain=plain, marks=tuple(hidden))
 
     def _no_choice_among_rows(self, node: exp.Expr) -> None:
         for clause in ("limit", "offset"):
@@ -245,10 +253,11 @@ class Analysis:
         elif isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
             relation = self.relation(node.this, block.outer, ctes)
             self._rename_outputs(relation, node.args["alias"])
-            source = self._derived(name, relation, expose(relation, self.prefix))
+            given = expose(relation, self.prefix)
+            source = self._derived(name, relation, given, expose_marks(relation, self.prefix))
         elif isinstance(node, exp.Values):
             relation = self._values(node, block.outer)
-            source = self._derived(name, relation, [])
+            source = self._derived(name, relation, [], {})
         elif isinstance(node, exp.Unnest):
             source = self._series(node, node.expressions, block)
         else:
@@ -268,7 +277,7 @@ class Analysis:
         if name in ctes:
             cte = ctes[name]
             node.set("this", exp.to_identifier(cte.name, quoted=True))
-            return self._derived(node.alias_or_name.lower(), cte.relation, cte.exposed)
+            return self._derived(node.alias_or_name.lower(), cte.relation, cte.exposed, cte.marks)
         if name in self.context.inputs:
             outputs = {c.name.lower(): Output(c.name.lower(), frozenset()) for c in self.context.inputs[name]}
             spelling = {c.name.lower(): c.name for c in self.context.inputs[name]}
@@ -311,7 +320,7 @@ class Analysis:
         node.set("this", exp.to_identifier(table.name, quoted=True))
         return Source(alias, outputs, spelling, table.name, [carrier] if carrier is not None else [])
 
-    def _derived(self, name: str, relation: Relation, exposed: list[Exposed]) -> Source:
+    def _derived(self, name: str, relation: Relation, exposed: list[Exposed], named: Mapping[Mark, str]) -> Source:
         """Return a source over ``relation``, with carriers of its own."""
         alias = self.alias(name)
         own: dict[Carrier, Carrier] = {}
@@ -331,7 +340,10 @@ class Analysis:
             if person_of is not None:
                 carrier = kept(person_of.carrier, relation)
                 person_of = Person(person_of.domain, own.get(carrier) if carrier is not None else None)
-            outputs.setdefault(output.name, replace(output, person=person_of))
+            carried = tuple(
+                Mark(exp.column(named[mark], alias, quoted=True), mark.split, mark.step) for mark in output.marks
+            )
+            outputs.setdefault(output.name, replace(output, person=person_of, marks=carried))
         edges = {
             (own.get(by, by), own[what])
             for by in (*own, OUTER)
@@ -399,7 +411,8 @@ class Analysis:
         several = [carrier for carrier in block.distinct_carriers() if carrier not in known]
         conditions: dict[str, exp.Expr | None] = {"": None}
         for aggregate in aggregates if several else ():
-            conditions |= {condition.sql(): condition for condition in inner_contributions(aggregate)}
+            below = marks.conditions_of(aggregate, lambda column: self.expressions.marks(column, block))
+            conditions |= {condition.sql(): condition for condition in (*inner_contributions(aggregate), *below)}
         lists = [
             listed(carrier, condition, self._most_needed()) for condition in conditions.values() for carrier in several
         ]

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from archipel import schema
 from archipel.aggregates import REGISTRY, State
-from archipel.border import syntax
+from archipel.border import marks, syntax
 from archipel.border.block import Block
 from archipel.border.expressions import Expressions
 from archipel.border.persons import (
@@ -46,7 +46,8 @@ def demands(
     conditions: list[tuple[exp.Expr, int]] = []
     for unit in units:
         counted = inner_contributions(unit) if only_counts else contributions(unit)
-        conditions += [(condition, min_persons) for condition in counted]
+        below = marks.conditions_of(unit, lambda column: expressions.marks(column, block))
+        conditions += [(condition, min_persons) for condition in (*counted, *below)]
         taken = contributors(unit)
         estimated = parameters(unit)
         if estimated and taken is not None:
@@ -106,6 +107,8 @@ def _values(units: Sequence[exp.Expr], block: Block, expressions: Expressions) -
                 note(_under(condition if alone else taken, argument), Kind.PLAIN if plain else Kind.COMPUTED)
                 for piece in pieces(argument):
                     note(_under(taken, piece), Kind.STEP if is_step(piece) else Kind.OPERAND)
+            for mark in marks.operands_of(unit, lambda column: expressions.marks(column, block)):
+                note(_under(taken, mark.value), Kind.STEP if mark.step else Kind.OPERAND)
         elif name in COUNTS and syntax.is_distinct(call):
             for argument in varying(unit):
                 if not _is_person(argument, block):

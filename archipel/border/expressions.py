@@ -12,7 +12,7 @@ from archipel.border import bins, refusal, syntax, vocabulary
 from archipel.border.block import Block
 from archipel.border.decision import BorderContext
 from archipel.border.refusal import refused
-from archipel.border.relations import OUTER, BaseColumn, Carrier, Cte, Output, Person, Relation, reached
+from archipel.border.relations import OUTER, BaseColumn, Carrier, Cte, Mark, Output, Person, Relation, reached
 
 Columns = frozenset[BaseColumn]
 _NOTHING: Columns = frozenset()
@@ -104,6 +104,10 @@ class Expressions:
         if output.person is None and policy.role_of(column) is schema.Role.HIDDEN:
             raise refused(refusal.HIDDEN_COLUMN, node, full)
         self._touched.add((table, column))
+
+    def marks(self, column: exp.Column, block: Block) -> tuple[Mark, ...]:
+        """Return what a column hides of how it was computed in a derived table."""
+        return self._resolve(column, block)[0].marks
 
     def link(self, node: exp.Expr, block: Block) -> Output | None:
         """Return the column that an expression is, when it is one that may only be joined on and counted."""

@@ -57,6 +57,15 @@ class Person:
     carrier: Carrier | None
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Mark:
+    """What a value hides of how it was computed: a condition of a split of rows, or an operand; SQL over the row."""
+
+    value: exp.Expr
+    split: bool
+    step: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """An output column: its name, the base columns its value is computed from, and whether it is a person.
@@ -68,6 +77,7 @@ class Output:
     columns: frozenset[BaseColumn]
     person: Person | None = None
     plain: bool = False
+    marks: tuple[Mark, ...] = ()
 
     @property
     def link(self) -> bool:
@@ -121,11 +131,12 @@ class Exposed:
 
 @dataclass(frozen=True, slots=True)
 class Cte:
-    """A common table expression that was analysed, under its unique name."""
+    """A common table expression that was analysed, under its unique name, with the columns that it got."""
 
     name: str
     relation: Relation
     exposed: list[Exposed]
+    marks: dict[Mark, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +172,24 @@ def _add(relation: Relation, wanted: list[_Wanted]) -> None:
         relation.node.append("expressions", _aliased(_person(want), want.person))
         if want.marker is not None:
             relation.node.append("expressions", _aliased(_marker(want.carrier), want.marker))
+
+
+def expose_marks(relation: Relation, prefix: str) -> dict[Mark, str]:
+    """Add the marks of the relation's outputs to the outputs of its SQL, in every branch, and return their names."""
+    marks = dict.fromkeys(mark for output in relation.outputs for mark in output.marks)
+    named = {mark: f"{prefix}mark_{number}" for number, mark in enumerate(marks)}
+    _add_marks(relation, named)
+    return named
+
+
+def _add_marks(relation: Relation, named: dict[Mark, str]) -> None:
+    if relation.branches is not None:
+        for branch in relation.branches:
+            _add_marks(branch, named)
+        return
+    own = {mark for output in relation.outputs for mark in output.marks}
+    for mark, name in named.items():
+        relation.node.append("expressions", _aliased(mark.value.copy() if mark in own else exp.null(), name))
 
 
 def _person(want: _Wanted) -> exp.Expr:

@@ -35,6 +35,11 @@ def splits(unit: exp.Expr) -> list[exp.Expr]:
     return found
 
 
+def conditions(value: exp.Expr) -> list[exp.Expr]:
+    """Return the conditions by which a value, not an aggregate, splits rows: both sides of each."""
+    return list(_walk(value, []))
+
+
 def pieces(argument: exp.Expr) -> list[exp.Expr]:
     """Return the computed operands of an argument, for those rows that reach them.
 
@@ -66,7 +71,7 @@ def is_step(piece: exp.Expr) -> bool:
 
 def _walk(node: exp.Expr, path: list[exp.Expr]) -> Iterator[exp.Expr]:
     node = syntax.unwrapped(node)
-    if isinstance(node, exp.Query | exp.Window):
+    if isinstance(node, exp.Query | exp.Window) or _is_aggregate(node):
         return
     if isinstance(node, _TRUTHS):
         yield every([*path, node])
@@ -83,6 +88,10 @@ def _walk(node: exp.Expr, path: list[exp.Expr]) -> Iterator[exp.Expr]:
     for child in node.iter_expressions():
         if not isinstance(child, exp.Identifier | exp.DataType | exp.Var):
             yield from _walk(child, path)
+
+
+def _is_aggregate(node: exp.Expr) -> bool:
+    return syntax.aggregate_name(syntax.split_filter(node)[0]) is not None
 
 
 def _choices(node: exp.Expr) -> Iterator[tuple[list[exp.Expr], exp.Expr | None]]:
@@ -118,7 +127,7 @@ def _choices(node: exp.Expr) -> Iterator[tuple[list[exp.Expr], exp.Expr | None]]
 
 
 def _pieces(node: exp.Expr, path: list[exp.Expr]) -> Iterator[exp.Expr]:
-    if isinstance(node, _TRUTHS):
+    if isinstance(node, _TRUTHS) or _is_aggregate(node):
         return
     chosen = list(_choices(node))
     if chosen:

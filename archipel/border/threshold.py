@@ -271,7 +271,8 @@ class _Rewriting:
         reading, someone = self._reading_by_person(spread, f"{name}_one")
         reading.append("expressions", alias(someone.copy(), f"{name}_person"))
         shown = spread.shown
-        reading.append("expressions", alias(shown, f"{name}_value"))
+        # As an aggregate it is the row's value also where that is a key over which this is a total.
+        reading.append("expressions", alias(exp.Min(this=shown.copy()), f"{name}_value"))
         reading.args["group"].append("expressions", shown.copy())
         source = f"{name}_known"
         some = exp.Select(

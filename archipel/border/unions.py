@@ -83,7 +83,7 @@ def union_all(node: exp.SetOperation, left: Relation, right: Relation) -> Relati
         if a.person is not None and b.person is not None:
             ends = (kept(a.person.carrier, left), kept(b.person.carrier, right))
             person = Person(a.person.domain, next((new for new, old in made.items() if old == ends), None))
-        outputs.append(Output(a.name, a.columns | b.columns, person))
+        outputs.append(Output(a.name, a.columns | b.columns, person, marks=a.marks + b.marks))
     edges = set()
     for what, sides in made.items():
         for by, by_sides in [*made.items(), (OUTER, (OUTER, OUTER))]:

@@ -9,13 +9,8 @@ from attack_attempts import INPUTS, Attacker, Siege, SmallGroups, cells, marked
 SMALL = attack_cases.small()
 MASKED = attack_cases.masked()
 
-_BELOW = "what splits rows in a derived table is not seen in an aggregate over its columns"
-_DIFFERENCE = "two answers, each allowed, differ by one person: what the ledger of earlier answers is for"
 
 OPEN: dict[str, str] = {
-    **dict.fromkeys(("mask-derived", "mask-derived-arithmetic", "mask-inner-ten"), _BELOW),
-    **dict.fromkeys(("mask-padding-days", "mask-group-padding"), _DIFFERENCE),
-    "complement-where": _DIFFERENCE,
 }
 """Holes that are known and not closed yet: the identifiers of their cases, and why. Empty is the goal."""
 
