@@ -364,33 +364,49 @@ def column_of(low: Words, high: Words, missing: npt.NDArray[np.bool_], kind: pa.
 # Aligning
 
 
-def union_of(lists: Iterable[bytes], *, nodes: int = 1) -> bytes:
-    """Return the labels that stand in so many of ``lists``, each once, sorted: an order that says nothing of origins.
+def union_of(lists: Iterable[bytes], *, nodes: int = 1) -> tuple[bytes, int]:
+    """Return the sorted labels that stand in so many of ``lists``, and how many labels there are in all of them.
+
+    Each list is sorted and has a label once; so is what is returned, in an order that says nothing of origins.
 
     Raises:
-        ValueError: a list does not consist of labels, or has one twice.
+        ValueError: a list does not consist of labels, or is not sorted.
     """
-    firsts, seconds = [], []
-    for first, second in map(_halves, lists):
-        _, counts = _each_once(first, second)
-        if len(counts) != len(first):
-            raise ValueError("a label stands twice")
-        firsts.append(first)
-        seconds.append(second)
-    if not firsts:
-        return b""
-    found, counts = _each_once(np.concatenate(firsts), np.concatenate(seconds))
-    return found[counts >= nodes].astype(">u8").tobytes()
+    halves = [_sorted_halves(labels) for labels in lists]
+    if not halves:
+        return b"", 0
+    found, counts = _each_once(*(np.concatenate(parts) for parts in zip(*halves, strict=True)))
+    return found[counts >= nodes].astype(">u8").tobytes(), len(counts)
+
+
+def sorted_labels(labels: bytes) -> bytes:
+    """Return labels in their order, each once."""
+    found, _ = _each_once(*_halves(labels))
+    return found.astype(">u8").tobytes()
 
 
 def _each_once(first: Words, second: Words) -> tuple[Words, Places]:
     """Return labels, each once and sorted, as rows of two halves, and how often each was there."""
-    order = np.lexsort((second, first))
-    first, second = first[order], second[order]
+    order = np.argsort(first, kind="stable")  # merges what is sorted already
+    sorted_first, sorted_second = first[order], second[order]
+    same = sorted_first[1:] == sorted_first[:-1]
+    if (same & (sorted_second[1:] < sorted_second[:-1])).any():  # labels that begin alike
+        order = np.lexsort((second, first))
+        sorted_first, sorted_second = first[order], second[order]
+        same = sorted_first[1:] == sorted_first[:-1]
     new = np.ones(len(first), np.bool_)
-    new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    new[1:] = ~same | (sorted_second[1:] != sorted_second[:-1])
     starts = np.flatnonzero(new)
-    return np.column_stack((first[starts], second[starts])), np.diff(np.append(starts, len(first)))
+    pairs = np.column_stack((sorted_first[starts], sorted_second[starts]))
+    return pairs, np.diff(np.append(starts, len(first)))
+
+
+def _sorted_halves(labels: bytes) -> tuple[Words, Words]:
+    first, second = _halves(labels)
+    rises = (first[1:] > first[:-1]) | ((first[1:] == first[:-1]) & (second[1:] > second[:-1]))
+    if not rises.all():
+        raise ValueError("the list is not sorted")
+    return first, second
 
 
 def positions(labels: bytes, listed: bytes) -> tuple[Places, npt.NDArray[np.bool_]]:
@@ -400,12 +416,9 @@ def positions(labels: bytes, listed: bytes) -> tuple[Places, npt.NDArray[np.bool
         ValueError: they are no labels, or the list is not sorted.
     """
     first, second = _halves(labels)
-    known_first, known_second = _halves(listed)
+    known_first, known_second = _sorted_halves(listed)
     if len(known_first) == 0:
         return np.zeros(len(first), np.int64), np.zeros(len(first), np.bool_)
-    again, counts = _each_once(known_first, known_second)
-    if len(counts) != len(known_first) or (again != np.column_stack((known_first, known_second))).any():
-        raise ValueError("the list is not sorted")
     found = np.searchsorted(known_first, first)
     for _ in range(_ALIKE):  # labels that begin alike stand beside each other
         inside = np.minimum(found, len(known_first) - 1)

@@ -206,7 +206,7 @@ class Contribution:
             "demands": self.demands.to_bytes(),
             "key": self.one_time.public_key().public_bytes_raw(),
             "check": masking.check_of(self.secret, self.round.digest),
-            "labels": masking.union_of([self._labels()]),
+            "labels": masking.sorted_labels(self._labels()),
         }
 
     def _labels(self) -> bytes:

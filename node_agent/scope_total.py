@@ -84,11 +84,11 @@ class Total:
         if any(len(d.minimums) != counts for d in demands) or any(len(key) != _KEY_BYTES for key in keys):
             raise sealing.refused("it does not say what it demands")
         try:
-            labels = [message["labels"] for message in messages.values()]
-            every, listed = masking.union_of(labels), masking.union_of(labels, nodes=MIN_CONTRIBUTORS)
+            labels = (message["labels"] for message in messages.values())
+            listed, known = masking.union_of(labels, nodes=MIN_CONTRIBUTORS)
         except ValueError:
             raise sealing.refused("its labels are none") from None
-        if len(every) > MAX_GROUPS * LABEL_BYTES:
+        if known > MAX_GROUPS:
             raise errors.error(errors.RESULT_TOO_LARGE, f"A total over nodes has at most {MAX_GROUPS:,} groups.")
         least = max(min_persons, *(d.min_persons for d in demands))
         return cls(
@@ -100,7 +100,7 @@ class Total:
             tell_withheld_count=all(d.tell_withheld_count for d in demands),
             keys=b"".join(keys),
             listed=listed,
-            known=len(every) // LABEL_BYTES,
+            known=known,
         )
 
     def list_parts(self) -> dict[str, bytes]:

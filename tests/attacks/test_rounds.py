@@ -344,7 +344,7 @@ def test_two_secrets_in_one_round_give_no_totals_of_some_nodes(led: Coordinator)
     assert refused_by(led, led.order(Step.LIST, AGGREGATOR), AGGREGATOR).code == "EXCHANGE_REFUSED"
     # An aggregator that looks away finds each group twice, of two nodes each, and noise in both.
     messages = [led.read(Step.LABELS, node, AGGREGATOR, led.digest(), LABELS) for node in HOSPITALS]
-    listed = masking.union_of([message["labels"] for message in messages])
+    listed, _ = masking.union_of([message["labels"] for message in messages])
     parts = {"keys": b"".join(message["key"] for message in messages), "labels": listed}
     for node in HOSPITALS:
         led.forge(Step.LIST, AGGREGATOR, node, led.digest(), parts)

@@ -268,20 +268,24 @@ def test_there_are_buckets_enough_for_a_threshold(persons: int) -> None:
 
 def test_lists_of_labels_become_one_in_an_order_that_says_nothing() -> None:
     labels = [secrets.token_bytes(rounds.LABEL_BYTES) for _ in range(300)]
-    listed = masking.union_of([b"".join(labels[:200]), b"".join(labels[100:]), b""])
+    lists = [masking.sorted_labels(b"".join(part)) for part in (labels[:200], labels[100:], [], labels[150:160])]
+    listed, known = masking.union_of(lists[:3])
+    assert known == len(labels)
     assert listed == b"".join(sorted(labels))
     places, there = masking.positions(b"".join(labels), listed)
     assert there.all()
     size = rounds.LABEL_BYTES
     assert all(listed[size * p : size * (p + 1)] == label for p, label in zip(places, labels, strict=True))
     assert masking.positions(b"", listed)[0].tolist() == []
-    common = masking.union_of([b"".join(labels[:200]), b"".join(labels[100:]), b"".join(labels[150:160])], nodes=3)
+    common, known = masking.union_of(lists, nodes=3)
+    assert known == len(labels)
     assert common == b"".join(sorted(labels[150:160]))
 
 
 def test_labels_that_begin_alike_are_told_apart() -> None:
     labels = [b"\0" * 8 + n.to_bytes(8) for n in range(5)]
-    listed = masking.union_of(labels)
+    listed, _ = masking.union_of(labels)
+    assert masking.sorted_labels(b"".join(reversed(labels))) == listed
     assert masking.positions(b"".join(reversed(labels)), listed)[0].tolist() == [4, 3, 2, 1, 0]
 
 
@@ -293,11 +297,11 @@ def test_a_label_that_is_not_in_the_list_has_no_place(listed: bytes) -> None:
 
 def test_lists_that_are_none_are_errors() -> None:
     one, other = b"\1" * 16, b"\2" * 16
-    for wrong in (lambda: masking.union_of([b"short"]), lambda: masking.union_of([one + one])):
-        with pytest.raises(ValueError, match="label"):
+    with pytest.raises(ValueError, match="length"):
+        masking.union_of([b"short"])
+    for wrong in (lambda: masking.union_of([one + one]), lambda: masking.positions(one, other + one)):
+        with pytest.raises(ValueError, match="sorted"):
             wrong()
-    with pytest.raises(ValueError, match="sorted"):
-        masking.positions(one, other + one)
 
 
 def test_masks_are_bound_to_secret_and_list() -> None:
