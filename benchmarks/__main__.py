@@ -7,10 +7,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import central, claims, federation, merge, scope, tpch, utility
+from benchmarks import central, claims, federation, merge, rules, scope, tpch, utility
 from benchmarks.tpch_placements import PLACEMENTS, QUERIES
 
-ALL = ("central", "federation", "merge", "scope", "utility", "tpch", "claims")
+ALL = ("central", "federation", "merge", "scope", "utility", "tpch", "claims", "rules")
 SHARED = Path(os.environ.get("ARCHIPEL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
@@ -47,6 +47,8 @@ def main() -> None:
             central.main(directory, tuple(options.persons), options.repeats)
         if "claims" in names:
             claims.main(directory / "claims", claims=options.claims, patients=options.patients, repeats=options.repeats)
+        if "rules" in names:
+            rules.main(directory, SHARED, scale=options.scale, repeats=options.repeats)
         if "tpch" in names:
             tpch.main(
                 directory,

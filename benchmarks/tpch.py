@@ -96,7 +96,7 @@ def _measured(
     expected = central()
     try:
         result = federated()
-        error = "" if _same(result.to_arrow(), expected) else "wrong"
+        error = "" if same(result.to_arrow(), expected) else "wrong"
         times = measure.interleaved([central, federated], repeats)
     except errors.ArchipelError as refused:
         return Row(placement, name, measure.timed(central), None, None, None, refused.code)
@@ -105,7 +105,7 @@ def _measured(
     return Row(placement, name, measure.median(times[0]), measure.median(times[1]), crossed, sealed, error)
 
 
-def _same(answer: pa.Table, expected: pa.Table) -> bool:
+def same(answer: pa.Table, expected: pa.Table) -> bool:
     """Whether two answers have the same rows, doubles to 1e-9: the tests compare more, here it guards the figures."""
     ours, theirs = (sorted(_rows(table), key=_exact_first) for table in (answer, expected))
     return len(ours) == len(theirs) and all(map(_same_row, ours, theirs))

@@ -66,6 +66,8 @@ class Catalog:
     tables: Mapping[str, CatalogTable]
     attached: frozenset[str]
     means: Mapping[str, Means] = field(default_factory=dict)
+    asks_all: bool = False
+    """Whether nodes are asked even where a condition leaves none of their rows."""
 
     def find(self, name: str) -> CatalogTable | None:
         """Return the table of that name, case-insensitively."""

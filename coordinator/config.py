@@ -65,9 +65,7 @@ class RelaySection(configuration.Section):
     """Most bytes that wait in memory and on disk; senders are kept waiting then."""
 
 
-Optimisation = Literal[
-    "pushdown", "local_joins", "semijoin", "bloom", "eager", "shuffle", "topk", "pruning", "common_subplans"
-]
+Optimisation = Literal["pushdown", "local_joins", "semijoin", "bloom", "eager", "topk", "pruning", "common_subplans"]
 
 
 class PlannerSection(configuration.Section):
@@ -75,7 +73,7 @@ class PlannerSection(configuration.Section):
 
     disable: tuple[Optimisation, ...] = ()
     """Optimisations that are left out, so that the worth of each can be measured."""
-    stage_bytes: int = Field(default=65_536, ge=0)
+    stage_bytes: int = Field(default=262_144, ge=0)
     """What one more stage between nodes is taken to cost, beside the bytes that it sends: as many bytes as the network
     carries while a stage begins. More suits a fast network, less a slow one."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -58,7 +59,7 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
     except errors.ArchipelError as problem:
         raise _read_by_engine(problem, as_written, describe) from None
     bound = bind(tree, as_written, catalog, permit, describe)
-    known = catalog if rules.local_joins else without_site_keys(catalog)
+    known = replace(catalog if rules.local_joins else without_site_keys(catalog), asks_all=not rules.pruning)
     assembly = Assembly(known, permit, _of_stages(describe), _prefix(bound), rules, scope=scope)
     result_stage, columns = _finished(bound, describe, assembly)
     made = Plan(

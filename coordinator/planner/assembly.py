@@ -116,6 +116,8 @@ class Assembly:
     _open: dict[str, _Open] = field(default_factory=dict)
     _known: dict[tuple[object, ...], Source] = field(default_factory=dict)
     _names: int = 0
+    _made: dict[str, tuple[exp.Query, tuple[str, ...], Mapping[str, Source], str]] = field(default_factory=dict)
+    """By exchange of a shipment, what its stage is made of, and what the border check made of it."""
     _alike: dict[tuple[str, str], object] = field(default_factory=dict)
     _decided: dict[tuple[object, ...], Release | errors.ArchipelError] = field(default_factory=dict)
     """What the border check said: ways that are tried one after the other ask the same again."""
@@ -148,11 +150,13 @@ class Assembly:
         to: tuple[str, ...] = (COORDINATOR,),
         part_column: str = "",
         estimated: tuple[int, int] | None = None,
+        shipment: str = "",
     ) -> Source:
         """Add a statement that runs at ``sites``, unless the same one is there already; return what it delivers.
 
         ``to`` are the receivers: the coordinator, or nodes, to whom the output goes sealed; with ``part_column`` each
         of them gets only the rows that name its index in that column. ``estimated`` are rows and bytes, if known.
+        ``shipment`` tells what it sends, for ``sent_again``.
 
         Raises:
             ArchipelError: the border check of one of the sites refuses it.
@@ -178,7 +182,27 @@ class Assembly:
         opened = _Open(stage_id, release.form, release.rule, rows, size, sent, StageKind.NODE, part_column, obliges)
         source = self._exchange(opened)
         self._known[key] = source
+        if shipment:
+            self._known["shipment", shipment] = source
+            self._made[source.name] = (tree, sites, inputs, release.sql)
         return source
+
+    def sent_again(self, shipment: str, to: tuple[str, ...]) -> Source | None:
+        """Return another exchange of the stage that sends a shipment already, to ``to``; None if there is none.
+
+        Raises:
+            ArchipelError: the border check of one of the sites refuses it for one of these receivers.
+        """
+        known = self._known.get(("shipment", shipment)) if self.rules.common_subplans else None
+        if known is None:
+            return None
+        tree, sites, inputs, released = self._made[known.name]
+        decided = self._check(tree, sites, inputs, to)
+        if any(release.sql != released for release in decided.releases):
+            return None
+        opened = self._open[known.name]
+        release, obliges = decided.release, decided.obliges(opened.columns, opened.part_column)
+        return self._exchange(replace(opened, form=release.form, rule=release.rule, obliges=obliges))
 
     def _again(self, source: Source) -> Source:
         """Return another exchange of a stage that sends to nodes already: each exchange has one target."""

@@ -17,7 +17,10 @@ from archipel.border import refusal
 from archipel.permit import Permit
 from archipel.schema import COORDINATOR, Distribution, Form
 from coordinator.catalog import Catalog, CatalogTable
+from coordinator.planner import rewrite
+from coordinator.planner.asked import gives_rows
 from coordinator.planner.draft import Draft, Shipment
+from coordinator.planner.estimate import DEFAULT_WIDTH, rows_of, width_of
 from coordinator.planner.flatten import flattened
 from coordinator.planner.gather import gather
 from coordinator.planner.placement import Mixed
@@ -53,8 +56,22 @@ def drafts(query: exp.Query, catalog: Catalog, rules: Rules, *, above: bool) -> 
         except Mixed:
             continue
         if draft.shipments:  # with nothing to ship it would be no other way than those tried before
-            found.append(draft)
+            found.append(draft if sites == AT_COORDINATOR else replace(draft, result=_bytes_of_rows(query, catalog)))
     return sorted(found, key=lambda draft: (draft.size, len(draft.sites), draft.sites))
+
+
+def _bytes_of_rows(query: exp.Query, catalog: Catalog) -> int:
+    """Return the estimated bytes of a block's result if it gives rows of its sources; what is aggregated is small."""
+    if not isinstance(query, exp.Select) or not gives_rows(query):
+        return 0
+    rows = rows_of(query, catalog, tuple(sorted({n for e in entries_in(query, catalog) for n in e.nodes})))
+    tables = {s.alias_or_name: s.name for s in rewrite.sources_of(query)}
+    values = [p.unalias() for p in query.expressions]
+    each = sum(
+        width_of(v.name, tables.get(v.table, ""), catalog) if isinstance(v, exp.Column) else DEFAULT_WIDTH
+        for v in values
+    )
+    return rows * max(1, each)
 
 
 def candidates(query: exp.Query, catalog: Catalog) -> Iterator[tuple[str, ...]]:

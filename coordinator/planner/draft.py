@@ -38,12 +38,13 @@ class Draft:
     tree: exp.Query
     sites: tuple[str, ...]
     shipments: tuple[Shipment, ...]
-    description: str = ""
+    result: int = 0
+    """Estimated bytes of rows that the block itself sends to the coordinator."""
 
     @property
     def size(self) -> int:
-        """Estimated bytes over borders before the block runs."""
-        return size_of(self.shipments, len(self.sites))
+        """Estimated bytes over borders."""
+        return size_of(self.shipments, len(self.sites)) + self.result
 
 
 def size_of(shipments: Iterable[Shipment], receivers: int) -> int:
@@ -80,21 +81,35 @@ def realised(
         ArchipelError: the border of a sender refuses a shipment.
     """
     made: dict[str, Source] = {}
-    same: dict[tuple[str, tuple[str, ...]], Source] = {}
+    same: dict[str, Source] = {}
     for shipment in shipments:
-        inner, inputs = realised(shipment.tree, shipment.sites, shipment.inputs, assembly)
-        key = (inner.sql("duckdb"), shipment.sites)
-        if key not in same:
-            same[key] = assembly.node_stage(
+        key = _spelled(shipment)
+        source = same.get(key) or assembly.sent_again(key, sites)
+        if source is None:
+            inner, inputs = realised(shipment.tree, shipment.sites, shipment.inputs, assembly)
+            source = assembly.node_stage(
                 inner,
                 shipment.sites,
                 inputs,
                 to=sites,
                 part_column=shipment.part_column,
                 estimated=(shipment.rows, shipment.size),
+                shipment=key,
             )
-        made[shipment.name] = same[key]
+        made[shipment.name] = same[key] = source
     return _over(tree, made), {source.name: source for source in made.values()}
+
+
+def _spelled(shipment: Shipment) -> str:
+    """Return what a shipment sends, in words that are the same for shipments that send the same."""
+    tree = shipment.tree
+    if shipment.inputs:
+        tree = tree.copy()
+        names = {inner.name: _spelled(inner) for inner in shipment.inputs}
+        for table in tree.find_all(exp.Table):
+            if table.name in names:
+                table.set("this", rewrite.quoted(names[table.name]))
+    return f"{tree.sql('duckdb')} at {', '.join(shipment.sites)} by {shipment.part_column!r}"
 
 
 def _over(tree: exp.Query, made: Mapping[str, Source]) -> exp.Query:

@@ -419,7 +419,7 @@ class _Gatherer:
         self.shipments.append(shipment)
         brought: exp.Query = _passed_on(shipment, names or ["c0"])
         if own:
-            held = group.unfiltered(tree)
+            held = group.held(tree)
             held.set("distinct", None)
             brought = exp.union(held, brought, distinct=False, copy=False)
         return exp.Subquery(this=brought, alias=exp.TableAlias(this=rewrite.quoted(alias)))

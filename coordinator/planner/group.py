@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -31,13 +31,15 @@ class Group:
     """Sources that are together somewhere, and the conditions that are applied there.
 
     ``filters`` are conditions over ``inputs``, which other nodes send so that fewer rows are left, ``filtering`` the
-    sources that they need beside the group's; ``kept`` is the share of rows that they are thought to leave.
+    sources that they need beside the group's, and ``local`` conditions for which nothing is sent; ``kept`` is the share
+    of rows that they all are thought to leave.
     """
 
     sources: list[exp.Expr]
     placed: Placement
     conditions: list[exp.Expr] = field(default_factory=list)
     filters: list[exp.Expr] = field(default_factory=list)
+    local: list[exp.Expr] = field(default_factory=list)
     everywhere: frozenset[str] = frozenset()
     """Nodes each of which has all of its rows."""
     filtering: list[exp.Expr] = field(default_factory=list)
@@ -50,18 +52,35 @@ class Group:
     def __post_init__(self) -> None:
         self.aliases = frozenset(source.alias_or_name for source in self.sources)
 
+    def copied(self) -> Group:
+        """Return the same group, to which filters can be added apart from this one."""
+        return replace(
+            self,
+            filters=[*self.filters],
+            filtering=[*self.filtering],
+            inputs=[*self.inputs],
+            local=[*self.local],
+        )
+
     def select(self, outputs: list[exp.Expr], *, filtered: bool = True) -> exp.Select:
         """Return the group's joined rows, under its conditions, and its filters too if ``filtered``."""
-        conditions = [*self.conditions, *(self.filters if filtered else [])]
+        conditions = [*self.conditions, *([*self.filters, *self.local] if filtered else [])]
         sources = [*self.sources, *(self.filtering if filtered else [])]
         return joined(outputs, [source.copy() for source in sources], [c.copy() for c in conditions])
 
     def unfiltered(self, tree: exp.Select) -> exp.Select:
-        """Return a SELECT over the group's rows without the filters: over its rows where no filter is sent."""
+        """Return a SELECT over the group's rows without the filters."""
         made = tree.copy()
         plain = self.select([], filtered=False)
         for key in ("from_", "joins", "where"):
             made.set(key, plain.args.get(key))
+        return made
+
+    def held(self, tree: exp.Select) -> exp.Select:
+        """Return a SELECT over the group's rows where no filter is sent."""
+        made = self.unfiltered(tree)
+        for condition in self.local:
+            made.where(condition.copy(), copy=False)
         return made
 
     def rows(self, catalog: Catalog) -> float:

@@ -241,7 +241,7 @@ class _Placer:
     def _source(self, source: exp.Expr, chosen: Mapping[tuple[str, str], frozenset[str]]) -> Placement:
         """Return where a source's rows are, those left out that the conditions ``chosen`` on the node exclude."""
         placed = self._sampled(source)
-        if placed.nodes is None or placed.replicated:
+        if placed.nodes is None or placed.replicated or self.catalog.asks_all:
             return placed
         for key in placed.keys.get(NODE_COLUMN, ()):
             kept = tuple(n for n in placed.nodes if n in chosen.get(key[0], placed.nodes))

@@ -24,17 +24,15 @@ class Rules:
     """Many keys go as a Bloom filter."""
     eager: bool = True
     """Rows are aggregated before they are sent to a join."""
-    shuffle: bool = True
-    """Two large sides of a join are spread over several nodes by a hash of its key."""
     topk: bool = True
     """Nodes send no more rows than a LIMIT keeps."""
     pruning: bool = True
     """Nodes that can hold no matching row are not asked."""
     common_subplans: bool = True
     """What is asked twice within one query is computed once."""
-    stage_bytes: int = 65_536
+    stage_bytes: int = 262_144
     """What a stage between nodes costs beside its own bytes, as bytes: less is not worth its round trip. At 50 Mbit/s
-    these take 10 ms, which is about what a stage takes until its first row arrives."""
+    these take 40 ms: the way of a task and of its rows through the coordinator, signatures, and the audit log."""
 
     def without(self, names: Iterable[str]) -> Rules:
         """Return the same without the optimisations of those names.

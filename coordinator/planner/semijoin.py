@@ -67,6 +67,8 @@ class Side:
     rows: float
     aliases: frozenset[str]
     everywhere: frozenset[str]
+    stages: int = 0
+    """How many stages it takes that are not worth it for itself."""
 
     def hidden(self, aliases: set[str]) -> Side:
         """Return the same as it is seen within a query that has sources of its own under some names."""
@@ -136,8 +138,16 @@ def reduce(
         for number in range(MOST_REDUCTIONS):
             # What a second filter keeps is not independent of what the first one kept.
             found = [r for side in left for r in _reductions(group, side, equal, reducing, 1 / (1 + number))]
-            best = max(found, key=lambda r: (_gain(r, group, size, catalog), r.of), default=None)
-            if best is None or not _is_worth_it(best, group, size, reducing):
+            found = [r for r in found if _gain(r, group, size, catalog) >= LEAST_GAIN * size]
+            worth = [r for r in found if _is_worth_it(r, group, size, reducing)]
+            best = max(worth, key=lambda r: (_gain(r, group, size, catalog), r.of), default=None)
+            if best is None:
+                # What is too small to be worth a stage may still tell much of something large.
+                best = max(found, key=lambda r: (_gain(r, group, size, catalog), r.of), default=None)
+                if best is not None:
+                    small = group.copied()
+                    _apply(best, small, reducing.names)
+                    sides.append(replace(_side(small, catalog), stages=best.side.stages + (not best.is_local)))
                 break
             _apply(best, group, reducing.names)
             left.remove(best.side)
@@ -147,8 +157,8 @@ def reduce(
 
 
 def _is_worth_it(reduction: _Reduction, group: Group, size: float, reducing: Reducing) -> bool:
-    gain = _gain(reduction, group, size, reducing.columns.catalog)
-    return gain >= LEAST_GAIN * size and (reduction.is_local or gain >= reducing.rules.stage_bytes)
+    stages = reduction.side.stages + (not reduction.is_local)
+    return _gain(reduction, group, size, reducing.columns.catalog) >= stages * reducing.rules.stage_bytes
 
 
 def _is_there(side: Side, nodes: tuple[str, ...]) -> bool:
@@ -188,7 +198,7 @@ def _side(group: Group, catalog: Catalog) -> Side:
         everywhere = frozenset(group.placed.nodes or ())
     return Side(
         [*group.sources, *group.filtering],
-        [*group.conditions, *group.filters],
+        [*group.conditions, *group.filters, *group.local],
         senders(group.placed, catalog),
         tuple(group.inputs),
         group.rows(catalog),
@@ -266,7 +276,7 @@ def _apply(reduction: _Reduction, group: Group, names: Names) -> None:
             rewrite.aliased(rewrite.column(*other), f"k{i}") for i, (_, other) in enumerate(reduction.pairs)
         ]
         asked = columns[0] if len(columns) == 1 else exp.Tuple(expressions=columns)
-        group.filters.append(exp.In(this=asked, query=exp.Subquery(this=reduction.side.select(matching))))
+        group.local.append(exp.In(this=asked, query=exp.Subquery(this=reduction.side.select(matching))))
         return
     name, words = names.next(), _words(reduction.keys)
     if reduction.is_bloom:

@@ -22,12 +22,13 @@ from coordinator.planner.assembly import Assembly, Source
 from coordinator.planner.choose import AT_COORDINATOR, drafts, forbidden, rows_of_persons, with_forbidden
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.cut import cut_aggregation
-from coordinator.planner.draft import Draft, described, realised
+from coordinator.planner.draft import Draft, described, realised, shipped
 from coordinator.planner.gather import placed_column
 from coordinator.planner.group import placement_of
 from coordinator.planner.inputs import joined_as, one, prepared, read
 from coordinator.planner.placement import Mixed, Placement, check_subqueries, place, place_rows
 from coordinator.planner.problems import closes_way, to_tell, unsupported
+from coordinator.planner.rules import Rules
 from coordinator.planner.tables import entries_in, gives_groups_only, is_protected
 from coordinator.planner.topk import limit_rows
 
@@ -39,11 +40,19 @@ _MADE = "/"
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """A way to bring rows together: its bytes over borders, and the draft, if it is not the way by the coordinator."""
+    """A way to bring rows together: its bytes over borders, and the draft, if it is not the way by the coordinator.
+
+    ``stages`` are those that it takes before what is brought together can be used.
+    """
 
     size: int
+    stages: int
     description: str
     draft: Draft | None
+
+    def cost(self, rules: Rules) -> int:
+        """Return what it costs, as bytes."""
+        return self.size + self.stages * rules.stage_bytes
 
 
 class Solver:
@@ -96,7 +105,7 @@ class Solver:
         """The way with the fewest bytes over borders among those that bring rows of several nodes together.
 
         What the way by the coordinator moves is estimated like the others', unless sub-blocks of its may be aggregated
-        before they are sent: then it is known only once it is made. Why drafts are closed goes to ``refusals``, why the
+        before they are sent, or a LIMIT leaves few rows: then it is known only once it is made. Why drafts are closed goes to ``refusals``, why the
         way by the coordinator is goes to ``problems``.
         """
 
@@ -115,18 +124,22 @@ class Solver:
         if closed_to_rows:
             refusals.append(rows_of_persons(query, self._catalog))
         thought_of = [] if closed_to_rows else drafts(query, self._catalog, self._assembly.rules, above=grouped)
-        size = next((draft.size for draft in thought_of if draft.sites == AT_COORDINATOR), None)
+        rules = self._assembly.rules
+        central = next((draft for draft in thought_of if draft.sites == AT_COORDINATOR), None)
+        size, stages = (None, 1) if central is None else (central.size, len(central.shipments))
         made: exp.Query | None = None
-        if size is None or self._groups_below(query):
+        if size is None or query.args.get("limit") or self._groups_below(query):
             made = centrally()
             size = self._assembly.bytes_over_borders() - start if made is not None else None
         after = self._assembly.mark()
         options = [
-            _Option(draft.size, described(draft), draft) for draft in thought_of if draft.sites != AT_COORDINATOR
+            _Option(draft.size, len(shipped(draft)) + 1, described(draft), draft)
+            for draft in thought_of
+            if draft.sites != AT_COORDINATOR
         ]
         if size is not None:
-            options.insert(0, _Option(size, "bring the rows together at the coordinator", None))
-        options.sort(key=lambda option: option.size)
+            options.insert(0, _Option(size, stages, "bring the rows together at the coordinator", None))
+        options.sort(key=lambda option: option.cost(rules))
         closed: list[Alternative] = []
         while options:
             option = options.pop(0)
@@ -139,12 +152,12 @@ class Solver:
             else:
                 found = made = centrally()
                 option = replace(option, size=self._assembly.bytes_over_borders() - start)
-                if found is not None and options and options[0].size < option.size:
+                if found is not None and options and options[0].cost(rules) < option.cost(rules):
                     after = self._assembly.mark()  # more than was thought: the next ones may be better
-                    options = sorted([option, *options], key=lambda other: other.size)
+                    options = sorted([option, *options], key=lambda other: other.cost(rules))
                     continue
             if found is not None:
-                others = [Alternative(o.description, o.size, "it moves more bytes") for o in options]
+                others = [Alternative(o.description, o.size, _why_not_taken(o, option)) for o in options]
                 self._assembly.alternatives += [*closed, *others]
                 return found
             last = refusals if option.draft is not None else problems
@@ -347,6 +360,11 @@ class Solver:
             attached = [n for n in nodes if n in self._catalog.attached]
             return ((attached or list(nodes))[0],)
         return nodes
+
+
+def _why_not_taken(option: _Option, taken: _Option) -> str:
+    """Return why an option was not even tried."""
+    return "it moves more bytes" if option.size >= taken.size else "it takes more stages for the bytes that it spares"
 
 
 def _reasons(problems: list[errors.ArchipelError]) -> list[str]:

@@ -671,7 +671,7 @@ FROM hospitals h LEFT JOIN transfers t ON t.target = h.finess GROUP BY h.region;
 --
 -- Result: region VARCHAR, a DOUBLE, b DOUBLE, n BIGINT
 -- Not pushed down: This LEFT JOIN keeps rows of a table that every node has: every node would add those that match nothing.
--- Not taken: run at lille, shipping transfers from lyon, nantes, about 300 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 800 bytes: it moves more bytes
 -- Not taken: run at lille, shipping transfers from lyon, nantes, about 300 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping transfers from lille, lyon, nantes, about 500 bytes: 'lille' would have to send rows of 'transfers' to 'cnam', and the holder's policy does not let them go there.
 

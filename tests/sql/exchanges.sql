@@ -267,7 +267,7 @@ SELECT w.kind, count(*) AS n FROM wards w WHERE w.ward IN (SELECT r.ward FROM re
 --     SELECT "x4"."g0" AS "kind", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
 --
 -- Result: kind VARCHAR, n BIGINT
--- Not taken: run at lille, shipping referrals from lyon, nantes, about 336 bytes: The holder lets only distinct keys of the table 'referrals' go to that node.
+-- Not taken: run at lille, shipping referrals from lyon, nantes, about 896 bytes: it moves more bytes
 
 -- # A recursive query over rows of several nodes
 WITH RECURSIVE reach AS (

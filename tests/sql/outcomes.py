@@ -14,7 +14,9 @@ def outcome(federation: LocalFederation, case: golden.Case) -> str:
     asked = request(case.sql, dialect=case.dialect, parameters=case.parameters)
     try:
         permit = permit_for(federation.catalog, case.grants)
-        return explain_text(plan(asked, away(federation, *case.away), permit, federation.shadow.describe))
+        return explain_text(
+            plan(asked, away(federation, *case.away), permit, federation.shadow.describe, federation.rules)
+        )
     except ArchipelError as problem:
         info = problem.info
         place = f" at {info.position}" if info.position else ""

@@ -103,4 +103,4 @@ SELECT ward, finess FROM wards ORDER BY ward, finess LIMIT ?;
 --     SELECT "x1"."c0" AS "ward", "x1"."c1" AS "finess" FROM "x1" AS "x1" ORDER BY "ward", "finess" LIMIT 2
 --
 -- Result: ward VARCHAR, finess VARCHAR
--- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: it moves more bytes

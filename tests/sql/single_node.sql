@@ -257,4 +257,4 @@ SELECT w.ward, g.n FROM wards w JOIN (SELECT generate_series AS n FROM generate_
 --     SELECT "x1"."c0" AS "ward", "x1"."c1" AS "n" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: ward VARCHAR, n BIGINT
--- Not taken: run at lille, shipping wards from lyon, nantes, about 300 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 900 bytes: it moves more bytes

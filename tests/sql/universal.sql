@@ -17,7 +17,7 @@ SELECT w.ward, (SELECT max(t.patients) FROM transfers t WHERE t.target = w.fines
 --
 -- Result: ward VARCHAR, most INTEGER
 -- Not pushed down: Groups of this aggregation may have rows at several nodes.
--- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 1,380 bytes: it moves more bytes
 
 -- # EXISTS and NOT EXISTS over two holders
 SELECT w.finess, w.ward FROM wards w
@@ -43,9 +43,9 @@ ORDER BY ALL;
 --
 -- Result: finess VARCHAR, ward VARCHAR
 -- Not pushed down: A subquery may need rows of other nodes than the row that it is asked for.
--- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 96 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes; calendar from cnam, about 992 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at cnam, shipping wards from lille, lyon, nantes; transfers from lille, lyon, nantes, about 1,600 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 320 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes; calendar from cnam, about 1,216 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes; transfers from lille, lyon, nantes, about 1,824 bytes: it moves more bytes
 
 -- # NOT IN with NULL among the values
 SELECT w.ward FROM wards w WHERE beds NOT IN (SELECT nurses FROM shifts);
@@ -67,8 +67,8 @@ SELECT w.ward FROM wards w WHERE beds NOT IN (SELECT nurses FROM shifts);
 --     SELECT "x3"."c0" AS "ward" FROM "x3" AS "x3"
 --
 -- Result: ward VARCHAR
--- Not taken: run at lille, shipping shifts from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 460 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 640 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 668 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # NOT IN without NULL
 SELECT DISTINCT w.ward FROM wards w WHERE beds NOT IN (SELECT nurses FROM shifts WHERE nurses IS NOT NULL) ORDER BY 1;
@@ -95,7 +95,7 @@ SELECT DISTINCT w.ward FROM wards w WHERE beds NOT IN (SELECT nurses FROM shifts
 --     SELECT "x4"."g0" AS "ward" FROM "x4" AS "x4" ORDER BY "ward"
 --
 -- Result: ward VARCHAR
--- Not taken: run at lille, shipping shifts from lyon, nantes, about 216 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 576 bytes: it moves more bytes
 
 -- # ANY and ALL
 SELECT w.ward, w.ward = ANY (SELECT s.ward FROM shifts s WHERE s.finess <> w.finess) AS elsewhere, w.beds > ANY ([1, 20]) AS some,
@@ -120,7 +120,7 @@ FROM wards w ORDER BY ALL;
 --
 -- Result: ward VARCHAR, elsewhere BOOLEAN, some BOOLEAN, largest BOOLEAN
 -- Not pushed down: A subquery may need rows of other nodes than the row that it is asked for.
--- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes; wards from lyon, nantes, about 3,000 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes; wards from lyon, nantes, about 4,000 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A subquery that gives two columns
 SELECT w.ward FROM wards w WHERE (w.finess, w.ward) IN (SELECT (s.finess, s.ward) FROM shifts s GROUP BY ALL HAVING count(*) > 3) ORDER BY 1;
@@ -140,7 +140,7 @@ SELECT w.ward FROM wards w WHERE (w.finess, w.ward) IN (SELECT (s.finess, s.ward
 -- Result: ward VARCHAR
 -- Not pushed down: A column is of a type that cannot be handed from one stage to another.
 -- Not taken: run at lille, shipping shifts from lyon, nantes, about 1,920 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,400 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,608 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # LATERAL over rows of other nodes
 SELECT w.finess, w.ward, q.day, q.nurses
@@ -196,9 +196,9 @@ SELECT ward FROM wards EXCEPT ALL SELECT ward FROM shifts WHERE day = '2023-03-0
 --     SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1" EXCEPT ALL (SELECT "x2"."c0" AS "ward" FROM "x2" AS "x2" INTERSECT ALL SELECT "x1"."c0" AS "ward" FROM "x1" AS "x1") ORDER BY "ward"
 --
 -- Result: ward VARCHAR
--- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping shifts from lyon, nantes, about 96 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes, about 240 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 640 bytes: it moves more bytes
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 256 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 640 bytes: it moves more bytes
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 336 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes; wards from lyon, nantes, about 576 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
@@ -236,7 +236,7 @@ SELECT ward, beds FROM wards UNION ALL BY NAME SELECT beds, name FROM hospitals 
 --     (SELECT "x1"."c0" AS "kind" FROM "x1" AS "x1" ORDER BY "x1"."c1" LIMIT 3) UNION ALL (SELECT "x2"."label" AS "label" FROM "x2" AS "x2") ORDER BY "kind"
 --
 -- Result: kind VARCHAR
--- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: it moves more bytes
 -- Not taken: run at lille, shipping calendar from cnam; wards from lyon, nantes, about 512 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
 
@@ -636,9 +636,9 @@ SELECT w.ward, c.label FROM wards w JOIN calendar c ON w.flags BETWEEN day(c.day
 --
 -- Result: ward VARCHAR, label VARCHAR
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 520 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 600 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 1,056 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 1,096 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 1,176 bytes: it moves more bytes
 
 -- # A NATURAL join
 SELECT day, holiday, nurses, ward FROM shifts NATURAL JOIN calendar ORDER BY ALL;
@@ -657,9 +657,9 @@ SELECT day, holiday, nurses, ward FROM shifts NATURAL JOIN calendar ORDER BY ALL
 --
 -- Result: day DATE, holiday BOOLEAN, nurses INTEGER, ward VARCHAR
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 120 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 1,480 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 2,400 bytes: 'lille' would have to send rows of 'shifts' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 3,020 bytes: it moves more bytes
+-- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 4,380 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 5,300 bytes: it moves more bytes
 
 -- # A NATURAL join over all columns
 SELECT * FROM (SELECT day, nurses FROM shifts) NATURAL LEFT JOIN calendar ORDER BY ALL;
@@ -678,10 +678,10 @@ SELECT * FROM (SELECT day, nurses FROM shifts) NATURAL LEFT JOIN calendar ORDER 
 --
 -- Result: day DATE, nurses INTEGER, holiday BOOLEAN, label VARCHAR
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, shipping shifts from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 504 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 648 bytes: 'lyon' would have to send rows of 'shifts' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'shifts' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping shifts from lyon, nantes, about 1,280 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 3,804 bytes: it moves more bytes
+-- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 3,948 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 4,100 bytes: it moves more bytes
 
 -- # USING over holders
 SELECT day, label, sum(patients) AS p FROM transfers JOIN calendar USING (day) GROUP BY ALL ORDER BY ALL;
@@ -996,9 +996,9 @@ SELECT v.i, w.finess, c.label FROM (VALUES (1, 'A'), (2, 'B')) v(i, ward) JOIN w
 --
 -- Result: i INTEGER, finess VARCHAR, label VARCHAR
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 480 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 640 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 800 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 1,480 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 1,640 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 1,800 bytes: it moves more bytes
 
 -- # Columns by a pattern, and a function of all columns
 SELECT min(COLUMNS('^(beds|flags|budget)$')) FROM wards;
@@ -1049,9 +1049,9 @@ SELECT w.* EXCLUDE (tags, noted) REPLACE (upper(ward) AS ward) RENAME (beds AS l
 --
 -- Result: finess VARCHAR, ward VARCHAR, kind VARCHAR, lits INTEGER, load DOUBLE, budget DECIMAL(18,2), opened DATE, active BOOLEAN, flags UTINYINT, big HUGEINT, ratio FLOAT, label VARCHAR
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 144 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 266 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 327 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 846 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes; calendar from cnam, about 968 bytes: it moves more bytes
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 1,029 bytes: it moves more bytes
 
 -- # No column of a table is needed
 SELECT count(*) AS n FROM calendar, (SELECT 1 AS c0) q, transfers WHERE c0 = 1;
@@ -1078,7 +1078,7 @@ SELECT count(*) AS n FROM calendar, (SELECT 1 AS c0) q, transfers WHERE c0 = 1;
 --
 -- Result: n BIGINT
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, shipping transfers from lyon, nantes, about 120 bytes: 'lyon' would have to send rows of 'transfers' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping transfers from lyon, nantes, about 320 bytes: it moves more bytes
 -- Not taken: run at lille, shipping calendar from cnam; transfers from lyon, nantes, about 184 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 192 bytes: 'cnam' would have to send rows of 'calendar' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at cnam, shipping transfers from lille, lyon, nantes, about 200 bytes: 'lille' would have to send rows of 'transfers' to 'cnam', and the holder's policy does not let them go there.
@@ -1155,8 +1155,8 @@ SELECT w.beds, h.name FROM wards w FULL JOIN hospitals h ON h.finess = w.finess 
 --
 -- Result: beds INTEGER, name VARCHAR
 -- Not pushed down: This FULL JOIN keeps rows of a table that every node has: every node would add those that match nothing.
--- Not taken: run at lille, shipping wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
--- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 900 bytes: 'lille' would have to send rows of 'wards' to 'cnam', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 1,040 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at cnam, shipping wards from lille, lyon, nantes, about 1,400 bytes: it moves more bytes
 
 -- # A filter and the columns that are asked for, and no more, cross
 SELECT a.ward, b.ward AS other FROM wards a, wards b WHERE a.beds = b.flags AND a.kind = 'surgery' AND b.opened < DATE '1970-01-01' ORDER BY ALL;
@@ -1175,7 +1175,7 @@ SELECT a.ward, b.ward AS other FROM wards a, wards b WHERE a.beds = b.flags AND 
 --
 -- Result: ward VARCHAR, other VARCHAR
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 160 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 192 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Groups of persons are pivoted at the coordinator
 SELECT * FROM (SELECT region, sex, count(*) AS n FROM stays GROUP BY region, sex) PIVOT (sum(n) FOR sex IN ('F', 'M')) ORDER BY region;
@@ -1309,5 +1309,5 @@ SELECT list(ward) AS l FROM (SELECT ward FROM wards ORDER BY budget DESC LIMIT 4
 --
 -- Result: l VARCHAR[]
 -- Not pushed down: A LIMIT chooses among rows of several nodes.
--- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: it moves more bytes
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 480 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.

@@ -347,7 +347,7 @@ SELECT finess, ward, big // 7 AS d, big % 7 AS m, big / 4 AS q FROM wards ORDER 
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward", "x1"."c2" // 7 AS "d", "x1"."c2" % 7 AS "m", "x1"."c2" / 4 AS "q" FROM (SELECT "x1"."c0" AS "c0", "x1"."c1" AS "c1", CAST("x1"."c2" AS INT128) AS "c2" FROM "x1" AS "x1") AS "x1" ORDER BY "x1"."c2" DESC LIMIT 3
 --
 -- Result: finess VARCHAR, ward VARCHAR, d HUGEINT, m HUGEINT, q DOUBLE
--- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: it moves more bytes
 
 -- # Bits of huge integers
 SELECT bit_xor(big) AS x, bit_and(big % 16) AS a FROM wards;
