@@ -105,8 +105,8 @@ class Solver:
         """The way with the fewest bytes over borders among those that bring rows of several nodes together.
 
         What the way by the coordinator moves is estimated like the others', unless sub-blocks of its may be aggregated
-        before they are sent, or a LIMIT leaves few rows: then it is known only once it is made. Why drafts are closed goes to ``refusals``, why the
-        way by the coordinator is goes to ``problems``.
+        before they are sent, or a LIMIT leaves few rows: then it is known only once it is made. Why drafts are closed
+        goes to ``refusals``, why the way by the coordinator is goes to ``problems``.
         """
 
         def centrally() -> exp.Query | None:
