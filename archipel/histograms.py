@@ -5,8 +5,8 @@ enough persons (``archipel.border.histogram`` makes them). A group's cells are a
 their order: where it begins, and its rows; it ends where the next one begins. The first begins at minus infinity.
 
 Of the cells of all nodes together, the k-th value lies between the k-th of the rows' lower ends and the k-th of their
-upper ends. ``quantile_lower(x, p)`` and ``quantile_upper(x, p)`` ask for these ends; over values that are all known they
-are ``quantile_cont(x, p)``.
+upper ends. ``quantile_lower(x, p)`` and ``quantile_upper(x, p)`` ask for these ends; over values that are all known
+they are ``quantile_cont(x, p)``.
 """
 
 from __future__ import annotations

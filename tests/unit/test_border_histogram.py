@@ -84,7 +84,7 @@ def held_to(least: int) -> str:
     return check(sql, with_permit(permit(min_persons=least))).sql
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(_ROWS, st.sampled_from([11, 12, 20]))
 def test_every_cell_has_its_rows_and_enough_persons(one_ward: Ward, rows: list[Row], least: int) -> None:
     ward = one_ward

@@ -92,7 +92,7 @@ def _same(one: Any, other: Any) -> bool:
     )
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     st.integers(0, 2**32),
     st.integers(1, 3),
