@@ -111,10 +111,12 @@ class Spread:
         bit = _bit_of_some(shown, person) if self.kind is Kind.PLAIN else _bit_of_part(shown, person)
         found = [alias(call("BIT_OR", bit), f"{name}_bits")]
         if self.kind.adds:
+            amount = call("ABS", double(shown))
+            sums = []
             for bucket in range(BUCKETS):
                 here = exp.EQ(this=_masked(person, BUCKETS - 1), expression=number(bucket))
-                amount = call("ABS", double(shown))
-                found.append(alias(filtered(exp.Sum(this=amount), here), f"{name}_{bucket}"))
+                sums.append(call("COALESCE", filtered(exp.Sum(this=amount.copy()), here), _zero()))
+            found.append(alias(call("LIST_REVERSE_SORT", call("LIST_VALUE", *sums)), f"{name}_parts"))
         return found
 
     def sure(self, name: str, source: str, limits: Limits) -> exp.Expr:
@@ -128,10 +130,8 @@ class Spread:
             ways.append(_none(_shifted(bits, PART)))
         holds: list[exp.Expr] = [exp.Paren(this=exp.or_(*ways))]
         if self.kind.adds:
-            sums = call(
-                "LIST_VALUE", *(call("COALESCE", column(f"{name}_{i}", source), _zero()) for i in range(BUCKETS))
-            )
-            holds += _undominated(call("LIST_SUM", sums), call("LIST_REVERSE_SORT", sums), limits)
+            parts = column(f"{name}_parts", source)
+            holds += _undominated(call("LIST_SUM", parts), parts, limits)
         return every(holds)
 
     # The second reading: each person

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from archipel.v1 import common_pb2, gateway_pb2
 from coordinator import deliveries, outcome
 from coordinator.deliveries import Expected
 from coordinator.events import TaskRef
 from coordinator.plan import Plan
-
-from archipel.v1 import common_pb2, gateway_pb2
 from node_agent.delivering import _trailer
 from node_agent.order import Note, Released, Withheld
 
