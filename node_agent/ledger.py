@@ -268,7 +268,10 @@ class Ledger:
     def _close_pairs(self, domain: str, new: Sketches, known: _Known, minimum: int) -> Iterator[Close]:
         own = Index()
         own.add(new)
+        told = known.index.known(new)
         for row, earlier in known.index.near(new, minimum):
+            if told[row]:
+                continue  # the same group was released before: nothing is learnt from it again
             entry, place = known.place(earlier)
             other = self._fine(entry, domain, place)
             limit = _limit(minimum, known.index.minimum(earlier))
@@ -279,7 +282,7 @@ class Ledger:
                 relation = "all of a table" if whole else "an earlier answer"
                 yield Close(domain, persons, limit, relation, (entry,), _FAMILIES[family])
         for row, other_row in own.near(new, minimum):
-            if other_row >= row:
+            if other_row >= row or _are_siblings(new, row, other_row):
                 continue
             limit, family = _limit(minimum, 0), int(new.family[row])
             persons = _apart(new.fine[row], new.fine[other_row], limit, family, (own, known.index))
@@ -379,6 +382,15 @@ def _apart(one: Sums, other: Sums, limit: int, family: int, released: tuple[Inde
     if np.count_nonzero(rest) != persons:
         return persons  # it is a difference from a multiple
     return 0 if any(index.holds(rest, family) for index in released) else persons
+
+
+def _are_siblings(new: Sketches, row: int, other: int) -> bool:
+    """Whether two sketches are who is in two groups of one answer.
+
+    Such groups have different rows. That nearly the same persons are in both, in two years, say, is no difference of
+    sums; where a join puts the same rows into both, their rows and values are compared, too.
+    """
+    return bool(new.family[row] == 0 and new.origin[row] == CELL and new.origin[other] == CELL)
 
 
 def _limit(minimum: int, earlier: int) -> int:
