@@ -151,7 +151,13 @@ def write_tables(directory: Path) -> None:
 
 
 def runner_of(
-    directory: Path, party: Party, *, policy: Mapping[str, Any] = POLICY, ledger: Ledger | None = None, tables: bool = True, **changes: Any
+    directory: Path,
+    party: Party,
+    *,
+    policy: Mapping[str, Any] = POLICY,
+    ledger: Ledger | None = None,
+    tables: bool = True,
+    **changes: Any,
 ) -> TaskRunner:
     """Return a task runner over both tables, with its audit log in ``directory``/audit.
 
