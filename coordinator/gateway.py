@@ -107,7 +107,9 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
         return await self._claimed(first.header, node, receive)
 
     @answering
-    async def DeliverWhole(self, request: gateway_pb2.WholeDelivery, context: Any) -> gateway_pb2.DeliverResponse:
+    async def DeliverWhole(
+        self, request: gateway_pb2.DeliverWholeRequest, context: Any
+    ) -> gateway_pb2.DeliverWholeResponse:
         """Receive a stage's output that came as one message."""
 
         async def receive(expected: Expected) -> bool:
@@ -118,7 +120,8 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
             _check_size(sum(map(len, parts)), expected)
             return await self._take(parts, request.trailer, expected)
 
-        return await self._claimed(request.header, self._peer(context), receive)
+        answer = await self._claimed(request.header, self._peer(context), receive)
+        return gateway_pb2.DeliverWholeResponse(accepted=answer.accepted)
 
     async def _claimed(
         self, header: gateway_pb2.DeliverHeader, node: str, receive: Callable[[Expected], Awaitable[bool]]

@@ -352,10 +352,10 @@ class Agent:
         timeout_s = max(0.0, deadline - time.monotonic()) + DELIVER_GRACE_S
         whole, released = delivering.whole(task, released)
         if whole is not None:
-            answer = await stub.DeliverWhole(whole, timeout=timeout_s)
+            accepted = (await stub.DeliverWhole(whole, timeout=timeout_s)).accepted
         else:
-            answer = await stub.Deliver(delivering.parts(task, released), timeout=timeout_s)
-        if not answer.accepted:
+            accepted = (await stub.Deliver(delivering.parts(task, released), timeout=timeout_s)).accepted
+        if not accepted:
             log.info("a delivery was not wanted any more")
 
     async def _collect(

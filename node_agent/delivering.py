@@ -13,7 +13,7 @@ WHOLE_BYTES = 64 * 1024
 """An output up to this size is sent in one message: a stream of three took 0.5 ms longer, and as much CPU."""
 
 
-def whole(task: gateway_pb2.Task, released: Released) -> tuple[gateway_pb2.WholeDelivery | None, Released]:
+def whole(task: gateway_pb2.Task, released: Released) -> tuple[gateway_pb2.DeliverWholeRequest | None, Released]:
     """Return a small output for the coordinator as one message, or None and the output, of which nothing is lost."""
     if not task.takes_whole or len(released.streams) != 1 or released.streams[0].exchange_id:
         return None, released
@@ -23,7 +23,7 @@ def whole(task: gateway_pb2.Task, released: Released) -> tuple[gateway_pb2.Whole
         return None, replace(released, streams=(replace(stream, frames=itertools.chain(first, stream.frames)),))
     sent = [common_pb2.ArrowFrame(data=frame) for frame in first]
     trailer = _trailer(released, stream.finish())
-    return gateway_pb2.WholeDelivery(header=_header(task), frames=sent, trailer=trailer), released
+    return gateway_pb2.DeliverWholeRequest(header=_header(task), frames=sent, trailer=trailer), released
 
 
 async def parts(task: gateway_pb2.Task, released: Released) -> AsyncIterator[gateway_pb2.DeliverRequest]:

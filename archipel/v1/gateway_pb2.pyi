@@ -561,7 +561,7 @@ class DeliverRequest(_message.Message):
 Global___DeliverRequest: _TypeAlias = DeliverRequest  # noqa: Y015
 
 @_typing.final
-class WholeDelivery(_message.Message):
+class DeliverWholeRequest(_message.Message):
     """A delivery for the coordinator, whole."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -588,7 +588,7 @@ class WholeDelivery(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WholeDelivery: _TypeAlias = WholeDelivery  # noqa: Y015
+Global___DeliverWholeRequest: _TypeAlias = DeliverWholeRequest  # noqa: Y015
 
 @_typing.final
 class DeliverHeader(_message.Message):
@@ -805,6 +805,26 @@ class DeliverResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeliverResponse: _TypeAlias = DeliverResponse  # noqa: Y015
+
+@_typing.final
+class DeliverWholeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    accepted: _builtins.bool
+    """As of Deliver."""
+    def __init__(
+        self,
+        *,
+        accepted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverWholeResponse: _TypeAlias = DeliverWholeResponse  # noqa: Y015
 
 @_typing.final
 class CollectRequest(_message.Message):

@@ -47,8 +47,8 @@ class NodeGatewayStub:
                 _registered_method=True)
         self.DeliverWhole = channel.unary_unary(
                 '/archipel.v1.NodeGateway/DeliverWhole',
-                request_serializer=archipel_dot_v1_dot_gateway__pb2.WholeDelivery.SerializeToString,
-                response_deserializer=archipel_dot_v1_dot_gateway__pb2.DeliverResponse.FromString,
+                request_serializer=archipel_dot_v1_dot_gateway__pb2.DeliverWholeRequest.SerializeToString,
+                response_deserializer=archipel_dot_v1_dot_gateway__pb2.DeliverWholeResponse.FromString,
                 _registered_method=True)
         self.Collect = channel.unary_stream(
                 '/archipel.v1.NodeGateway/Collect',
@@ -104,8 +104,8 @@ def add_NodeGatewayServicer_to_server(servicer, server):
             ),
             'DeliverWhole': grpc.unary_unary_rpc_method_handler(
                     servicer.DeliverWhole,
-                    request_deserializer=archipel_dot_v1_dot_gateway__pb2.WholeDelivery.FromString,
-                    response_serializer=archipel_dot_v1_dot_gateway__pb2.DeliverResponse.SerializeToString,
+                    request_deserializer=archipel_dot_v1_dot_gateway__pb2.DeliverWholeRequest.FromString,
+                    response_serializer=archipel_dot_v1_dot_gateway__pb2.DeliverWholeResponse.SerializeToString,
             ),
             'Collect': grpc.unary_stream_rpc_method_handler(
                     servicer.Collect,
@@ -193,8 +193,8 @@ class NodeGateway:
             request,
             target,
             '/archipel.v1.NodeGateway/DeliverWhole',
-            archipel_dot_v1_dot_gateway__pb2.WholeDelivery.SerializeToString,
-            archipel_dot_v1_dot_gateway__pb2.DeliverResponse.FromString,
+            archipel_dot_v1_dot_gateway__pb2.DeliverWholeRequest.SerializeToString,
+            archipel_dot_v1_dot_gateway__pb2.DeliverWholeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,7 +37,7 @@ class NodeGatewayStub:
     """One stream a node for as long as it is attached: what the node tells, and the work it gets."""
     Deliver: _grpc.StreamUnaryMultiCallable[_gateway_pb2.DeliverRequest, _gateway_pb2.DeliverResponse]
     """The output of one stage at one node: to the coordinator, or sealed for other nodes."""
-    DeliverWhole: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.WholeDelivery, _gateway_pb2.DeliverResponse]
+    DeliverWhole: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.DeliverWholeRequest, _gateway_pb2.DeliverWholeResponse]
     """The same in one message: an output for the coordinator, of so little that a stream would cost more than it carries."""
     Collect: _grpc.UnaryStreamMultiCallable[_gateway_pb2.CollectRequest, _gateway_pb2.CollectResponse]
     """An input of one stage at one node."""
@@ -51,7 +51,7 @@ class NodeGatewayAsyncStub(NodeGatewayStub):
     """One stream a node for as long as it is attached: what the node tells, and the work it gets."""
     Deliver: _aio.StreamUnaryMultiCallable[_gateway_pb2.DeliverRequest, _gateway_pb2.DeliverResponse]  # type: ignore[assignment]
     """The output of one stage at one node: to the coordinator, or sealed for other nodes."""
-    DeliverWhole: _aio.UnaryUnaryMultiCallable[_gateway_pb2.WholeDelivery, _gateway_pb2.DeliverResponse]  # type: ignore[assignment]
+    DeliverWhole: _aio.UnaryUnaryMultiCallable[_gateway_pb2.DeliverWholeRequest, _gateway_pb2.DeliverWholeResponse]  # type: ignore[assignment]
     """The same in one message: an output for the coordinator, of so little that a stream would cost more than it carries."""
     Collect: _aio.UnaryStreamMultiCallable[_gateway_pb2.CollectRequest, _gateway_pb2.CollectResponse]  # type: ignore[assignment]
     """An input of one stage at one node."""
@@ -78,9 +78,9 @@ class NodeGatewayServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeliverWhole(
         self,
-        request: _gateway_pb2.WholeDelivery,
+        request: _gateway_pb2.DeliverWholeRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_gateway_pb2.DeliverResponse, _abc.Awaitable[_gateway_pb2.DeliverResponse]]:
+    ) -> _typing.Union[_gateway_pb2.DeliverWholeResponse, _abc.Awaitable[_gateway_pb2.DeliverWholeResponse]]:
         """The same in one message: an output for the coordinator, of so little that a stream would cost more than it carries."""
 
     @_abc_1.abstractmethod

@@ -10,8 +10,7 @@ SMALL = attack_cases.small()
 MASKED = attack_cases.masked()
 
 
-OPEN: dict[str, str] = {
-}
+OPEN: dict[str, str] = {}
 """Holes that are known and not closed yet: the identifiers of their cases, and why. Empty is the goal."""
 
 Key = tuple[str, ...]

@@ -270,7 +270,7 @@ class Node:
             engine_ms=engine_ms,
         )
         if whole:
-            delivery = gateway_pb2.WholeDelivery(header=header, frames=sent, trailer=trailer)
+            delivery = gateway_pb2.DeliverWholeRequest(header=header, frames=sent, trailer=trailer)
             return bool((await self.stub.DeliverWhole(delivery, timeout=TEST_TIMEOUT_S)).accepted)
 
         async def messages() -> AsyncIterator[gateway_pb2.DeliverRequest]:

@@ -176,12 +176,14 @@ class Coordinator(gateway_pb2_grpc.NodeGatewayServicer):
         self.deliveries.put_nowait([part async for part in parts])
         return gateway_pb2.DeliverResponse(accepted=self.accept)
 
-    async def DeliverWhole(self, delivery: gateway_pb2.WholeDelivery, context: Any) -> gateway_pb2.DeliverResponse:
+    async def DeliverWhole(
+        self, delivery: gateway_pb2.DeliverWholeRequest, context: Any
+    ) -> gateway_pb2.DeliverWholeResponse:
         parts = [gateway_pb2.DeliverRequest(frame=frame) for frame in delivery.frames]
         header = gateway_pb2.DeliverRequest(header=delivery.header)
         self.deliveries.put_nowait([header, *parts, gateway_pb2.DeliverRequest(trailer=delivery.trailer)])
         self.whole += 1
-        return gateway_pb2.DeliverResponse(accepted=self.accept)
+        return gateway_pb2.DeliverWholeResponse(accepted=self.accept)
 
     async def Collect(
         self, message: gateway_pb2.CollectRequest, context: Any
@@ -262,7 +264,9 @@ class Scene:
         )
 
     def records(self) -> list[dict[str, Any]]:
-        return list(audit.records(self.directory / "state" / "audit"))
+        """Return the audit records of tasks; before them stands that of the manifest."""
+        found = list(audit.records(self.directory / "state" / "audit"))
+        return [record for record in found if record["kind"] != "manifest"]
 
 
 def rows_in(delivery: list[gateway_pb2.DeliverRequest]) -> list[dict[str, Any]]:

@@ -53,9 +53,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
     runner.audit.close()
 
 
-def engine(
-    directory: Path, listed: str | pa.Table | None, *, rules: Any = LIST, **table: Any
-) -> DuckDBEngine:
+def engine(directory: Path, listed: str | pa.Table | None, *, rules: Any = LIST, **table: Any) -> DuckDBEngine:
     """Return an engine over ``stays`` whose opposition list has this content; None: there is no file."""
     write_tables(directory)
     lists = directory / "lists"
