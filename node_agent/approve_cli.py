@@ -6,8 +6,6 @@ what will run, not on what a terminal makes of it.
 
 from __future__ import annotations
 
-import os
-import pwd
 import time
 import unicodedata
 from datetime import UTC, datetime
@@ -68,6 +66,7 @@ def approve(
 
 def _decide(desk: Desk, question: Question, what: str, because: str, days: int | None, by: str) -> None:
     from node_agent.approval import APPROVED, APPROVED_DAYS, DAY_S, Decision, shown
+    from node_agent.switches import account
 
     now = time.time()
     if days is None and what == APPROVED and question.covers == "every-query":
@@ -75,8 +74,7 @@ def _decide(desk: Desk, question: Question, what: str, because: str, days: int |
     until = min(question.permit_expires, now + days * DAY_S if days is not None else question.permit_expires)
     if until <= now:
         raise errors.error(errors.BAD_REQUEST, "The permit of this question has expired: there is nothing to decide.")
-    account = _account()
-    who = f"{by.strip()} ({account})" if by.strip() else account
+    who = f"{by.strip()} ({account()})" if by.strip() else account()
     decision = Decision(question.digest(), what, who, because.strip(), round(now, 3), float(until))
     print("\n".join(_whole(question)))
     try:
@@ -170,10 +168,3 @@ def plain(text: str) -> str:
 
 def _when(time_s: float) -> str:
     return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _account() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user often has no name
-        return f"uid {os.getuid()}"

@@ -8,10 +8,10 @@ be read stops everything, and so does a file that has lost lines.
 from __future__ import annotations
 
 import fcntl
-import getpass
 import json
 import logging
 import os
+import pwd
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -65,6 +65,14 @@ class Stopped:
         return ""
 
 
+def account() -> str:
+    """Return whose process this is: the account's name, or its number, since a container's user often has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
 class Switches:
     """The instructions of one node. Safe to use from several threads and processes."""
 
@@ -88,7 +96,7 @@ class Switches:
             with os.fdopen(descriptor, "r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 number = len(_parsed(file.read())) + 1
-                given = Instruction(number, round(now, 3), action, subject, name, because, getpass.getuser())
+                given = Instruction(number, round(now, 3), action, subject, name, because, account())
                 file.write(json.dumps(asdict(given), ensure_ascii=False).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())

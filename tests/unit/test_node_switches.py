@@ -120,6 +120,15 @@ def test_a_node_that_has_once_read_instructions_does_not_start_over_without_them
     assert switches.stopped() == Stopped(permits=frozenset({"p1"}))
 
 
+def test_an_account_without_a_name_may_give_instructions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container, whose user is a number only."""
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2_000_000_011)
+    assert Switches(tmp_path).give("stop", "all", "", "a test", now=1).by == "uid 2000000011"
+    assert Switches(tmp_path).stopped().everything
+
+
 def test_the_operator_s_commands_write_instructions_and_show_the_ledger(tmp_path: Path, keys: Path) -> None:  # noqa: F811
     path = write_config(tmp_path, keys, "localhost:1")
     run = CliRunner().invoke
