@@ -166,7 +166,10 @@ class NodeConfig(configuration.Section):
         description="The holders' shared secret behind project pseudonyms, with its epoch. Absent: no person of this "
         "node is linked with those of other nodes.",
     )
-    state_dir: Path = Field(description="Folder of the audit log; on a disk that is backed up.")
+    state_dir: Path = Field(
+        description="Folder of what the node has to remember: audit log, evidence, ledger, approvals, stops. On a "
+        "local disk that is backed up.",
+    )
     audit: AuditSection = AuditSection()
     policy: Path = Field(description="The policy file; see policy-reference.md.")
     sources: tuple[SourceSection, ...] = Field(min_length=1)

@@ -75,16 +75,24 @@ def configuration_page() -> str:
     for title, model in (("node.yaml", NodeConfig), ("coordinator.yaml", CoordinatorConfig), ("policy.yaml", Policy)):
         lines += [f"## {title}", "", *_section(model, "")]
     lines += ["## The section telemetry", "", *_section(TelemetrySettings, "telemetry.")]
+    for title, model in (("node.yaml", NodeConfig), ("coordinator.yaml", CoordinatorConfig)):
+        telemetry = _model_in(model.model_fields["telemetry"].annotation)
+        assert telemetry is not None
+        lines += [f"What `{title}` has besides, or with another default:", ""]
+        lines += _section(telemetry, "telemetry.", TelemetrySettings)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    """Yield a table of a model's keys, then the sections below it."""
+def _section(model: type[BaseModel], prefix: str, beside: type[BaseModel] | None = None) -> Iterator[str]:
+    """Yield a table of a model's keys, then the sections below it; with ``beside`` only keys that are not as there."""
     described = configuration.described(model)
     below: list[tuple[str, type[BaseModel]]] = []
     yield "| key | type | default | meaning |"
     yield "| --- | --- | --- | --- |"
     for attribute, field in model.model_fields.items():
+        known = beside.model_fields.get(attribute) if beside is not None else None
+        if known is not None and repr(known) == repr(field):
+            continue
         name = field.alias or attribute
         inner = _model_in(field.annotation)
         text = field.description or described.get(attribute, "")

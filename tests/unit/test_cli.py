@@ -9,13 +9,17 @@ import json
 import re
 import subprocess
 import sys
+import typing
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer
 import yaml
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from archipel import errors, permit, receipt
@@ -23,6 +27,9 @@ from archipel.cli.app import build
 from archipel.cli.exits import Exit, exit_code, show
 from archipel.cli.queries import parameters_from, write
 from archipel.identity import load_signing_key
+from archipel.policy import Policy
+from coordinator.config import CoordinatorConfig
+from node_agent.config import NodeConfig
 
 ROOT = Path(__file__).parents[2]
 TABLE = pa.table(
@@ -453,6 +460,34 @@ def test_the_generated_references_are_up_to_date() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_reference_of_configuration_files_names_every_key_of_every_section() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    parts = page.split("\n## ")
+    telemetry = next(part for part in parts if part.startswith("The section telemetry"))
+    for title, model in (("node.yaml", NodeConfig), ("coordinator.yaml", CoordinatorConfig), ("policy.yaml", Policy)):
+        own = next(part for part in parts if part.startswith(title))
+        named = set(re.findall(r"^\| `([\w.\[\]]+)` \|", f"{own}\n{telemetry}", re.MULTILINE))
+        assert set(_keys(model)) - named == set()
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield every key of a model and of the sections in it, as the reference writes them."""
+    for attribute, field in model.model_fields.items():
+        name = f"{prefix}{field.alias or attribute}"
+        yield name
+        yield from _keys_within(field.annotation, name)
+
+
+def _keys_within(annotation: Any, name: str) -> Iterator[str]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from _keys(annotation, f"{name}.")
+        return
+    origin = typing.get_origin(annotation)
+    many = "[]" if origin is tuple else ".NAME" if origin is Mapping else ""
+    for part in typing.get_args(annotation):
+        yield from _keys_within(part, name + many)
 
 
 def test_links_between_documents_lead_somewhere() -> None:
