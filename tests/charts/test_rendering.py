@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from charts import CHARTS, GOLDEN, NAMESPACE, ROOT, Helm, cases, documents, of_kind, one, pod_templates, values_file
+from pydantic import BaseModel
 
 from archipel import policy, policy_schema
 from coordinator import config as coordinator_config
@@ -241,6 +243,7 @@ def test_the_nodes_schema_knows_the_keys_that_the_program_knows() -> None:
     schema = json.loads((CHARTS["archipel-node"] / "values.schema.json").read_text())
     chart_decides = {"spill_dir", "max_spill"}
     assert _properties(schema, "limits") == set(node_config.LimitsSection.model_fields) - chart_decides
+    assert _properties(schema, "audit") == set(node_config.AuditSection.model_fields)
     of_the_volume = {"existingClaim", "subPath", "file"}
     assert _properties(schema, "sources", "[]") - of_the_volume == set(node_config.SourceSection.model_fields) - {
         "path"
@@ -254,13 +257,59 @@ def test_the_nodes_schema_knows_the_keys_that_the_program_knows() -> None:
 def test_the_coordinators_schema_knows_the_keys_that_the_program_knows() -> None:
     schema = json.loads((CHARTS["archipel-coordinator"] / "values.schema.json").read_text())
     assert _properties(schema, "limits") == set(coordinator_config.LimitsSection.model_fields)
+    assert _properties(schema, "planner") == set(coordinator_config.PlannerSection.model_fields)
+    disabled = schema["properties"]["planner"]["properties"]["disable"]["items"]["enum"]
+    assert disabled == list(typing.get_args(coordinator_config.Optimisation))
 
 
-@pytest.mark.parametrize("chart", CHARTS)
-def test_the_default_limits_are_the_programs(chart: str) -> None:
-    section: type[Any] = node_config.LimitsSection if chart == "archipel-node" else coordinator_config.LimitsSection
-    values = yaml.safe_load((CHARTS[chart] / "values.yaml").read_text())["limits"]
-    assert values == {name: section.model_fields[name].default for name in values}
+@pytest.mark.parametrize(
+    ("chart", "name", "section"),
+    [
+        ("archipel-node", "limits", node_config.LimitsSection),
+        ("archipel-node", "audit", node_config.AuditSection),
+        ("archipel-coordinator", "limits", coordinator_config.LimitsSection),
+        ("archipel-coordinator", "planner", coordinator_config.PlannerSection),
+    ],
+)
+def test_the_defaults_of_what_is_copied_are_the_programs(chart: str, name: str, section: type[BaseModel]) -> None:
+    values = yaml.safe_load((CHARTS[chart] / "values.yaml").read_text())[name]
+    shown = section.model_validate({}).model_dump(mode="json")
+    assert values == {key: shown[key] for key in values}
+    assert set(values) >= set(section.model_fields) - {"spill_dir", "max_spill"}
+
+
+def test_what_a_chart_says_of_audit_log_telemetry_and_planner_reaches_the_programs(helm: Helm, tmp_path: Path) -> None:
+    def rendered(chart: str, case: str, name: str) -> Path:
+        found = one(documents(helm.template(chart, case)), "ConfigMap")["data"]
+        (tmp_path / name).write_text(found[name])
+        return tmp_path / name
+
+    node = node_config.load(rendered("archipel-node", "otlp", "node.yaml"))
+    assert node.audit.model_dump() == {
+        "checkpoint_records": 200,
+        "checkpoint_s": 900,
+        "checkpoint_in_receipts": True,
+        "retention_days": 3650,
+        "purge": True,
+    }
+    assert node.telemetry.audit_events
+    coordinator = coordinator_config.load(rendered("archipel-coordinator", "load-balancer", "coordinator.yaml"))
+    assert coordinator.planner.model_dump() == {"disable": ("semijoin", "bloom"), "stage_bytes": 1_000_000}
+
+
+@pytest.mark.parametrize("case", [case for chart, case in cases() if chart == "archipel-node"])
+def test_everything_that_a_node_has_to_remember_is_on_the_claim(helm: Helm, case: str) -> None:
+    found = documents(helm.template("archipel-node", case))
+    stateful = one(found, "StatefulSet")["spec"]
+    pod = stateful["template"]["spec"]
+    (mount,) = (m for m in pod["containers"][0]["volumeMounts"] if m["mountPath"] == "/var/lib/archipel")
+    assert not mount.get("readOnly")
+    claims = [claim["metadata"]["name"] for claim in stateful.get("volumeClaimTemplates", [])]
+    claims += [volume["name"] for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
+    assert mount["name"] in claims
+    for config in of_kind(found, "ConfigMap"):
+        if "node.yaml" in config["data"]:
+            assert yaml.safe_load(config["data"]["node.yaml"])["state_dir"] == mount["mountPath"]
 
 
 @each_case

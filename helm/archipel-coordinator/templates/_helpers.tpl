@@ -143,6 +143,7 @@ seccompProfile:
         "directory" "/var/spool/archipel/relay"
         "memory_bytes" (mul (int64 .Values.relay.memoryMiB) $mib)
         "max_bytes" (mul (int64 .Values.relay.sizeGiB) $gib))
+      "planner" .Values.planner
       "health_listen" (printf "[::]:%d" (int .Values.health.port))
       "reflection" .Values.reflection -}}
 {{- with .Values.telemetry -}}

@@ -106,6 +106,7 @@ full volume before the disk does.
       "policy" "/etc/archipel/config/policy.yaml"
       "health_listen" (printf "[::]:%d" (int .Values.health.port))
       "compress" .Values.compress
+      "audit" .Values.audit
       "limits" (merge (dict
         "spill_dir" "/var/spool/archipel/spill"
         "max_spill" (printf "%dGiB" (int .Values.spill.sizeGiB))) .Values.limits)
@@ -119,7 +120,8 @@ full volume before the disk does.
       "otlp_endpoint" .endpoint
       "service_name" "archipel-node"
       "sample_ratio" .sampleRatio
-      "metrics_interval_s" .metricsIntervalSeconds -}}
+      "metrics_interval_s" .metricsIntervalSeconds
+      "audit_events" .auditEvents -}}
 {{- if .caExistingConfigMap -}}{{- $_ := set $telemetry "ca_file" "/etc/archipel/telemetry-ca/ca.crt" -}}{{- end -}}
 {{- if .headersExistingSecret -}}{{- $_ := set $telemetry "headers_file" "/etc/archipel/telemetry-headers/headers" -}}{{- end -}}
 {{- $_ := set $config "telemetry" $telemetry -}}
@@ -183,7 +185,7 @@ full volume before the disk does.
 {{- end -}}
 {{- end -}}
 {{- if not .telemetry.endpoint -}}
-{{- if or .telemetry.caExistingConfigMap .telemetry.headersExistingSecret -}}
+{{- if or .telemetry.caExistingConfigMap .telemetry.headersExistingSecret .telemetry.auditEvents -}}
 {{- fail "telemetry.endpoint is needed: the other values of telemetry have no effect without it" -}}
 {{- end -}}
 {{- end -}}
