@@ -17,6 +17,11 @@ import archipel
 pytestmark = pytest.mark.federation
 
 
+def _heed_interrupts() -> None:
+    """Undo that a shell has what it runs in the background ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """``archipel demo --keep`` over a small world, merging in-process."""
@@ -29,6 +34,7 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_interrupts,
         env={**os.environ, "TMPDIR": str(scratch)},
     )
     yield process

@@ -65,7 +65,9 @@ def test_client_coordinator_ray_and_every_node_are_in_one_trace(received: Receiv
     assert by_name["archipel.task"] == HOSPITALS
     at_nodes = [attributes(span) for service, span in spans if service == "archipel-node"]
     engines = [found for found in at_nodes if found.get(Attribute.DB_SYSTEM_NAME.value) == "duckdb"]
-    assert len(engines) == len(HOSPITALS)
+    # The statement, and those by which the node's ledger learns who is behind its answer.
+    assert engines
+    assert len(engines) % len(HOSPITALS) == 0
 
 
 def test_every_span_has_its_parent_in_the_trace_and_has_ended(received: Receiver) -> None:
