@@ -63,6 +63,7 @@ def combined(name: str, parts: Sequence[Table]) -> Table:
         approximate_rows=0,
         approximate_bytes=0,
         content_digest="",
+        ranges=(),
     )
 
 

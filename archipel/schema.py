@@ -85,6 +85,19 @@ class SiteKey:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnRange:
+    """The least and the greatest value of a column in one node's rows, as the engine writes them, and if some are NULL.
+
+    A claim of the node about its own rows: with a wrong one it hides no more than these.
+    """
+
+    column: str
+    least: str
+    greatest: str
+    has_null: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Dominance:
     """How much few persons may make up of a released sum, and how few values a model may rest on.
 
@@ -162,6 +175,8 @@ class Table:
     approximate_rows: int = 0
     approximate_bytes: int = 0
     content_digest: str = ""
+    ranges: tuple[ColumnRange, ...] = ()
+    """Of tables that are not protected; a column that is not named may hold any value."""
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name, case-insensitively."""

@@ -65,6 +65,10 @@ def table_to_wire(table: schema.Table) -> common_pb2.Table:
         approximate_rows=table.approximate_rows,
         approximate_bytes=table.approximate_bytes,
         content_digest=table.content_digest,
+        ranges=[
+            common_pb2.ColumnRange(column=r.column, least=r.least, greatest=r.greatest, has_null=r.has_null)
+            for r in table.ranges
+        ],
     )
 
 
@@ -110,6 +114,7 @@ def table_from_wire(message: common_pb2.Table) -> schema.Table:
         approximate_rows=message.approximate_rows,
         approximate_bytes=message.approximate_bytes,
         content_digest=message.content_digest,
+        ranges=tuple(schema.ColumnRange(r.column, r.least, r.greatest, r.has_null) for r in message.ranges),
     )
 
 

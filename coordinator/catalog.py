@@ -39,6 +39,7 @@ class CatalogTable:
             policy=strictest([s.policy for s in shards], [c.name for c in first.columns]),
             approximate_rows=_total(first, [s.approximate_rows for s in shards]),
             approximate_bytes=_total(first, [s.approximate_bytes for s in shards]),
+            ranges=(),
         )
         object.__setattr__(self, "table", common)  # the planner asks for it hundreds of times a query
 

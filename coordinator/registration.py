@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from archipel import errors, wire
+from archipel import errors, ranges, wire
 from archipel.schema import NODE_COLUMN, Distribution, Table
 from archipel.v1 import common_pb2, gateway_pb2
 from coordinator.catalog import Means
@@ -92,7 +92,8 @@ def read_hello(hello: gateway_pb2.Hello, node: str) -> tuple[Registration, tuple
         reason = _refusal(message) or ("it is registered twice" if message.name.lower() in seen else "")
         if not reason:
             try:
-                tables.append(wire.table_from_wire(message))
+                table = wire.table_from_wire(message)
+                tables.append(replace(table, ranges=ranges.sound(table)))
                 seen.add(message.name.lower())
                 continue
             except errors.ArchipelError as problem:

@@ -77,13 +77,15 @@ def tables(config: Config) -> None:
             policy = table.policy
             kind = f"protected, at least {policy.min_persons} persons" if policy.protected else "not protected"
             print(f"{table.name}: {table.distribution.value}; {kind}; leaves: {policy.coordinator_form.name.lower()}")
+            values = {each.column: f" (told: {each.least} to {each.greatest})" for each in table.ranges}
             for column in table.columns:
                 role = (
                     "person"
                     if column.name.lower() == (table.person_column or "").lower()
                     else policy.role_of(column.name).value
                 )
-                print(f"    {column.name:24} {column.type:16} {role}")
+                ends = values.get(column.name, "")
+                print(f"    {column.name:24} {column.type:16} {role}{ends}")
         for problem in node.engine.problems():
             print(f"problem: {problem}", file=sys.stderr)
     finally:

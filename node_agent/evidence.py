@@ -217,7 +217,7 @@ class Grounds:
 
 def table_document(table: Table) -> dict[str, Any]:
     """Return a table as JSON has it, without what only describes its rows."""
-    plain = replace(table, approximate_rows=0, approximate_bytes=0, content_digest="")
+    plain = replace(table, approximate_rows=0, approximate_bytes=0, content_digest="", ranges=())
     content: dict[str, Any] = json_format.MessageToDict(wire.table_to_wire(plain), preserving_proto_field_name=True)
     return content
 

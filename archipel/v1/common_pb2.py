@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61rchipel/v1/common.proto\x12\x0b\x61rchipel.v1\"+\n\x0bSqlPosition\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\r\"\xa6\x01\n\x0b\x45rrorDetail\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\x12/\n\x08position\x18\x04 \x01(\x0b\x32\x18.archipel.v1.SqlPositionH\x00\x88\x01\x01\x12\x0c\n\x04node\x18\x05 \x01(\t\x12\x10\n\x08query_id\x18\x06 \x01(\t\x12\x0c\n\x04rule\x18\x07 \x01(\tB\x0b\n\t_position\"9\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"<\n\x07SiteKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x12\n\nnever_null\x18\x03 \x01(\x08\"\xcf\x02\n\x05Table\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12$\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x13.archipel.v1.Column\x12/\n\x0c\x64istribution\x18\x04 \x01(\x0e\x32\x19.archipel.v1.Distribution\x12\x15\n\rperson_column\x18\x05 \x01(\t\x12\x15\n\rperson_domain\x18\x06 \x01(\t\x12\'\n\tsite_keys\x18\x07 \x03(\x0b\x32\x14.archipel.v1.SiteKey\x12(\n\x06policy\x18\x08 \x01(\x0b\x32\x18.archipel.v1.TablePolicy\x12\x18\n\x10\x61pproximate_rows\x18\t \x01(\x04\x12\x19\n\x11\x61pproximate_bytes\x18\n \x01(\x04\x12\x16\n\x0e\x63ontent_digest\x18\x0b \x01(\t\"9\n\x08PeerForm\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x1f\n\x04\x66orm\x18\x02 \x01(\x0e\x32\x11.archipel.v1.Form\"\xa3\x03\n\x0bTablePolicy\x12+\n\x10\x63oordinator_form\x18\x01 \x01(\x0e\x32\x11.archipel.v1.Form\x12\x11\n\tprotected\x18\x02 \x01(\x08\x12\x13\n\x0bmin_persons\x18\x03 \x01(\r\x12-\n\x0c\x63olumn_roles\x18\x04 \x03(\x0b\x32\x17.archipel.v1.ColumnRole\x12\x1b\n\x13tell_withheld_count\x18\x05 \x01(\x08\x12)\n\npeer_forms\x18\x06 \x03(\x0b\x32\x15.archipel.v1.PeerForm\x12\x12\n\nrows_where\x18\x07 \x01(\t\x12$\n\x04\x62ins\x18\x08 \x03(\x0b\x32\x16.archipel.v1.ColumnBin\x12.\n\tdominance\x18\t \x01(\x0b\x32\x16.archipel.v1.DominanceH\x00\x88\x01\x01\x12.\n\tsensitive\x18\n \x03(\x0b\x32\x1b.archipel.v1.SensitiveCodes\x12\x10\n\x08rounding\x18\x0b \x01(\r\x12\x0e\n\x06scopes\x18\x0c \x03(\tB\x0c\n\n_dominance\"(\n\tColumnBin\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0b\n\x03\x62in\x18\x02 \x01(\t\"O\n\tDominance\x12\x0b\n\x03top\x18\x01 \x01(\r\x12\r\n\x05share\x18\x02 \x01(\x01\x12\x11\n\tp_percent\x18\x03 \x01(\x01\x12\x13\n\x0bmin_degrees\x18\x04 \x01(\r\"G\n\x0eSensitiveCodes\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x10\n\x08prefixes\x18\x02 \x03(\t\x12\x13\n\x0bmin_persons\x18\x03 \x01(\r\")\n\x0bReleaseNote\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"*\n\nColumnRole\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"\xb1\x01\n\x0b\x43\x65rtificate\x12\x12\n\nsql_sha256\x18\x01 \x01(\t\x12\x14\n\x0c\x64\x65stinations\x18\x02 \x03(\t\x12\x1f\n\x04\x66orm\x18\x03 \x01(\x0e\x32\x11.archipel.v1.Form\x12\x0f\n\x07\x63olumns\x18\x04 \x03(\t\x12\x11\n\tfunctions\x18\x05 \x03(\t\x12\x13\n\x0bmin_persons\x18\x06 \x01(\r\x12\x0f\n\x07linkage\x18\x07 \x01(\x08\x12\r\n\x05rules\x18\x08 \x03(\t\"\x1a\n\nArrowFrame\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"Z\n\x08Withheld\x12\x19\n\x11threshold_applied\x18\x01 \x01(\x08\x12\x13\n\x0bmin_persons\x18\x02 \x01(\r\x12\x13\n\x06groups\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\t\n\x07_groups\"\x18\n\x07Receipt\x12\r\n\x05token\x18\x01 \x01(\t*c\n\x0c\x44istribution\x12\x1c\n\x18\x44ISTRIBUTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISTRIBUTION_SHARDED\x10\x01\x12\x1b\n\x17\x44ISTRIBUTION_REPLICATED\x10\x02*n\n\x04\x46orm\x12\x14\n\x10\x46ORM_UNSPECIFIED\x10\x00\x12\r\n\tFORM_NONE\x10\x01\x12\x12\n\x0e\x46ORM_AGGREGATE\x10\x02\x12\r\n\tFORM_ROWS\x10\x03\x12\x0f\n\x0b\x46ORM_SKETCH\x10\x04\x12\r\n\tFORM_KEYS\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61rchipel/v1/common.proto\x12\x0b\x61rchipel.v1\"+\n\x0bSqlPosition\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\r\"\xa6\x01\n\x0b\x45rrorDetail\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04hint\x18\x03 \x01(\t\x12/\n\x08position\x18\x04 \x01(\x0b\x32\x18.archipel.v1.SqlPositionH\x00\x88\x01\x01\x12\x0c\n\x04node\x18\x05 \x01(\t\x12\x10\n\x08query_id\x18\x06 \x01(\t\x12\x0c\n\x04rule\x18\x07 \x01(\tB\x0b\n\t_position\"9\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"<\n\x07SiteKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x12\n\nnever_null\x18\x03 \x01(\x08\"\xf9\x02\n\x05Table\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12$\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x13.archipel.v1.Column\x12/\n\x0c\x64istribution\x18\x04 \x01(\x0e\x32\x19.archipel.v1.Distribution\x12\x15\n\rperson_column\x18\x05 \x01(\t\x12\x15\n\rperson_domain\x18\x06 \x01(\t\x12\'\n\tsite_keys\x18\x07 \x03(\x0b\x32\x14.archipel.v1.SiteKey\x12(\n\x06policy\x18\x08 \x01(\x0b\x32\x18.archipel.v1.TablePolicy\x12\x18\n\x10\x61pproximate_rows\x18\t \x01(\x04\x12\x19\n\x11\x61pproximate_bytes\x18\n \x01(\x04\x12\x16\n\x0e\x63ontent_digest\x18\x0b \x01(\t\x12(\n\x06ranges\x18\x0c \x03(\x0b\x32\x18.archipel.v1.ColumnRange\"P\n\x0b\x43olumnRange\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\r\n\x05least\x18\x02 \x01(\t\x12\x10\n\x08greatest\x18\x03 \x01(\t\x12\x10\n\x08has_null\x18\x04 \x01(\x08\"9\n\x08PeerForm\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x1f\n\x04\x66orm\x18\x02 \x01(\x0e\x32\x11.archipel.v1.Form\"\xa3\x03\n\x0bTablePolicy\x12+\n\x10\x63oordinator_form\x18\x01 \x01(\x0e\x32\x11.archipel.v1.Form\x12\x11\n\tprotected\x18\x02 \x01(\x08\x12\x13\n\x0bmin_persons\x18\x03 \x01(\r\x12-\n\x0c\x63olumn_roles\x18\x04 \x03(\x0b\x32\x17.archipel.v1.ColumnRole\x12\x1b\n\x13tell_withheld_count\x18\x05 \x01(\x08\x12)\n\npeer_forms\x18\x06 \x03(\x0b\x32\x15.archipel.v1.PeerForm\x12\x12\n\nrows_where\x18\x07 \x01(\t\x12$\n\x04\x62ins\x18\x08 \x03(\x0b\x32\x16.archipel.v1.ColumnBin\x12.\n\tdominance\x18\t \x01(\x0b\x32\x16.archipel.v1.DominanceH\x00\x88\x01\x01\x12.\n\tsensitive\x18\n \x03(\x0b\x32\x1b.archipel.v1.SensitiveCodes\x12\x10\n\x08rounding\x18\x0b \x01(\r\x12\x0e\n\x06scopes\x18\x0c \x03(\tB\x0c\n\n_dominance\"(\n\tColumnBin\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0b\n\x03\x62in\x18\x02 \x01(\t\"O\n\tDominance\x12\x0b\n\x03top\x18\x01 \x01(\r\x12\r\n\x05share\x18\x02 \x01(\x01\x12\x11\n\tp_percent\x18\x03 \x01(\x01\x12\x13\n\x0bmin_degrees\x18\x04 \x01(\r\"G\n\x0eSensitiveCodes\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x10\n\x08prefixes\x18\x02 \x03(\t\x12\x13\n\x0bmin_persons\x18\x03 \x01(\r\")\n\x0bReleaseNote\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"*\n\nColumnRole\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"\xb1\x01\n\x0b\x43\x65rtificate\x12\x12\n\nsql_sha256\x18\x01 \x01(\t\x12\x14\n\x0c\x64\x65stinations\x18\x02 \x03(\t\x12\x1f\n\x04\x66orm\x18\x03 \x01(\x0e\x32\x11.archipel.v1.Form\x12\x0f\n\x07\x63olumns\x18\x04 \x03(\t\x12\x11\n\tfunctions\x18\x05 \x03(\t\x12\x13\n\x0bmin_persons\x18\x06 \x01(\r\x12\x0f\n\x07linkage\x18\x07 \x01(\x08\x12\r\n\x05rules\x18\x08 \x03(\t\"\x1a\n\nArrowFrame\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"Z\n\x08Withheld\x12\x19\n\x11threshold_applied\x18\x01 \x01(\x08\x12\x13\n\x0bmin_persons\x18\x02 \x01(\r\x12\x13\n\x06groups\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\t\n\x07_groups\"\x18\n\x07Receipt\x12\r\n\x05token\x18\x01 \x01(\t*c\n\x0c\x44istribution\x12\x1c\n\x18\x44ISTRIBUTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISTRIBUTION_SHARDED\x10\x01\x12\x1b\n\x17\x44ISTRIBUTION_REPLICATED\x10\x02*n\n\x04\x46orm\x12\x14\n\x10\x46ORM_UNSPECIFIED\x10\x00\x12\r\n\tFORM_NONE\x10\x01\x12\x12\n\x0e\x46ORM_AGGREGATE\x10\x02\x12\r\n\tFORM_ROWS\x10\x03\x12\x0f\n\x0b\x46ORM_SKETCH\x10\x04\x12\r\n\tFORM_KEYS\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'archipel.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DISTRIBUTION']._serialized_start=1804
-  _globals['_DISTRIBUTION']._serialized_end=1903
-  _globals['_FORM']._serialized_start=1905
-  _globals['_FORM']._serialized_end=2015
+  _globals['_DISTRIBUTION']._serialized_start=1928
+  _globals['_DISTRIBUTION']._serialized_end=2027
+  _globals['_FORM']._serialized_start=2029
+  _globals['_FORM']._serialized_end=2139
   _globals['_SQLPOSITION']._serialized_start=41
   _globals['_SQLPOSITION']._serialized_end=84
   _globals['_ERRORDETAIL']._serialized_start=87
@@ -44,27 +44,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SITEKEY']._serialized_start=314
   _globals['_SITEKEY']._serialized_end=374
   _globals['_TABLE']._serialized_start=377
-  _globals['_TABLE']._serialized_end=712
-  _globals['_PEERFORM']._serialized_start=714
-  _globals['_PEERFORM']._serialized_end=771
-  _globals['_TABLEPOLICY']._serialized_start=774
-  _globals['_TABLEPOLICY']._serialized_end=1193
-  _globals['_COLUMNBIN']._serialized_start=1195
-  _globals['_COLUMNBIN']._serialized_end=1235
-  _globals['_DOMINANCE']._serialized_start=1237
-  _globals['_DOMINANCE']._serialized_end=1316
-  _globals['_SENSITIVECODES']._serialized_start=1318
-  _globals['_SENSITIVECODES']._serialized_end=1389
-  _globals['_RELEASENOTE']._serialized_start=1391
-  _globals['_RELEASENOTE']._serialized_end=1432
-  _globals['_COLUMNROLE']._serialized_start=1434
-  _globals['_COLUMNROLE']._serialized_end=1476
-  _globals['_CERTIFICATE']._serialized_start=1479
-  _globals['_CERTIFICATE']._serialized_end=1656
-  _globals['_ARROWFRAME']._serialized_start=1658
-  _globals['_ARROWFRAME']._serialized_end=1684
-  _globals['_WITHHELD']._serialized_start=1686
-  _globals['_WITHHELD']._serialized_end=1776
-  _globals['_RECEIPT']._serialized_start=1778
-  _globals['_RECEIPT']._serialized_end=1802
+  _globals['_TABLE']._serialized_end=754
+  _globals['_COLUMNRANGE']._serialized_start=756
+  _globals['_COLUMNRANGE']._serialized_end=836
+  _globals['_PEERFORM']._serialized_start=838
+  _globals['_PEERFORM']._serialized_end=895
+  _globals['_TABLEPOLICY']._serialized_start=898
+  _globals['_TABLEPOLICY']._serialized_end=1317
+  _globals['_COLUMNBIN']._serialized_start=1319
+  _globals['_COLUMNBIN']._serialized_end=1359
+  _globals['_DOMINANCE']._serialized_start=1361
+  _globals['_DOMINANCE']._serialized_end=1440
+  _globals['_SENSITIVECODES']._serialized_start=1442
+  _globals['_SENSITIVECODES']._serialized_end=1513
+  _globals['_RELEASENOTE']._serialized_start=1515
+  _globals['_RELEASENOTE']._serialized_end=1556
+  _globals['_COLUMNROLE']._serialized_start=1558
+  _globals['_COLUMNROLE']._serialized_end=1600
+  _globals['_CERTIFICATE']._serialized_start=1603
+  _globals['_CERTIFICATE']._serialized_end=1780
+  _globals['_ARROWFRAME']._serialized_start=1782
+  _globals['_ARROWFRAME']._serialized_end=1808
+  _globals['_WITHHELD']._serialized_start=1810
+  _globals['_WITHHELD']._serialized_end=1900
+  _globals['_RECEIPT']._serialized_start=1902
+  _globals['_RECEIPT']._serialized_end=1926
 # @@protoc_insertion_point(module_scope)

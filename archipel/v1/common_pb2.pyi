@@ -218,6 +218,7 @@ class Table(_message.Message):
     APPROXIMATE_ROWS_FIELD_NUMBER: _builtins.int
     APPROXIMATE_BYTES_FIELD_NUMBER: _builtins.int
     CONTENT_DIGEST_FIELD_NUMBER: _builtins.int
+    RANGES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     distribution: Global___Distribution.ValueType
@@ -238,6 +239,10 @@ class Table(_message.Message):
     def policy(self) -> Global___TablePolicy:
         """What the node's policy lets out, in short; the node decides by its own policy file."""
 
+    @_builtins.property
+    def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___ColumnRange]:
+        """Of tables that are not protected; a column that is not named may hold any value."""
+
     def __init__(
         self,
         *,
@@ -252,14 +257,45 @@ class Table(_message.Message):
         approximate_rows: _builtins.int = ...,
         approximate_bytes: _builtins.int = ...,
         content_digest: _builtins.str = ...,
+        ranges: _abc.Iterable[Global___ColumnRange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approximate_bytes", b"approximate_bytes", "approximate_rows", b"approximate_rows", "columns", b"columns", "content_digest", b"content_digest", "description", b"description", "distribution", b"distribution", "name", b"name", "person_column", b"person_column", "person_domain", b"person_domain", "policy", b"policy", "site_keys", b"site_keys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approximate_bytes", b"approximate_bytes", "approximate_rows", b"approximate_rows", "columns", b"columns", "content_digest", b"content_digest", "description", b"description", "distribution", b"distribution", "name", b"name", "person_column", b"person_column", "person_domain", b"person_domain", "policy", b"policy", "ranges", b"ranges", "site_keys", b"site_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Table: _TypeAlias = Table  # noqa: Y015
+
+@_typing.final
+class ColumnRange(_message.Message):
+    """The least and the greatest value of a column in one node's rows, as the engine writes them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMN_FIELD_NUMBER: _builtins.int
+    LEAST_FIELD_NUMBER: _builtins.int
+    GREATEST_FIELD_NUMBER: _builtins.int
+    HAS_NULL_FIELD_NUMBER: _builtins.int
+    column: _builtins.str
+    least: _builtins.str
+    greatest: _builtins.str
+    has_null: _builtins.bool
+    def __init__(
+        self,
+        *,
+        column: _builtins.str = ...,
+        least: _builtins.str = ...,
+        greatest: _builtins.str = ...,
+        has_null: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "greatest", b"greatest", "has_null", b"has_null", "least", b"least"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ColumnRange: _TypeAlias = ColumnRange  # noqa: Y015
 
 @_typing.final
 class PeerForm(_message.Message):

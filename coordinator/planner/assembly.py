@@ -424,7 +424,7 @@ class Assembly:
         for name, table in tables.items():
             key = (name, site)
             if key not in self._alike:
-                self._alike[key] = replace(table, approximate_rows=0, approximate_bytes=0, content_digest="")
+                self._alike[key] = replace(table, approximate_rows=0, approximate_bytes=0, content_digest="", ranges=())
             found.append((name, self._alike[key], table.policy.form_to(destination)))
         return tuple(found), destination == COORDINATOR
 

@@ -23,7 +23,7 @@ from archipel import errors, histograms, schema, sketches
 from archipel.policy import Policy
 from archipel.watchdog import Watchdog
 from node_agent.config import LimitsSection, NodeConfig, SourceSection, TableSection
-from node_agent.engine import sources
+from node_agent.engine import extremes, sources
 from node_agent.engine.base import EngineInfo
 from node_agent.engine.duckdb_statement import DuckDBStatement
 from node_agent.engine.guard import Guard
@@ -216,6 +216,13 @@ class DuckDBEngine:
             approximate_bytes=8 * len(columns) * rounded(rows) if rules.protected else size,
             content_digest=_digest(relation) if replicated and not rules.protected else "",
         )
+        in_footers = source.kind == "files" and source.format == "parquet"
+        known = (
+            extremes.of_files(self._database, registered, [file.path for file in files])
+            if in_footers
+            else extremes.of_rows(relation, registered)
+        )
+        registered = replace(registered, ranges=known)
         # From text, since duckdb.ConstantExpression would make DuckDB import pandas (50 MB).
         node = exp.alias_(exp.Literal.string(self._node), schema.NODE_COLUMN, quoted=True)
         relation.project(", ".join(part.sql("duckdb") for part in (exp.Star(), node))).create_view(table.name)

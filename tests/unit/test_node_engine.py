@@ -6,6 +6,8 @@ import logging
 import os
 import threading
 import time
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,72 @@ def test_a_parquet_table_is_registered_with_schema_policy_and_rounded_statistics
     assert [table.policy.role_of(c) for c in ("region", "days", "note")] == [Role.GROUP, Role.MEASURE, Role.HIDDEN]
     assert table.approximate_rows == 1000  # for 166
     assert table.content_digest == ""
+
+
+VALUES = {
+    "n": pa.array([3, None, -1, 7], pa.int32()),
+    "price": pa.array([Decimal("1.50"), Decimal("-2.25"), None, Decimal("9.00")], pa.decimal128(12, 2)),
+    "day": [date(2021, 3, 1), date(2020, 2, 29), date(2022, 1, 1), date(2020, 12, 31)],
+    "at": pa.array([datetime(2021, 1, 1, 0, 0, 0, 5)] * 4, pa.timestamp("us")),
+    "none": pa.array([None] * 4, pa.int64()),
+    "ratio": [0.5, float("nan"), 1.0, 2.0],
+    "text": ["a", "b", "c", "d"],
+}
+"""A column of each type that has a least and a greatest value, and some of types that have none."""
+
+TOLD = {
+    "n": ("-1", "7", True),
+    "price": ("-2.25", "9.00", True),
+    "day": ("2020-02-29", "2022-01-01", False),
+    "at": ("2021-01-01 00:00:00.000005", "2021-01-01 00:00:00.000005", False),
+}
+
+
+def _ranges(engine: DuckDBEngine) -> dict[str, tuple[str, str, bool]]:
+    (table,) = engine.tables()
+    engine.close()
+    return {r.column: (r.least, r.greatest, r.has_null) for r in table.ranges}
+
+
+def test_of_an_open_table_the_ends_of_columns_are_told_whatever_holds_it(tmp_path: Path) -> None:
+    rows = pa.table(VALUES)
+    for part, name in ((rows.slice(0, 2), "t1"), (rows.slice(2), "t2")):
+        pq.write_table(part, tmp_path / f"{name}.parquet", row_group_size=1)
+    parts = [{"name": "t", "source": "data", "file": "t*.parquet"}]
+    assert _ranges(engine_of(tmp_path, parts)) == TOLD
+    with duckdb.connect(tmp_path / "rows.duckdb") as database:
+        database.register("given", rows)
+        database.execute("CREATE TABLE t AS SELECT * FROM given")
+    sources_ = [{"name": "data", "kind": "duckdb", "path": str(tmp_path / "rows.duckdb")}]
+    assert _ranges(engine_of(tmp_path, [{"name": "t", "source": "data"}], sources=sources_)) == TOLD
+    pq.write_table(rows, tmp_path / "u.parquet", write_statistics=False)
+    assert _ranges(engine_of(tmp_path, [{"name": "u", "source": "data", "file": "u.parquet"}])) == {}
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [PROTECTED, {**PROTECTED, "coordinator": "none"}, None, {**OPEN, "rows_where": "n > 0"}, {"protected": False}],
+    ids=["protected", "closed", "not named", "rows that stay", "nothing leaves"],
+)
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_of_persons_and_of_what_stays_no_value_is_told(
+    tmp_path: Path, policy: dict[str, Any] | None, form: str
+) -> None:
+    table: dict[str, Any] = {"name": "t", "source": "data", "file": f"t.{form}", "person_column": "n"}
+    if form == "csv":
+        (tmp_path / "t.csv").write_text("n,days\n1,20\n2,30\n", encoding="utf-8")
+        table["types"] = {"n": "INTEGER", "days": "INTEGER"}
+    else:
+        pq.write_table(pa.table({"n": [1, 2], "days": [20, 30]}), tmp_path / "t.parquet")
+    source = {"name": "data", "kind": "files", "path": str(tmp_path), "format": form}
+    rules = {} if policy is None else {"t": policy}
+    assert _ranges(engine_of(tmp_path, [table], policy=rules, sources=[source])) == {}
+
+
+def test_of_a_hidden_column_no_value_is_told(tmp_path: Path) -> None:
+    rows = pa.table({"n": [1, 2], "days": [20, 30]})
+    engine = parquet_engine(tmp_path, rows, policy={"t": {**OPEN, "columns": {"N": "hidden"}}})
+    assert _ranges(engine) == {"days": ("20", "30", False)}
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ TABLE = schema.Table(
     approximate_rows=1200,
     approximate_bytes=34000,
     content_digest="d",
+    ranges=(schema.ColumnRange("days", "-1", "300", has_null=False),),
 )
 
 
