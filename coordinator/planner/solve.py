@@ -8,7 +8,7 @@ not proved right or when a border refuses it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -28,6 +28,7 @@ from coordinator.planner.group import placement_of
 from coordinator.planner.inputs import joined_as, one, prepared, read
 from coordinator.planner.placement import Mixed, Placement, check_subqueries, place, place_rows
 from coordinator.planner.problems import closes_way, to_tell, unsupported
+from coordinator.planner.ranges import sites_left
 from coordinator.planner.rules import Rules
 from coordinator.planner.tables import entries_in, gives_groups_only, is_protected
 from coordinator.planner.topk import limit_rows
@@ -226,7 +227,8 @@ class Solver:
         if not placed.single:
             at_nodes = [*aggregation.aggregates_in(work), *rewrite.parts(work, "group")]
             check_subqueries(at_nodes, placed, self._catalog, inputs)
-        outside = cut_aggregation(work, placed, self._sites(placed, work), inputs, self._assembly)
+        sites = self._sites_left(work, self._sites(placed, work), inputs)
+        outside = cut_aggregation(work, placed, sites, inputs, self._assembly)
         return self._solve_subqueries(outside)
 
     def _whole(self, query: exp.Query, whole: exp.Query) -> exp.Query:
@@ -273,7 +275,7 @@ class Solver:
             stage.set(key, work.args.get(key))
         if not values and len(sites) > 1 and self._assembly.rules.topk:
             limit_rows(stage, work)
-        source = self._assembly.node_stage(stage, sites, inputs)
+        source = self._assembly.node_stage(stage, self._sites_left(work, sites, inputs), inputs)
         rest = work.copy()
         for key in ("joins", "laterals", "where"):
             rest.set(key, None)
@@ -340,7 +342,7 @@ class Solver:
         if condition is not None:
             stage.set("where", exp.Where(this=condition))
         placed = place_rows(stage, self._catalog)
-        return self._assembly.node_stage(stage, self._sites(placed, table), {})
+        return self._assembly.node_stage(stage, self._sites_left(stage, self._sites(placed, table), {}), {})
 
     def _solve_subqueries(self, query: exp.Query) -> exp.Query:
         """Plan, in place, the subqueries in the expressions of a block that runs at the coordinator."""
@@ -349,6 +351,10 @@ class Solver:
                 if entries_in(subquery, self._catalog):
                     subquery.replace(self.solve(subquery))
         return query
+
+    def _sites_left(self, block: exp.Expr, sites: tuple[str, ...], inputs: Mapping[str, Source]) -> tuple[str, ...]:
+        """Return the nodes that can have a row of a block; all of them where others send to them as they are."""
+        return sites if inputs else sites_left(block, sites, self._catalog)
 
     def _sites(self, placed: Placement, query: exp.Expr) -> tuple[str, ...]:
         nodes = placed.nodes

@@ -27,6 +27,7 @@ from coordinator.planner.blocks import cut_out, inline_protected
 from coordinator.planner.conditions import conjuncts, subqueries_in
 from coordinator.planner.placement import Placement, place_rows
 from coordinator.planner.positions import position_of
+from coordinator.planner.ranges import sites_left
 
 MAX_BYTES = 2_000_000_000
 """Estimated bytes that may be brought together: more than the coordinator's engine holds beside its work."""
@@ -180,7 +181,8 @@ class _Reader:
 
     def _stage(self, stage: exp.Select, table: exp.Table) -> Source:
         placed = place_rows(stage, self.assembly.catalog)
-        return self.assembly.node_stage(stage, self._sites(placed, table), {})
+        sites = sites_left(stage, self._sites(placed, table), self.assembly.catalog)
+        return self.assembly.node_stage(stage, sites, {})
 
     def _sites(self, placed: Placement, table: exp.Table) -> tuple[str, ...]:
         nodes = placed.nodes
