@@ -6,6 +6,7 @@ runs again: what a task gives is one object, whoever made it, so it counts once.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from coordinator.merge.settings import RaySettings
 
 _LOOK_S = 0.1
 """How often a waiting merge looks whether its caller is still there."""
+_CANCEL_ATTEMPTS = 4
+_CANCEL_WAIT_S = 0.5
+"""How long a cancelled task has to end before it is cancelled again."""
 _ENGINE_FACTOR = 7
 """Memory of a merge as a multiple of its partials, where no two nodes share a group: 4.9 in
 benchmarks/results/merge.md, 6.3 with other columns, and something to spare."""
@@ -87,9 +91,23 @@ def _collected(ray: Any, merging: list[Any], deadline: float, abandoned: Callabl
             if waiting and abandoned():
                 raise errors.error(errors.INTERRUPTED, "The coordinator was stopped.")
     finally:
-        for task in waiting:
-            ray.cancel(task)
+        _cancel(ray, waiting)
     return [results[task] for task in merging]
+
+
+def _cancel(ray: Any, tasks: list[Any]) -> None:
+    """End tasks whose results nobody waits for.
+
+    A cancellation that reaches a worker just as it takes up the task was seen to be lost, so it is repeated; in the end
+    the worker is killed, and Ray starts another one when it needs one.
+    """
+    with contextlib.suppress(ray.exceptions.RayError, ConnectionError):  # without a cluster there is nothing to end
+        for force in (*(False,) * _CANCEL_ATTEMPTS, True):
+            if not tasks:
+                return
+            for task in tasks:
+                ray.cancel(task, force=force)
+            _, tasks = ray.wait(tasks, num_returns=len(tasks), timeout=_CANCEL_WAIT_S)
 
 
 def _mapped(ray: Any, cause: Exception) -> Exception:
