@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlglot import exp
 
 from archipel import aggregates, schema
@@ -84,17 +86,11 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
     if cells is not None:
         statement = histogram.attached(statement, cells, block.distinct_carriers(), names)
     pseudonymised = linking.with_scans(statement, analysis)
-    return Release(
+    return replace(
+        _decided(analysis, protected),
         sql=parsing.render(statement),
-        form=sketched.form(analysis),
-        protected=True,
-        min_persons=analysis.min_persons,
-        tables=own_tables(list(analysis.tables.values()), analysis.context),
-        columns=read_columns(analysis, protected),
-        rule=RULE_THRESHOLD,
         withheld_column=withheld,
         persons_column=persons,
-        tell_withheld_count=all(table.policy.tell_withheld_count for table in protected),
         populations=behind,
         pseudonymised=pseudonymised,
         lattice=_lattice(held, wanted, units),

@@ -26,7 +26,7 @@ from coordinator.planner.gather import gather
 from coordinator.planner.placement import Mixed
 from coordinator.planner.positions import position_of
 from coordinator.planner.rules import Rules
-from coordinator.planner.tables import entries_in
+from coordinator.planner.tables import entries_in, is_of_groups_only
 
 LINKAGE, PEER = "linkage-not-in-permit", "peer-not-allowed"
 _FORBIDDEN = frozenset({LINKAGE, PEER})
@@ -116,8 +116,7 @@ def forbidden(draft: Draft, catalog: Catalog, permit: Permit) -> errors.Archipel
 
 def rows_of_persons(query: exp.Query, catalog: Catalog) -> errors.ArchipelError:
     """Return why single rows of tables of which only groups leave cannot be brought together."""
-    policies = [(e, e.table.policy) for e in entries_in(query, catalog)]
-    entries = [e for e, policy in policies if policy.protected or policy.coordinator_form < Form.KEYS]
+    entries = filter(is_of_groups_only, entries_in(query, catalog))
     entry = min(entries, key=lambda e: not e.table.policy.protected)
     persons = ", which are about persons," if entry.table.policy.protected else ""
     return errors.error(

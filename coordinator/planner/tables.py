@@ -24,5 +24,9 @@ def gives_groups_only(node: exp.Expr, catalog: Catalog) -> bool:
 
     What stands over the groups is then the coordinator's: of a node it would be a choice among groups not released.
     """
-    policies = [entry.table.policy for entry in entries_in(node, catalog)]
-    return any(policy.protected or policy.coordinator_form < Form.KEYS for policy in policies)
+    return any(map(is_of_groups_only, entries_in(node, catalog)))
+
+
+def is_of_groups_only(entry: CatalogTable) -> bool:
+    """Whether of a table only aggregates may go to the coordinator."""
+    return entry.table.policy.protected or entry.table.policy.coordinator_form < Form.KEYS
