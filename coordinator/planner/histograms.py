@@ -109,12 +109,12 @@ class Units:
         least = exp.func("floor", found, dialect="duckdb")
         if self.kind == "date" and not asked.continuous:
             return exp.cast(
-                exp.Add(this=_first_day(), expression=exp.cast(least, "INTEGER", dialect="duckdb")),
+                exp.Add(this=_first_day(), expression=_tried(least, "INTEGER")),
                 result_type,
                 dialect="duckdb",
             )
         if self.kind in ("date", "timestamp"):
-            made = exp.func("make_timestamp", exp.cast(least, "BIGINT", dialect="duckdb"), dialect="duckdb")
+            made = exp.func("make_timestamp", _tried(least, "BIGINT"), dialect="duckdb")
             return exp.cast(made, result_type, dialect="duckdb")
         shown = least if self.whole else found
         return exp.TryCast(this=shown, to=exp.DataType.build(result_type, dialect="duckdb"), safe=True)
@@ -396,6 +396,11 @@ def _special(name: str) -> exp.Expr:
 
 def _double(value: exp.Expr) -> exp.Expr:
     return exp.cast(value, "DOUBLE", dialect="duckdb")
+
+
+def _tried(value: exp.Expr, type_name: str) -> exp.Expr:
+    """Return the value as a whole number, NULL for an end that is open."""
+    return exp.TryCast(this=value, to=exp.DataType.build(type_name, dialect="duckdb"), safe=True)
 
 
 def _first_day() -> exp.Expr:
