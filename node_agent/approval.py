@@ -38,6 +38,8 @@ MOST_PENDING_BYTES = 8 * 1024 * 1024
 """Of one permit: a statement may be a megabyte long."""
 PENDING_DAYS = 30
 """Questions on which nobody has decided are forgotten after so long."""
+DECIDED_DAYS = 30
+"""Decisions are kept so long after they have ceased to hold; the audit log keeps them for good."""
 SHOWN_DIGITS = 12
 FEWEST_DIGITS = 6
 
@@ -125,6 +127,7 @@ class Approvals:
         try:
             self._desk.create()
             self._decided = {decided.decision.digest: decided for decided in self._desk.decided()}
+            self._pruned = 0.0
         except OSError as cause:
             raise errors.error(errors.CONFIG_INVALID, f"{directory} cannot be used: {cause.strerror}.") from cause
 
@@ -137,6 +140,8 @@ class Approvals:
         with self._mutex:
             for path in self._desk.inbox():
                 self._take(path, audit, now)
+            if now - self._pruned > DAY_S:
+                self._prune(now)
 
     def standing(self, question: Question, now: float) -> tuple[Decided | None, tuple[str, ...]]:
         """Return the decision that holds for a question, and the tables on which one is missing.
@@ -195,6 +200,14 @@ class Approvals:
             self._desk.settle(self._decided[decision.digest])
         except OSError as cause:  # it is obeyed, and read again at the next start
             log.error("a decision cannot be moved to those that were read: %s", cause.strerror)
+
+    def _prune(self, now: float) -> None:
+        """Forget decisions that have long ceased to hold."""
+        self._pruned = now
+        for digest, decided in list(self._decided.items()):
+            if decided.decision.expires < now - DECIDED_DAYS * DAY_S:
+                del self._decided[digest]
+                self._desk.forget(digest)
 
 
 class Desk:
@@ -326,6 +339,11 @@ class Desk:
                     and set(waiting.tables) <= set(decided.question.tables)
                 ):
                     path.unlink(missing_ok=True)
+
+    def forget(self, digest: str) -> None:
+        """Remove a decision that was read, if it can be removed."""
+        with contextlib.suppress(OSError):
+            (self._decided / f"{digest}.json").unlink(missing_ok=True)
 
     @staticmethod
     def _files(folder: Path) -> list[Path]:

@@ -66,7 +66,7 @@ def approve(
 
 def _decide(desk: Desk, question: Question, what: str, because: str, days: int | None, by: str) -> None:
     from node_agent.approval import APPROVED, APPROVED_DAYS, DAY_S, Decision, shown
-    from node_agent.switches import account
+    from node_agent.switches import signed
 
     now = time.time()
     if days is None and what == APPROVED and question.covers == "every-query":
@@ -74,7 +74,7 @@ def _decide(desk: Desk, question: Question, what: str, because: str, days: int |
     until = min(question.permit_expires, now + days * DAY_S if days is not None else question.permit_expires)
     if until <= now:
         raise errors.error(errors.BAD_REQUEST, "The permit of this question has expired: there is nothing to decide.")
-    who = f"{by.strip()} ({account()})" if by.strip() else account()
+    who = signed(by)
     decision = Decision(question.digest(), what, who, because.strip(), round(now, 3), float(until))
     print("\n".join(_whole(question)))
     try:

@@ -24,6 +24,7 @@ Permit = Annotated[str | None, typer.Option(help="This permit only, by its id.")
 Researcher = Annotated[str | None, typer.Option(help="This researcher only, by the name in their permits.")]
 Everything = Annotated[bool, typer.Option("--all", help="The whole node.")]
 Because = Annotated[str, typer.Option(help="Why; it stands in the audit log.")]
+By = Annotated[str, typer.Option(help="Who does it, beside the account's name.")]
 
 ledger = typer.Typer(no_args_is_help=True, help="Look at the ledger of earlier answers; unlock permits.")
 
@@ -34,10 +35,11 @@ def stop(
     permit: Permit = None,
     researcher: Researcher = None,
     everything: Everything = False,
+    by: By = "",
 ) -> None:
     """Stop a permit, a researcher or the whole node: nothing more is answered, and what runs ends within a second."""
     subject, name = _subject(permit, researcher, everything)
-    given = _switches(config).give("stop", subject, name, _reason(because), now=time.time())
+    given = _switches(config).give("stop", subject, name, _reason(because), now=time.time(), by=by)
     print(f"stopped: {subject} {name}".rstrip() + f" (instruction {given.number})")
 
 
@@ -47,11 +49,12 @@ def resume(
     permit: Permit = None,
     researcher: Researcher = None,
     everything: Everything = False,
+    by: By = "",
 ) -> None:
     """Take back a stop. What was stopped by other instructions stays so."""
     subject, name = _subject(permit, researcher, everything)
     switches = _switches(config)
-    given = switches.give("resume", subject, name, _reason(because), now=time.time())
+    given = switches.give("resume", subject, name, _reason(because), now=time.time(), by=by)
     print(f"resumed: {subject} {name}".rstrip() + f" (instruction {given.number})")
     _tell(switches)
 
@@ -85,9 +88,14 @@ def verify(config: Config) -> None:
 
 
 @ledger.command("unlock")
-def unlock(config: Config, permit: Annotated[str, typer.Argument(help="The permit's id.")], because: Because) -> None:
+def unlock(
+    config: Config,
+    permit: Annotated[str, typer.Argument(help="The permit's id.")],
+    because: Because,
+    by: By = "",
+) -> None:
     """Unlock a permit that was locked after repeated differences, and forget those."""
-    given = _switches(config).give("unlock", "permit", permit, _reason(because), now=time.time())
+    given = _switches(config).give("unlock", "permit", permit, _reason(because), now=time.time(), by=by)
     print(f"unlocked: permit {permit} (instruction {given.number})")
 
 

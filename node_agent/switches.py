@@ -73,6 +73,15 @@ def account() -> str:
         return f"uid {os.getuid()}"
 
 
+def signed(by: str) -> str:
+    """Return who does something: the name that a person gives, with the account, which several may share.
+
+    >>> signed("") == account(), signed(" Dr Roux ") == f"Dr Roux ({account()})"
+    (True, True)
+    """
+    return f"{by.strip()} ({account()})" if by.strip() else account()
+
+
 class Switches:
     """The instructions of one node. Safe to use from several threads and processes."""
 
@@ -84,7 +93,9 @@ class Switches:
         self._stopped = Stopped()
         self._read = 0
 
-    def give(self, action: Action, subject: Subject, name: str, because: str, *, now: float) -> Instruction:
+    def give(
+        self, action: Action, subject: Subject, name: str, because: str, *, now: float, by: str = ""
+    ) -> Instruction:
         """Append an instruction and have it on disk when this returns.
 
         Raises:
@@ -96,7 +107,7 @@ class Switches:
             with os.fdopen(descriptor, "r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 number = len(_parsed(file.read())) + 1
-                given = Instruction(number, round(now, 3), action, subject, name, because, account())
+                given = Instruction(number, round(now, 3), action, subject, name, because, signed(by))
                 file.write(json.dumps(asdict(given), ensure_ascii=False).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())

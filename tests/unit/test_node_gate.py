@@ -254,6 +254,20 @@ def test_a_decision_survives_a_restart_and_ends_with_its_time(opened: Any) -> No
     assert node.refusal(TOTAL).code == "APPROVAL_PENDING"
 
 
+def test_a_decision_is_kept_for_a_month_after_its_time_and_for_good_in_the_audit_log(opened: Any) -> None:
+    node = opened({})
+    node.refusal(TOTAL)
+    digest = node.decide(APPROVED, hold_s=600)
+    node.run(TOTAL)
+    node.clock[0] += 600 + 29 * DAY_S
+    node.runner.gate.take_decisions(node.runner.audit)
+    assert [decided.decision.digest for decided in node.desk.decided()] == [digest]
+    node.clock[0] += 2 * DAY_S
+    node.runner.gate.take_decisions(node.runner.audit)
+    assert node.desk.decided() == []
+    assert [record["approval"] for record in node.records("decision")] == [digest]
+
+
 def test_a_refusal_is_told_with_its_reason_and_can_be_taken_back(opened: Any) -> None:
     node = opened({})
     node.refusal(TOTAL)

@@ -16,7 +16,7 @@ from archipel import errors, permit, wire
 from archipel.schema import Column
 from archipel.v1 import gateway_pb2
 from node_agent.cli import app
-from node_agent.switches import FILE, Stopped, Subject, Switches
+from node_agent.switches import FILE, Stopped, Subject, Switches, account
 
 
 def permit_of(scene: Scene) -> str:
@@ -137,7 +137,8 @@ def test_the_operator_s_commands_write_instructions_and_show_the_ledger(tmp_path
     assert run(app, ["stop", *config, "--all", "--permit", "p1", "--because", "x"]).exit_code == 2
     assert run(app, ["stop", *config, "--all", "--because", " "]).exit_code == 2
     assert "stopped: permit p1" in run(app, ["stop", *config, "--permit", "p1", "--because", "x"]).output
-    assert "stopped: all" in run(app, ["stop", *config, "--all", "--because", "x"]).output
+    assert "stopped: all" in run(app, ["stop", *config, "--all", "--because", "x", "--by", "Dr Roux"]).output
+    assert [given.by for given in Switches(tmp_path / "state").refresh()] == [account(), f"Dr Roux ({account()})"]
     assert "still stopped: permit p1" in run(app, ["resume", *config, "--all", "--because", "x"]).output
     assert "unlocked: permit p1" in run(app, ["ledger", "unlock", "p1", *config, "--because", "x"]).output
     assert run(app, ["ledger", "show", *config]).exit_code != 0  # the node has not run yet
