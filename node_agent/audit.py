@@ -22,13 +22,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from archipel import errors, merkle, proof
+from node_agent.audit_head import HEAD_FILE, Head, HeadFile, sync_data, sync_folder
 from node_agent.audit_reading import (
     CHECKPOINTS_FILE,
     FILE_PATTERN,
     GENESIS,
-    HEAD_FILE,
     PURGED_FILE,
-    Head,
     Verification,
     base_of,
     file_name,
@@ -50,6 +49,7 @@ __all__ = [
     "Head",
     "Verification",
     "records",
+    "sync_folder",
     "verify",
 ]
 
@@ -77,6 +77,7 @@ class AuditLog:
         self._mutex = threading.Lock()
         self._checkpoints: Checkpoints | None = None
         self._tell = tell
+        self._head_file: HeadFile | None = None
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _locked(directory / LOCK_FILE)
@@ -92,7 +93,7 @@ class AuditLog:
             self._file, self._size = self._last_file()
             self._month = _month_in(self._file)
             # HEAD is brought up before anything is appended: a second crash must not leave it two records behind.
-            self._write_head(self._head)
+            self._head_file = HeadFile(directory, self._head)
             if found.warning:
                 self.append("recovered", {"cause": found.warning})
             if checkpoints is not None:
@@ -143,7 +144,8 @@ class AuditLog:
                 self._repair()
                 written_to, size = self._write(line, month)
                 head = Head(self._head.count + 1, digest)
-                self._write_head(head)
+                assert self._head_file is not None
+                self._head_file.write(head)
             except OSError as cause:
                 with contextlib.suppress(OSError):
                     self._repair()
@@ -175,6 +177,8 @@ class AuditLog:
             if self._checkpoints is not None:
                 self._checkpoints.write(self._edge)
                 self._checkpoints = None
+            if self._head_file is not None:
+                self._head_file.close()
         self._lock.close()
 
     def _last_file(self) -> tuple[Path, int]:
@@ -202,29 +206,12 @@ class AuditLog:
             written = os.write(descriptor, line)
             if written != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(descriptor)
+            sync_data(descriptor)
         finally:
             os.close(descriptor)
+        if not before:
+            sync_folder(self._directory)  # the name of a new file is durable only with its folder
         return path, before + len(line)
-
-    def _write_head(self, head: Head) -> None:
-        temporary = self._directory / f".{HEAD_FILE}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as sink:
-            sink.write(f"{head.count} {head.hash}\n")
-            sink.flush()
-            os.fsync(sink.fileno())
-        temporary.replace(self._directory / HEAD_FILE)
-        sync_folder(self._directory)  # the names of HEAD and of a new file are durable only with their folder
-
-
-def sync_folder(directory: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _finish_purge(directory: Path) -> None:

@@ -14,29 +14,24 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from archipel import errors, merkle, proof
+from node_agent.audit_head import HEAD_FILE, Head, read_head
 
 GENESIS = "0" * 64
 FILE_PATTERN = "audit-*.jsonl"
-HEAD_FILE = "HEAD"
 CHECKPOINTS_FILE = "checkpoints.jws"
 """One signed checkpoint a line, oldest first."""
 PURGED_FILE = "PURGED"
 """What stands in the place of records that were purged, as ``retention`` writes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The newest record: how many there are, and its hash."""
-
-    count: int
-    hash: str
+_NOTHING = Head(0, GENESIS)
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
     """Where the kept records begin: behind the purged ones, of which only hashes of subtrees are left."""
 
-    head: Head = Head(0, GENESIS)
+    head: Head = _NOTHING
     files: int = 0
     """Number of the last file that was purged."""
     peaks: tuple[tuple[merkle.Range, bytes], ...] = ()
@@ -252,8 +247,7 @@ def _against_head(directory: Path, found: Verification) -> Verification:
     """Compare with HEAD, which is written after the record: the log may be one record ahead of it, never behind."""
     problem = ""
     try:
-        count_text, digest = (directory / HEAD_FILE).read_text().split()
-        head = Head(int(count_text), digest)
+        head = read_head(directory)
     except FileNotFoundError:
         problem = f"{HEAD_FILE} is missing" if found.records or found.warning else ""
     except (OSError, ValueError):

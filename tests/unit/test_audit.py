@@ -12,12 +12,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from archipel import errors, proof
-from node_agent import audit, audit_reading
+from node_agent import audit, audit_head, audit_reading
 from node_agent.audit import AuditLog
 
 
@@ -207,6 +208,7 @@ def test_crashes_between_record_and_head_are_survived_however_often(tmp_path: Pa
 
 WRITER = """
 import sys
+from functools import partial
 from pathlib import Path
 from node_agent.audit import AuditLog
 log = AuditLog(Path(sys.argv[1]))
@@ -345,7 +347,8 @@ def test_a_full_disk_refuses_and_room_heals(tiny_disk: Path) -> None:
 def test_a_head_that_cannot_be_written_takes_its_record_back(tmp_path: Path) -> None:
     log = AuditLog(tmp_path)
     log.append("released", {"number": 1})
-    (tmp_path / ".HEAD").mkdir()  # what HEAD is first written to
+    (tmp_path / "HEAD").unlink()
+    (tmp_path / ".HEAD").mkdir()  # what another HEAD is first written to
     with pytest.raises(errors.OperationalError) as problem:
         log.append("released", {"number": 2})
     assert problem.value.code == "AUDIT_UNAVAILABLE"
@@ -370,19 +373,47 @@ def test_records_removed_under_a_running_node_stop_it(tmp_path: Path) -> None:
 
 
 def test_a_record_is_durable_before_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the disk was told, in order: the record, then HEAD, then the folder that names them."""
+    """What the disk was told, in order: the record, the folder if it names a new file, then HEAD."""
     log = AuditLog(tmp_path)
     synced: list[str] = []
-    real = os.fsync
 
-    def recording(descriptor: int) -> None:
+    def recording(real: Callable[[int], None], descriptor: int) -> None:
         synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
         real(descriptor)
 
-    monkeypatch.setattr(os, "fsync", recording)
+    for module, name in ((audit, "sync_data"), (audit_head, "sync_data"), (os, "fsync")):
+        monkeypatch.setattr(module, name, partial(recording, getattr(module, name)))
+    log.append("released", {})
     log.append("released", {})
     log.close()
-    assert synced == ["audit-000001.jsonl", ".HEAD", tmp_path.name]
+    assert synced == ["audit-000001.jsonl", tmp_path.name, "HEAD", "audit-000001.jsonl", "HEAD"]
+
+
+@pytest.mark.parametrize("torn", [1, 20, 60, 511])
+def test_a_head_torn_by_a_power_cut_leaves_the_one_before(tmp_path: Path, torn: int) -> None:
+    path = fill(tmp_path, 4).parent / "HEAD"
+    before = path.read_bytes()
+    log = AuditLog(tmp_path)
+    log.append("released", {})
+    log.close()
+    after = path.read_bytes()
+    slot = slice(5 % 2 * 512, 5 % 2 * 512 + torn)
+    content = bytearray(before)
+    content[slot] = after[slot]
+    path.write_bytes(content)
+    assert (audit.verify(tmp_path).problem, audit.verify(tmp_path).records) == ("", 5)
+    lines_left = lines_of(tmp_path / "audit-000001.jsonl")[:3]
+    (tmp_path / "audit-000001.jsonl").write_bytes(b"".join(lines_left))
+    assert "records at the end were removed" in audit.verify(tmp_path).problem
+
+
+def test_a_head_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    fill(tmp_path, 4)
+    found = audit.verify(tmp_path)
+    (tmp_path / "HEAD").write_text(f"{found.records} {found.head}\n")
+    assert audit.verify(tmp_path).problem == ""
+    (tmp_path / "HEAD").write_text(f"{found.records + 1} {found.head}\n")
+    assert "1 records at the end were removed" in audit.verify(tmp_path).problem
 
 
 def test_text_that_is_no_proper_unicode_is_kept_and_verifies(tmp_path: Path) -> None:
