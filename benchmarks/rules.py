@@ -28,6 +28,7 @@ CASES: Mapping[str, Sequence[tuple[str, str]]] = {
     "semijoin": (("holders", "q14"), ("sharded", "q22"), ("hashed", "q17")),
     "bloom": (("holders", "q12"), ("hashed", "q09")),
     "eager": (("sharded", "q13"), ("holders", "q10")),
+    "shuffle": (("hashed", "q14"), ("hashed", "q09"), ("hashed", "q19")),
     "topk": (("hashed", FIRST_CUSTOMERS),),
     "pruning": (("hashed", AT_ONE_NODE),),
     "common_subplans": (("hashed", "q15"), ("hashed", "q05")),

@@ -65,7 +65,9 @@ class RelaySection(configuration.Section):
     """Most bytes that wait in memory and on disk; senders are kept waiting then."""
 
 
-Optimisation = Literal["pushdown", "local_joins", "semijoin", "bloom", "eager", "topk", "pruning", "common_subplans"]
+Optimisation = Literal[
+    "pushdown", "local_joins", "semijoin", "bloom", "eager", "shuffle", "topk", "pruning", "common_subplans"
+]
 
 
 class PlannerSection(configuration.Section):

@@ -20,12 +20,13 @@ from coordinator.catalog import Catalog, CatalogTable
 from coordinator.planner import rewrite
 from coordinator.planner.asked import gives_rows
 from coordinator.planner.draft import Draft, Shipment
-from coordinator.planner.estimate import DEFAULT_WIDTH, rows_of, width_of
+from coordinator.planner.estimate import DECIMAL_WIDTH, DEFAULT_WIDTH, rows_of, width_of
 from coordinator.planner.flatten import flattened
 from coordinator.planner.gather import gather
-from coordinator.planner.placement import Mixed
+from coordinator.planner.placement import Mixed, place_rows
 from coordinator.planner.positions import position_of
 from coordinator.planner.rules import Rules
+from coordinator.planner.shuffle import spreads
 from coordinator.planner.tables import entries_in, is_of_groups_only
 
 LINKAGE, PEER = "linkage-not-in-permit", "peer-not-allowed"
@@ -38,6 +39,10 @@ AT_COORDINATOR = (COORDINATOR,)
 
 MOST_SITES = 8
 """How many single nodes are considered: each costs a copy of the query or more."""
+
+
+LEAST_STAGES = 2
+"""How many stages the best other way must cost: below that spreading rows is not thought of."""
 
 
 def drafts(query: exp.Query, catalog: Catalog, rules: Rules, *, above: bool) -> list[Draft]:
@@ -57,7 +62,25 @@ def drafts(query: exp.Query, catalog: Catalog, rules: Rules, *, above: bool) -> 
             continue
         if draft.shipments:  # with nothing to ship it would be no other way than those tried before
             found.append(draft if sites == AT_COORDINATOR else replace(draft, result=_bytes_of_rows(query, catalog)))
+    best = min((d.cost(rules) for d in found if d.sites != AT_COORDINATOR), default=0)
+    if rules.shuffle and best >= LEAST_STAGES * rules.stage_bytes:
+        spread = _spread(query, [sites for sites in sites_to_try if len(sites) > 1], catalog, rules)
+        found += [draft for draft in spread if draft.cost(rules) < best]
     return sorted(found, key=lambda draft: (draft.size, len(draft.sites), draft.sites))
+
+
+def _spread(query: exp.Query, sets: list[tuple[str, ...]], catalog: Catalog, rules: Rules) -> Iterator[Draft]:
+    """Yield the ways to run a query at several nodes over what is sent round among them, as far as they are right."""
+    for sites in sets:
+        for spread in spreads(query, sites, catalog):
+            try:
+                draft = gather(query, sites, catalog, rules, above=True, spread=spread)
+                assert isinstance(draft.tree, exp.Select)
+                placed = place_rows(draft.tree, catalog, draft.inputs())
+            except Mixed:
+                continue
+            if draft.shipments and placed.nodes == sites and not placed.replicated:
+                yield replace(draft, result=_bytes_of_rows(query, catalog) or _bytes_of_groups(query, sites, catalog))
 
 
 def _bytes_of_rows(query: exp.Query, catalog: Catalog) -> int:
@@ -72,6 +95,14 @@ def _bytes_of_rows(query: exp.Query, catalog: Catalog) -> int:
         for v in values
     )
     return rows * max(1, each)
+
+
+def _bytes_of_groups(query: exp.Query, sites: tuple[str, ...], catalog: Catalog) -> int:
+    """Return the estimated bytes of the partial aggregates that several sites send of a block."""
+    plain = query.copy()
+    for key in ("having", "order", "limit", "offset"):
+        plain.set(key, None)
+    return rows_of(plain, catalog, sites) * DECIMAL_WIDTH * max(1, len(plain.selects))
 
 
 def candidates(query: exp.Query, catalog: Catalog) -> Iterator[tuple[str, ...]]:
@@ -175,7 +206,7 @@ def _forbidden(
                     position=position_of(table),
                     rule=LINKAGE,
                 )
-            closed = next((r for r in receivers if policy.form_to(r) < Form.KEYS), None)
+            closed = next((r for r in receivers if r != sender and policy.form_to(r) < Form.KEYS), None)
             if closed is not None:
                 return errors.error(
                     errors.POLICY_REFUSED,

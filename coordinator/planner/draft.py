@@ -6,12 +6,14 @@ A draft costs nothing to think of: no border is asked and no type is looked up u
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from coordinator.planner import rewrite
 from coordinator.planner.assembly import Assembly, Source
+from coordinator.planner.placement import ANYWHERE, Placement
+from coordinator.planner.rules import Rules
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +31,8 @@ class Shipment:
     size: int
     inputs: tuple[Shipment, ...] = ()
     part_column: str = ""
+    placed: Placement | None = None
+    """Where its rows are then, if each receiver gets its part of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +50,28 @@ class Draft:
         """Estimated bytes over borders."""
         return size_of(self.shipments, len(self.sites)) + self.result
 
+    @property
+    def spared(self) -> int:
+        """Bytes that it is worth that parts of rows go to several sites, each of which joins only these.
+
+        A border's time is half the coordinator's, which relays all of it, and half the receiver's, which gets 1/n.
+        """
+        parts = sum(shipment.size for shipment in self.shipments if shipment.part_column)
+        return parts * (len(self.sites) - 1) // (2 * len(self.sites))
+
+    def cost(self, rules: Rules) -> int:
+        """Return what it costs, as bytes."""
+        return self.size + (len(shipped(self)) + 1) * rules.stage_bytes - self.spared
+
+    def inputs(self) -> dict[str, Placement]:
+        """Return where the rows of its shipments are when they have arrived, by name."""
+        return {shipment.name: shipment.placed or ANYWHERE for shipment in self.shipments}
+
+
+def placements(inputs: Mapping[str, Source]) -> dict[str, Placement]:
+    """Return where the rows of what nodes get are, by name."""
+    return {name: source.placed or ANYWHERE for name, source in inputs.items()}
+
 
 def size_of(shipments: Iterable[Shipment], receivers: int) -> int:
     """Return the estimated bytes over borders of shipments, and of what their senders get, to so many receivers."""
@@ -57,7 +83,8 @@ def described(draft: Draft) -> str:
     parts = []
     for shipment in draft.shipments:
         tables = sorted({t.name for t in shipment.tree.find_all(exp.Table) if not t.name.startswith("/")})
-        parts.append(f"{', '.join(tables)} from {', '.join(shipment.sites)}")
+        how = " by hash" if shipment.part_column else ""
+        parts.append(f"{', '.join(tables)} from {', '.join(shipment.sites)}{how}")
     return f"run at {', '.join(draft.sites)}, shipping {'; '.join(parts) or 'nothing'}"
 
 
@@ -96,6 +123,7 @@ def realised(
                 estimated=(shipment.rows, shipment.size),
                 shipment=key,
             )
+        source = replace(source, placed=shipment.placed)
         made[shipment.name] = same[key] = source
     return _over(tree, made), {source.name: source for source in made.values()}
 

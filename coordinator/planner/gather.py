@@ -9,6 +9,7 @@ applied. This holds for any SELECT: where nothing better is known, every table i
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -28,6 +29,15 @@ from coordinator.planner.outer import clauses_of, conditions_and_clauses, drop, 
 from coordinator.planner.placement import Mixed, Placement, place_rows, subquery_runs_there
 from coordinator.planner.rules import Rules
 from coordinator.planner.semijoin import Reducing, Side, reduce
+from coordinator.planner.shuffle import (
+    PART_COLUMN,
+    Spread,
+    kind_of,
+    part_of,
+    placed_by,
+    type_within,
+    within,
+)
 from coordinator.planner.tables import entries_in, is_protected
 
 LEAST_SPARED = 0.2
@@ -37,17 +47,26 @@ _PASSED_ON = "r"
 """Alias of a shipment within the small SELECT that gives its columns their names back."""
 
 
-def gather(query: exp.Query, sites: tuple[str, ...], catalog: Catalog, rules: Rules, *, above: bool) -> Draft:
+def gather(
+    query: exp.Query,
+    sites: tuple[str, ...],
+    catalog: Catalog,
+    rules: Rules,
+    *,
+    above: bool,
+    spread: Spread | None = None,
+) -> Draft:
     """Return how ``query`` would run at ``sites``.
 
-    With several sites the rows that they hold of sharded tables stay in parts, which the caller must prove to be right.
-    With ``above`` what stands over an aggregation is left to another place, and its subqueries with it.
+    With several sites the rows that they hold of sharded tables stay in parts, or are ``spread``, which the caller must
+    prove to be right. With ``above`` what stands over an aggregation is left to another place, and its subqueries with
+    it.
 
     Raises:
         Mixed: a source can be brought nowhere.
     """
     names = Names()
-    work = _Gatherer(sites, catalog, names, rules)
+    work = _Gatherer(sites, catalog, names, rules, spread=spread, given=spread.key if spread else frozenset())
     tree = work.root(query, above=above)
     return Draft(tree, sites, tuple(work.shipments))
 
@@ -63,6 +82,11 @@ class _Gatherer:
     """Sides of the blocks around the one that is taken apart, as far as they can be named in it."""
     asked: dict[int, list[exp.Expr]] = field(default_factory=dict)
     """By the identity of a query that stands in IN: what its outputs are equal to where it matters."""
+    spread: Spread | None = None
+    key: frozenset[rewrite.ColumnName] = frozenset()
+    """Columns that can be named in the block that is taken apart, and are equal to those by which rows are spread."""
+    given: frozenset[rewrite.ColumnName] = frozenset()
+    """Such columns of the block that is taken apart next, of its own sources."""
 
     def root(self, query: exp.Query, *, above: bool) -> exp.Query:
         if above and isinstance(query, exp.Select):
@@ -76,7 +100,8 @@ class _Gatherer:
         kept = len(self.shipments)
         made = self._taken_apart(query, once=once)
         result = self._as_result(query, once=once)
-        if result is not None and result.size < size_of(self.shipments[kept:], len(self.sites)):
+        copies = 1 if self.spread is None else len(self.sites)
+        if result is not None and result.size * copies < size_of(self.shipments[kept:], len(self.sites)):
             del self.shipments[kept:]
             self.shipments.append(result)
             return _passed_on(result, query.named_selects)
@@ -148,8 +173,9 @@ class _Gatherer:
     def _block(self, select: exp.Select, *, once: bool, above: bool) -> exp.Select:
         once = once or is_once(select)
         work = select.copy()
-        around = self.around
+        around, key = self.around, self.key
         self.around = tuple(side.hidden(rewrite.aliases_of(select)) for side in around)
+        self.key = self._key_in(select)
         if joins_by_conditions(work):
             self.around = (*self._inner(work, select, once=once, above=above), *self.around)
         else:
@@ -161,8 +187,21 @@ class _Gatherer:
                 made = self._query(subquery, once=asks_whether(subquery))
                 del self.asked[id(subquery)]  # once it is replaced, another may get its identity
                 subquery.replace(made)
-        self.around = around
+        self.around, self.key = around, key
         return work
+
+    def _key_in(self, select: exp.Select) -> frozenset[rewrite.ColumnName]:
+        """Return the columns that a block makes equal to those by which rows are spread, and these."""
+        own = rewrite.aliases_of(select)
+        found = frozenset(c for c in self.key if c[0] not in own) | self.given
+        self.given = frozenset()
+        if found:
+            conditions = [*conjuncts(select.args.get("where")), *self.asked.get(id(select), [])]
+            for join in rewrite.joins_of(select):
+                conditions += conjuncts(join.args.get("on"))
+            for columns in equalities(conditions).values():
+                found = found | columns if columns & found else found
+        return found
 
     def _inner(self, work: exp.Select, select: exp.Select, *, once: bool, above: bool) -> tuple[Side, ...]:
         """Ship groups of sources of a block that joins by its conditions alone; alters the block.
@@ -179,7 +218,7 @@ class _Gatherer:
             placed = placement_of(exp.select("*").from_(without_joins(source.copy())), self.catalog)
             if placed is None:
                 here.append(self._opened(source))
-            elif self._is_here(placed):
+            elif self._is_here(placed) or self._stays(source):
                 here.append(source)
             else:
                 groups.append(Group([source], placed))
@@ -194,7 +233,7 @@ class _Gatherer:
         reducing = Reducing(self.sites, columns, self.names, self.rules, self.around)
         present = self._present(here, left)
         sides = reduce(groups, present, alike, reducing, lambda g: self._bytes_of(g, clauses))
-        grouped = None if once or above else self._grouped(work, groups, clauses, columns)
+        grouped = None if once or (above and not self.spread) else self._grouped(work, groups, clauses, columns)
         brought = [
             self._bring_grouped(group, grouped[1], select, columns)
             if grouped is not None and group is grouped[0]
@@ -248,16 +287,43 @@ class _Gatherer:
         used = rewrite.columns_used(clauses, set(group.aliases))
         tree = group.select([rewrite.column(*c) for c in used], filtered=False)
         each = sum(_width(p, tree, self.catalog) for p in tree.selects)
-        return group.rows(self.catalog) * max(1, each) * len(self.sites)
+        return group.rows(self.catalog) * max(1, each) * self._copies(group, used)
+
+    def _copies(self, group: Group, columns: Iterable[rewrite.ColumnName]) -> float:
+        """Return how often each row of a group travels on average, if these columns of it do."""
+        number = len(self.sites)
+        return number if self._key_of(group, columns) is None else (number - 1) / number
+
+    def _key_of(self, group: Group, columns: Iterable[rewrite.ColumnName]) -> rewrite.ColumnName | None:
+        """Return the column by which a group is spread, if it is."""
+        if self.spread is None or not self.spread.kind:
+            return None
+        sources = {source.alias_or_name: source for source in group.sources}
+        return next(
+            (
+                c
+                for c in columns
+                if c in self.key
+                and c[0] in sources
+                and kind_of(type_within(sources[c[0]], c[1], self.catalog)) == self.spread.kind
+            ),
+            None,
+        )
 
     def _opened(self, source: exp.Expr) -> exp.Expr:
         """Return a derived table whose query was taken apart."""
         if source.args.get("sample") or source.args.get("pivots"):
             raise Mixed("A sample or PIVOT over rows of several nodes.", source)
         if isinstance(source, exp.Subquery) and isinstance(source.this, exp.Query):
-            source.set("this", self._query(source.this, once=False))
+            self._open(source)
             return source
         raise Mixed("This source cannot be brought to one place.", source)
+
+    def _open(self, source: exp.Subquery) -> None:
+        """Take the query of a derived table apart, in place."""
+        self.given = within(source, self.key)
+        source.set("this", self._query(source.this, once=False))
+        self.given = frozenset()
 
     def _together(self, groups: list[Group], conditions: list[exp.Expr]) -> list[Group]:
         """Join groups that are at the same nodes where a condition ties them, as long as less is shipped so."""
@@ -334,7 +400,7 @@ class _Gatherer:
         tree = group.select(outputs)
         if once:
             tree.set("distinct", exp.Distinct())
-        derived = self._derived(tree, group, list(names.values()), alias)
+        derived = self._derived(tree, group, names, alias)
         shown = names | (dict.fromkeys(persons, names[persons[0]]) if persons else {})
         return derived, {c: (alias, name) for c, name in shown.items()}
 
@@ -357,7 +423,8 @@ class _Gatherer:
             if made is None:
                 continue
             before = self._bytes_of(group, clauses)
-            after = self._grouped_rows(group, made, columns) * self._grouped_width(made, columns) * len(self.sites)
+            copies = self._copies(group, made.keys)
+            after = self._grouped_rows(group, made, columns) * self._grouped_width(made, columns) * copies
             spared = before - after
             if spared > LEAST_SPARED * before and (best is None or spared > best[0]):
                 best = (spared, group, made)
@@ -389,9 +456,8 @@ class _Gatherer:
         outputs += [rewrite.aliased(node.copy(), name) for name, node in made.partials.items()]
         tree = group.select(outputs)
         tree.set("group", exp.Group(expressions=[rewrite.column(*c) for c in made.keys]))
-        derived = self._derived(
-            tree, group, [*names.values(), *made.partials], made.alias, self._grouped_rows(group, made, columns)
-        )
+        shown = names | {(made.alias, name): name for name in made.partials}
+        derived = self._derived(tree, group, shown, made.alias, self._grouped_rows(group, made, columns))
         return derived, {c: (made.alias, name) for c, name in names.items()}
 
     def _persons(self, sources: list[exp.Expr]) -> list[rewrite.ColumnName]:
@@ -404,10 +470,22 @@ class _Gatherer:
         ]
 
     def _derived(
-        self, tree: exp.Select, group: Group, names: list[str], alias: str, rows: float | None = None
+        self,
+        tree: exp.Select,
+        group: Group,
+        columns: Mapping[rewrite.ColumnName, str],
+        alias: str,
+        rows: float | None = None,
     ) -> exp.Subquery:
-        """Return the derived table of rows that are at the sites in part or not at all; adds the shipment."""
+        """Return the derived table of rows that are at the sites in part or not at all; adds the shipment.
+
+        ``columns`` are its own by what they stand for.
+        """
+        names = list(columns.values())
         placed = group.placed
+        if self.spread is not None:
+            parted = self._sent_round(tree, group, columns, rows)
+            return exp.Subquery(this=parted, alias=exp.TableAlias(this=rewrite.quoted(alias)))
         own = placed.nodes is not None and not placed.replicated and set(self.sites) & set(placed.nodes)
         if own and len(self.sites) > 1:
             raise Mixed("Parts of a table would have to be sent round among the nodes that hold it.", tree)
@@ -424,12 +502,37 @@ class _Gatherer:
             brought = exp.union(held, brought, distinct=False, copy=False)
         return exp.Subquery(this=brought, alias=exp.TableAlias(this=rewrite.quoted(alias)))
 
+    def _sent_round(
+        self, tree: exp.Select, group: Group, columns: Mapping[rewrite.ColumnName, str], rows: float | None
+    ) -> exp.Query:
+        """Return what each site reads of a group that is spread by a key, or sent to all of them; adds the shipment."""
+        shipment = self._shipment(tree, group.placed, group)
+        if rows is not None:
+            each = shipment.size / shipment.rows
+            shipment = replace(shipment, rows=math.ceil(rows), size=math.ceil(rows * each))
+        brought = _passed_on(shipment, list(columns.values()) or ["c0"])
+        key = self._key_of(group, columns)
+        if key is None or self.spread is None:
+            self.shipments.append(shipment)
+            return brought
+        number, kind = len(self.sites), self.spread.kind
+        part = part_of(rewrite.column(*key), kind, number)
+        name = PART_COLUMN
+        while name in columns.values():
+            name += "_"
+        cut = tree.select(rewrite.aliased(part, name))
+        # What a site sends to itself crosses no border.
+        size = math.ceil(shipment.size * (number - 1) / number)
+        placed = placed_by(columns[key], kind, self.sites)
+        self.shipments.append(replace(shipment, tree=cut, size=size, part_column=name, placed=placed))
+        return brought
+
     def _outer(self, work: exp.Select, *, above: bool) -> None:
         """Ship each source of a block by itself, filtered by what cannot change an outer join; alters the block."""
-        eagerly = self.rules.eager and not above and joins_expand(work)
+        eagerly = self.rules.eager and (not above or self.spread is not None) and joins_expand(work)
         brought = self._outer_grouped(work) if eagerly else None
         for source in rewrite.sources_of(work):
-            if source is brought or not entries_in(source, self.catalog):
+            if source is brought or not entries_in(source, self.catalog) or self._stays(source):
                 continue
             if source.args.get("sample") or source.args.get("pivots"):
                 raise Mixed("A sample or PIVOT over rows of several nodes.", source)
@@ -439,7 +542,7 @@ class _Gatherer:
                     continue
                 raise Mixed("LATERAL over rows of several nodes.", source)
             if isinstance(source, exp.Subquery) and isinstance(source.this, exp.Query):
-                source.set("this", self._query(source.this, once=False))
+                self._open(source)
             elif isinstance(source, exp.Table):
                 self._replace_alone(source, work, self._pushable(work, source.alias_or_name))
             else:
@@ -454,7 +557,7 @@ class _Gatherer:
             if not isinstance(source, exp.Table) or self.catalog.find(source.name) is None:
                 continue
             placed = placement_of(exp.select("*").from_(without_joins(source.copy())), self.catalog)
-            if placed is not None and not self._is_here(placed):
+            if placed is not None and not self._is_here(placed) and not self._stays(source):
                 pushed = self._pushable(work, source.alias_or_name)
                 groups.append((Group([source.copy()], placed, [c.copy() for c in pushed]), source, pushed))
         best: tuple[float, Group, exp.Table, list[exp.Expr]] | None = None
@@ -499,7 +602,7 @@ class _Gatherer:
         used += [person for person in self._persons([table]) if person not in used]
         outputs: list[exp.Expr] = [rewrite.aliased(placed_column(c, select), c[1]) for c in used]
         tree = group.select(outputs)
-        derived = self._derived(tree, group, [c[1] for c in used], alias)
+        derived = self._derived(tree, group, {c: c[1] for c in used}, alias)
         for key in ("joins", "laterals"):
             derived.set(key, table.args.get(key))
         table.replace(derived)
@@ -509,9 +612,23 @@ class _Gatherer:
             return False
         if placed.nodes is None:
             return True
+        if self.spread is not None:  # rows of which the sites have parts stay only where ``_stays`` says so
+            return placed.replicated and set(self.sites) <= set(placed.nodes)
         if placed.single:
             return set(self.sites) <= set(placed.nodes) and (placed.replicated or len(self.sites) == 1)
         return len(self.sites) > 1 and placed.nodes == self.sites
+
+    def _stays(self, source: exp.Expr) -> bool:
+        """Whether the sites' own parts of a source are those that they shall have: it is cut by the key already."""
+        if self.spread is None or self.spread.kind:
+            return False
+        try:
+            placed = place_rows(exp.select("*").from_(without_joins(source.copy())), self.catalog)
+        except Mixed:
+            return False
+        if placed.replicated or placed.nodes != self.sites:
+            return False
+        return any(set(columns) <= self.key for found in placed.keys.values() for columns in found)
 
 
 def placed_column(name: rewrite.ColumnName, select: exp.Expr) -> exp.Column:

@@ -40,6 +40,13 @@ class Placement:
         """Return the same rows as far as they are at ``nodes``."""
         return replace(self, nodes=nodes)
 
+    def called(self, alias: str) -> Placement:
+        """Return the same with the outputs of a block as columns of a source."""
+        if not self.keys:
+            return self
+        keys = {n: tuple(tuple((alias, c) for _, c in columns) for columns in k) for n, k in self.keys.items()}
+        return replace(self, keys=keys)
+
     @property
     def single(self) -> bool:
         """Whether all rows can be had at one node."""
@@ -47,6 +54,9 @@ class Placement:
 
 
 ANYWHERE = Placement(None, True)
+
+Inputs = Iterable[str] | Mapping[str, Placement]
+"""Names of tables that every node gets whole; or of tables that nodes get, with where their rows are then."""
 
 
 class Mixed(Exception):
@@ -69,59 +79,65 @@ _LIMIT = "A LIMIT chooses among rows of several nodes."
 _ONE_NODE = "Ask one node at a time (WHERE _node = '...')."
 
 
-def place(query: exp.Expr, catalog: Catalog, inputs: Iterable[str] = ()) -> Placement:
+def place(query: exp.Expr, catalog: Catalog, inputs: Inputs = ()) -> Placement:
     """Return where the rows of ``query`` are, if it distributes.
 
-    ``inputs`` are names of tables that every node gets from the coordinator.
+    ``inputs`` are tables that the nodes get before they begin.
 
     Raises:
         Mixed: it does not, or it is not proved.
     """
-    return _Placer(catalog, frozenset(inputs)).query(query)
+    return _placer(catalog, inputs).query(query)
 
 
-def place_rows(select: exp.Select, catalog: Catalog, inputs: Iterable[str] = ()) -> Placement:
+def place_rows(select: exp.Select, catalog: Catalog, inputs: Inputs = ()) -> Placement:
     """Return where the rows of a SELECT's FROM and WHERE are, before grouping, windows, DISTINCT and LIMIT.
 
     Raises:
         Mixed: they do not distribute, or it is not proved.
     """
-    return _Placer(catalog, frozenset(inputs)).rows(select)
+    return _placer(catalog, inputs).rows(select)
 
 
-def place_sources(select: exp.Select, catalog: Catalog, inputs: Iterable[str] = ()) -> Placement:
+def place_sources(select: exp.Select, catalog: Catalog, inputs: Inputs = ()) -> Placement:
     """Return where the joined sources of a SELECT are, whatever subqueries its conditions hold.
 
     Raises:
         Mixed: they do not distribute, or it is not proved.
     """
-    return _Placer(catalog, frozenset(inputs)).sources(select)
+    return _placer(catalog, inputs).sources(select)
 
 
-def check_subqueries(parts: Iterable[exp.Expr], outer: Placement, catalog: Catalog, inputs: Iterable[str] = ()) -> None:
+def check_subqueries(parts: Iterable[exp.Expr], outer: Placement, catalog: Catalog, inputs: Inputs = ()) -> None:
     """Make sure that all subqueries in expressions of a block at ``outer`` have their rows there.
 
     Raises:
         Mixed: one has not, or it is not proved.
     """
-    placer = _Placer(catalog, frozenset(inputs))
+    placer = _placer(catalog, inputs)
     for part in parts:
         placer.subqueries(part, outer)
 
 
-def subquery_runs_there(subquery: exp.Query, outer: Placement, catalog: Catalog, inputs: Iterable[str] = ()) -> bool:
+def subquery_runs_there(subquery: exp.Query, outer: Placement, catalog: Catalog, inputs: Inputs = ()) -> bool:
     """Whether a subquery of a block at ``outer`` has all its rows there."""
     try:
-        _Placer(catalog, frozenset(inputs)).subquery(subquery, outer)
+        _placer(catalog, inputs).subquery(subquery, outer)
     except Mixed:
         return False
     return True
 
 
+def _placer(catalog: Catalog, inputs: Inputs) -> _Placer:
+    given = inputs if isinstance(inputs, Mapping) else {}
+    found = {name: given.get(name) for name in inputs}
+    return _Placer(catalog, {name: p if isinstance(p, Placement) else ANYWHERE for name, p in found.items()})
+
+
 @dataclass(frozen=True, slots=True)
 class _Placer:
     catalog: Catalog
-    inputs: frozenset[str]
+    inputs: Mapping[str, Placement]
     memo: dict[tuple[str, int], Placement | Mixed] = field(default_factory=dict)
     """What was found before, by question and node: nested subqueries ask the same again at every level."""
 
@@ -288,7 +304,7 @@ class _Placer:
 
     def _table(self, table: exp.Table) -> Placement:
         if table.name in self.inputs:
-            return ANYWHERE
+            return self.inputs[table.name].called(table.alias_or_name)
         entry = self.catalog.find(table.name)
         if entry is None:
             raise Mixed(f"Table '{table.name}' is at no node.", table)

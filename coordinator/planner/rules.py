@@ -24,6 +24,8 @@ class Rules:
     """Many keys go as a Bloom filter."""
     eager: bool = True
     """Rows are aggregated before they are sent to a join."""
+    shuffle: bool = True
+    """Rows of several nodes are joined at all of these: each gets a part by a hash of a key, or what is small whole."""
     topk: bool = True
     """Nodes send no more rows than a LIMIT keeps."""
     pruning: bool = True

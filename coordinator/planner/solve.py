@@ -22,7 +22,7 @@ from coordinator.planner.assembly import Assembly, Source
 from coordinator.planner.choose import AT_COORDINATOR, drafts, forbidden, rows_of_persons, with_forbidden
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.cut import cut_aggregation
-from coordinator.planner.draft import Draft, described, realised, shipped
+from coordinator.planner.draft import Draft, described, placements, realised, shipped
 from coordinator.planner.gather import placed_column
 from coordinator.planner.group import placement_of
 from coordinator.planner.inputs import joined_as, one, prepared, read
@@ -53,7 +53,8 @@ class _Option:
 
     def cost(self, rules: Rules) -> int:
         """Return what it costs, as bytes."""
-        return self.size + self.stages * rules.stage_bytes
+        spared = self.draft.spared if self.draft is not None else 0
+        return self.size + self.stages * rules.stage_bytes - spared
 
 
 class Solver:
@@ -205,12 +206,11 @@ class Solver:
         closed = forbidden(draft, self._catalog, self._assembly.permit)
         if closed is not None:
             raise closed
-        names = {shipment.name for shipment in draft.shipments}
         if len(draft.sites) == 1:
             placed = Placement(draft.sites, False)
         else:
             assert isinstance(draft.tree, exp.Select)
-            placed = place_rows(draft.tree, self._catalog, names)
+            placed = place_rows(draft.tree, self._catalog, draft.inputs())
         tree, inputs = realised(draft.tree, draft.sites, draft.shipments, self._assembly)
         if len(draft.sites) == 1 and not grouped:
             source = self._assembly.node_stage(rewrite.with_unique_outputs(tree), draft.sites, inputs)
@@ -226,7 +226,7 @@ class Solver:
         """Partial aggregates at the nodes, merged and finished at the coordinator."""
         if not placed.single:
             at_nodes = [*aggregation.aggregates_in(work), *rewrite.parts(work, "group")]
-            check_subqueries(at_nodes, placed, self._catalog, inputs)
+            check_subqueries(at_nodes, placed, self._catalog, placements(inputs))
         sites = self._sites_left(work, self._sites(placed, work), inputs)
         outside = cut_aggregation(work, placed, sites, inputs, self._assembly)
         return self._solve_subqueries(outside)
@@ -262,7 +262,7 @@ class Solver:
             work, "expressions", "distinct", "group", "having", "qualify", "windows", "order", "limit"
         )
         correlated = _correlated_in(above)
-        check_subqueries(correlated, placed, self._catalog, inputs)
+        check_subqueries(correlated, placed, self._catalog, placements(inputs))
         values = {value.copy(): index for index, value in enumerate(dict.fromkeys(correlated))}
         for value in correlated:
             value.replace(rewrite.column(_MADE, f"c{values[value]}"))

@@ -679,6 +679,7 @@ SELECT * FROM (SELECT day, nurses FROM shifts) NATURAL LEFT JOIN calendar ORDER 
 -- Result: day DATE, nurses INTEGER, holiday BOOLEAN, label VARCHAR
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, shipping shifts from lyon, nantes, about 1,280 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, shipping shifts from lille, lyon, nantes by hash; calendar from cnam by hash, about 3,946 bytes: it moves more bytes
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 3,804 bytes: it moves more bytes
 -- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 3,948 bytes: it moves more bytes
 -- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 4,100 bytes: it moves more bytes
@@ -1175,6 +1176,7 @@ SELECT a.ward, b.ward AS other FROM wards a, wards b WHERE a.beds = b.flags AND 
 --
 -- Result: ward VARCHAR, other VARCHAR
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; wards from lille, lyon, nantes by hash, about 200 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 192 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Groups of persons are pivoted at the coordinator
