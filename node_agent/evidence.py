@@ -15,7 +15,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -27,12 +27,18 @@ from google.protobuf import json_format
 from archipel import errors, schema, wire
 from archipel.schema import Column, Table
 from archipel.v1 import common_pb2
+from node_agent.audit_head import sync_data, sync_folder
 from node_agent.order import TaskOrder
 
 EVIDENCE_FOLDER = "evidence"
 FILE_PATTERN = "evidence-????-??.jsonl"
 SOFTWARE = ("archipel", "sqlglot", "duckdb")
 """What a decision is made with."""
+
+KEPT = tuple(f"{kind}_sha256" for kind in ("permit", "request", "policy", "setting", "inputs"))
+"""What an audit record calls the digests of documents that are kept."""
+NAMED_ANYWAY = ("permit_sha256", "request_sha256")
+"""Those of them that a record has in every case: what they are digests of came with the task."""
 
 _BEGIN = b'{"sha256": "'
 
@@ -50,6 +56,16 @@ class Document:
         return cls(text, _digest(text))
 
 
+@dataclass(slots=True, eq=False)
+class _Writing:
+    """Documents that were written and are being made durable, in the file of ``month``."""
+
+    month: str
+    digests: frozenset[str]
+    thread: threading.Thread | None = None
+    failed: OSError | None = None
+
+
 class Evidence:
     """Appends documents. Used by the process that holds the audit log; safe to use from several threads."""
 
@@ -64,6 +80,8 @@ class Evidence:
         self._mutex = threading.Lock()
         self._month = ""
         self._known: set[str] = set()
+        self._pending: dict[str, _Writing] = {}
+        self._failed: dict[str, OSError] = {}
         self._size = 0
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -76,6 +94,18 @@ class Evidence:
         Raises:
             ArchipelError: AUDIT_UNAVAILABLE; then nothing may be released.
         """
+        digests = self.begin(documents)
+        self.settle(digests.values())
+        return digests
+
+    def begin(self, documents: Mapping[str, str | Document]) -> dict[str, str]:
+        """Write documents as ``keep`` does, but return before they are durable: ``settle`` waits for that.
+
+        The disk takes its time while the statement runs, whose record alone must find them there.
+
+        Raises:
+            ArchipelError: AUDIT_UNAVAILABLE.
+        """
         given = {kind: Document.of(text) if isinstance(text, str) else text for kind, text in documents.items()}
         with self._mutex:
             try:
@@ -84,14 +114,42 @@ class Evidence:
                 lines = [
                     json.dumps({"sha256": digest, "kind": kind, "content": text}).encode() + b"\n"
                     for digest, (kind, text) in new.items()
-                    if digest not in self._known
+                    if digest not in self._known and digest not in self._pending
                 ]
                 if lines:
-                    self._append(b"".join(lines))
-                    self._known |= new.keys()
+                    self._append(b"".join(lines), frozenset(new.keys() - self._known - self._pending.keys()))
             except OSError as cause:
                 raise _unavailable(cause) from cause
         return {kind: known.digest for kind, known in given.items()}
+
+    def settle(self, digests: Iterable[str]) -> None:
+        """Return when documents that were begun are durable.
+
+        Raises:
+            ArchipelError: AUDIT_UNAVAILABLE, until the documents are begun again.
+        """
+        digests = tuple(digests)
+        with self._mutex:
+            waiting = {self._pending[digest] for digest in digests if digest in self._pending}
+        for writing in waiting:
+            assert writing.thread is not None
+            writing.thread.join()
+        with self._mutex:
+            for writing in waiting:
+                self._settled(writing)
+            failed = next((self._failed[digest] for digest in digests if digest in self._failed), None)
+        if failed is not None:
+            raise _unavailable(failed) from failed
+
+    def _settled(self, writing: _Writing) -> None:
+        """Take in how a writing ended. What may not be on the disk is written again when it is needed again."""
+        mine = [digest for digest in writing.digests if self._pending.get(digest) is writing]
+        for digest in mine:
+            del self._pending[digest]
+        if writing.failed is not None:
+            self._failed |= dict.fromkeys(mine, writing.failed)
+        elif writing.month == self._month:
+            self._known.update(mine)
 
     def _turn_to(self, month: str) -> None:
         """Take up the file of a month: what is in it, and whether a crash has left half a line."""
@@ -110,7 +168,8 @@ class Evidence:
                 os.truncate(path, size)
         self._month, self._known, self._size = month, known, size
 
-    def _append(self, lines: bytes) -> None:
+    def _append(self, lines: bytes, digests: frozenset[str]) -> None:
+        """Write lines, and begin to make them durable."""
         path = self._path(self._month)
         created = not path.exists()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -119,16 +178,27 @@ class Evidence:
                 os.ftruncate(descriptor, self._size)  # what an append that failed has left
             if os.write(descriptor, lines) != len(lines):
                 raise OSError(28, os.strerror(28))
-            os.fsync(descriptor)
-        finally:
+            writing = _Writing(self._month, digests)
+            writing.thread = threading.Thread(target=self._sync, args=(writing, descriptor, created), name="evidence")
+            writing.thread.start()
+        except BaseException:
             os.close(descriptor)
-        if created:
-            folder = os.open(self._directory, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            raise
         self._size += len(lines)
+        self._pending |= dict.fromkeys(digests, writing)
+        for digest in digests & self._failed.keys():
+            del self._failed[digest]
+
+    def _sync(self, writing: _Writing, descriptor: int, created: bool) -> None:
+        try:
+            try:
+                sync_data(descriptor)
+            finally:
+                os.close(descriptor)
+            if created:
+                sync_folder(self._directory)
+        except OSError as cause:
+            writing.failed = cause
 
     def _path(self, month: str) -> Path:
         return self._directory / f"evidence-{month}.jsonl"
@@ -183,6 +253,8 @@ class Grounds:
     ) -> dict[str, str]:
         """Keep what the decision on a task rests on; return what the audit record says of it.
 
+        It is durable only once it is ``settled``.
+
         Raises:
             ArchipelError: AUDIT_UNAVAILABLE.
         """
@@ -195,8 +267,16 @@ class Grounds:
         }
         if order.inputs:
             documents["inputs"] = _inputs_text(order.inputs, received or {})
-        digests = self.evidence.keep(documents)
+        digests = self.evidence.begin(documents)
         return {f"{kind}_sha256": digests[kind] for kind in documents}
+
+    def settled(self, content: Mapping[str, Any]) -> None:
+        """Return when the documents that a record's content names are durable.
+
+        Raises:
+            ArchipelError: AUDIT_UNAVAILABLE.
+        """
+        self.evidence.settle(str(content[name]) for name in KEPT if name in content)
 
     def _setting_over(self, tables: tuple[Table, ...]) -> tuple[Document, Document]:
         """Return policy and the node's state as documents; the same ones as long as nothing of them changes."""

@@ -27,7 +27,7 @@ from node_agent.authorise import Asked, authorise
 from node_agent.cancellation import Cancellation
 from node_agent.decisions import Decisions
 from node_agent.engine.base import Engine
-from node_agent.evidence import Grounds
+from node_agent.evidence import KEPT, NAMED_ANYWAY, Grounds
 from node_agent.gate import Gate
 from node_agent.ledger import Answer, Ledger
 from node_agent.order import Released, Stream, TaskOrder, Withheld
@@ -106,6 +106,7 @@ class TaskRunner:
             told = errors.error(errors.INTERNAL, "The node failed.", node=self.node)
         code = told.info.code
         refused = code.fault in {errors.Fault.PERMISSION, errors.Fault.REQUEST} or code is errors.EXCHANGE_REFUSED
+        known = self._kept_of(known)
         why = {"code": told.code, "reason": told.info.message, "refused_by": told.rule}
         self._write(audit, "refused" if refused else "failed", {**known, **why})
         raise told
@@ -415,8 +416,19 @@ class TaskRunner:
     def _newest_checkpoint(self) -> str:
         return self.audit.newest_checkpoint if self.checkpoint_in_receipts and self.audit is not None else ""
 
+    def _kept_of(self, known: dict[str, Any]) -> dict[str, Any]:
+        """Return what is known of a task that failed, without naming documents that could not be kept."""
+        if self.grounds is not None:
+            try:
+                self.grounds.settled(known)
+            except errors.ArchipelError:
+                return {name: value for name, value in known.items() if name not in KEPT or name in NAMED_ANYWAY}
+        return known
+
     def _write(self, audit: AuditLog, kind: str, content: dict[str, Any]) -> str:
         try:
+            if self.grounds is not None and kind == "released":
+                self.grounds.settled(content)
             return audit.append(kind, content)
         except errors.ArchipelError as problem:
             log.error("nothing is released: %s", problem.info.message)
