@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,12 +148,12 @@ def test_another_decision_is_told_with_its_difference(desk: Desk) -> None:
 
 def test_each_document_is_kept_once_a_month_and_before_its_record(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    real_keep, real_append = Evidence.keep, audit.AuditLog.append
-    monkeypatch.setattr(Evidence, "keep", lambda *a: (order.append("kept"), real_keep(*a))[1])
+    real_sync, real_append = evidence.sync_data, audit.AuditLog.append
+    monkeypatch.setattr(evidence, "sync_data", lambda *a: (real_sync(*a), order.append("kept"))[0])
     monkeypatch.setattr(audit.AuditLog, "append", lambda *a: (order.append("recorded"), real_append(*a))[1])
     desk.ask(SQL)
     desk.ask("SELECT person FROM stays")
-    assert order == ["kept", "recorded", "kept", "recorded"]
+    assert order == ["kept", "recorded", "recorded"]  # the second task comes with nothing that is not kept already
     kinds = [kind for kind, _ in evidence.documents(desk.kept)]
     assert sorted(set(kinds)) == ["permit", "policy", "request", "setting"]
     assert kinds.count("policy") == kinds.count("setting") == 1
@@ -164,6 +165,41 @@ def test_each_document_is_kept_once_a_month_and_before_its_record(desk: Desk, mo
     assert [kind for kind, _ in evidence.documents(desk.kept)] == [*kinds, "policy"]
     assert [path.name for path in evidence.purge(desk.kept, support.NOW + 40 * 86_400)] == ["evidence-2027-01.jsonl"]
     assert [kind for kind, _ in evidence.documents(desk.kept)] == ["policy"]
+
+
+def test_a_record_waits_for_documents_that_another_task_has_begun_to_keep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, waits = threading.Event(), threading.Event()
+    real = evidence.sync_data
+    monkeypatch.setattr(evidence, "sync_data", lambda *a: (waits.set(), disk.wait(), real(*a))[2])
+    kept = Evidence(tmp_path, lambda: support.NOW)
+    digests = kept.begin({"policy": POLICY_TEXT})
+    assert kept.begin({"policy": POLICY_TEXT}) == digests
+    second = threading.Thread(target=kept.settle, args=(list(digests.values()),))
+    second.start()
+    assert waits.wait(10)
+    assert second.is_alive()
+    disk.set()
+    second.join(10)
+    kept.settle(digests.values())
+    assert len(list(evidence.documents(tmp_path))) == 1
+
+
+def test_without_its_documents_on_disk_nothing_is_released_and_the_failure_names_none(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(evidence, "sync_data", failing)
+        failed = desk.ask(SQL)
+    assert (failed["kind"], failed["code"]) == ("failed", "AUDIT_UNAVAILABLE")
+    assert "policy_sha256" not in failed
+    released = desk.ask(SQL)
+    assert released["kind"] == "released"
+    assert evidence.find(desk.kept, released["policy_sha256"]) == POLICY_TEXT
 
 
 def test_what_a_crash_or_a_stranger_did_to_the_documents_is_not_taken_for_them(desk: Desk) -> None:

@@ -423,6 +423,7 @@ def test_the_record_is_on_disk_before_the_first_frame_is_handed_out(
 def test_a_log_that_cannot_be_written_to_releases_nothing_and_recovers(
     runner: TaskRunner, party: Party, tmp_path: Path
 ) -> None:
+    (tmp_path / "audit" / "HEAD").unlink()
     (tmp_path / "audit" / ".HEAD").mkdir()  # now the newest record cannot be made known
     for _ in range(2):
         assert refused(runner, party.order(BY_REGION), {}).code == "AUDIT_UNAVAILABLE"
