@@ -22,7 +22,7 @@ def of_answer(found: pa.Table, populations: Populations, released: pa.Table, min
 
     Where the answer shows every key, what left is known; otherwise it is all groups of enough persons.
     """
-    keys, shown = _codes(found, populations, released)
+    keys, shown = key_codes(found, populations, released)
     sets = _numbers(found, populations.keys) if populations.sets else np.zeros(found.num_rows, np.int64)
     label, group = np.unique(np.column_stack([sets, keys]), axis=0, return_inverse=True)
     group = group.reshape(-1)
@@ -76,7 +76,7 @@ def _sketches(fine: Sums, family: NDArray[np.int8], persons: Codes, origin: int,
     return Sketches(fine, family, persons, np.full(rows, origin, np.int8), np.full(rows, minimum, np.int32))
 
 
-def _codes(found: pa.Table, populations: Populations, released: pa.Table) -> tuple[Codes, Codes | None]:
+def key_codes(found: pa.Table, populations: Populations, released: pa.Table) -> tuple[Codes, Codes | None]:
     """Return the keys of each row as numbers, and those of the released groups, if the answer shows all of them."""
     mine: list[Codes] = []
     shown: list[Codes] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -19,17 +19,20 @@ from archipel import errors, frames, masking, sealing, tokens
 from archipel.border import BorderContext, check
 from archipel.border.decision import Release
 from archipel.border.masked import ROUND_TABLE, RULE
+from archipel.border.measures import Populations
 from archipel.rounds import KEY_BYTES, Round, RoundStep, Step
 from archipel.schema import COORDINATOR, Form, Scope
 from archipel.sealing import Header, StreamId
+from node_agent import scope_ledger
 from node_agent.authorise import Asked
 from node_agent.engine.base import Engine
+from node_agent.ledger import Answer, Ledger
 from node_agent.order import TaskOrder, Withheld
 from node_agent.parcels import Parcel
 from node_agent.scope_book import Entry, RoundBook
 from node_agent.scope_contribution import Contribution, Shown, places_from
 from node_agent.scope_messages import COLUMNS, obliges, packed, unpacked
-from node_agent.scope_total import Total
+from node_agent.scope_total import COMPARED, Total
 from node_agent.sealed import Peers, Sender, padded
 
 MAX_ROUNDS = 32
@@ -39,12 +42,12 @@ MAX_ROUND_S = 900.0
 """So long numbers are kept of a round that does not come to its end."""
 
 _PARTS: Mapping[Step, tuple[str, ...]] = {
-    Step.KEY: ("secret",),
+    Step.KEY: ("secret", "seed"),
     Step.LABELS: ("description", "demands", "key", "check", "labels"),
-    Step.LIST: ("keys", "labels"),
+    Step.LIST: ("keys", "labels", "compare"),
     Step.VALUES: ("agreed", "numbers"),
     Step.TOTALS: Shown.PARTS,
-    Step.VETO: ("struck",),
+    Step.VETO: ("struck", "sketches"),
     Step.VERDICT: ("left",),
     Step.OPEN: ("groups",),
 }
@@ -72,8 +75,14 @@ class Services(Protocol):
     def run(self, release: Release, data: Mapping[str, Any]) -> pa.Table:
         """Return what a statement gives, once whatever guards the node lets it run."""
 
+    def read(self, release: Release, data: Mapping[str, Any]) -> pa.Table:
+        """Return what a further statement of the node's gives, over the rows of one that was let run before."""
+
     def stream_id(self, exchange_id: str, receiver: str) -> StreamId:
         """Return the identity of a stream of this task."""
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Have the task's audit record say something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,7 @@ class Rounds:
     federation: str
     peers: Peers
     book: RoundBook
+    ledger: Callable[[], Ledger | None]
     now: Callable[[], float]
     _contributions: dict[bytes, Contribution] = field(default_factory=dict)
     _totals: dict[bytes, Total] = field(default_factory=dict)
@@ -248,7 +258,8 @@ class _Step:
         """Do it."""
         match self.step.step:
             case Step.KEY:
-                return self._sent({"secret": os.urandom(KEY_BYTES)})
+                ledger = scope_ledger.needed(self.rounds.ledger())
+                return self._sent({"secret": os.urandom(KEY_BYTES), "seed": scope_ledger.seed_of(ledger, self.round)})
             case Step.LABELS:
                 return self._labels()
             case Step.LIST:
@@ -274,12 +285,31 @@ class _Step:
             "person": masking.person_key(message["secret"], digest).hex(),
         }
         table = self.services.run(release, {ROUND_TABLE: pa.table({name: [key] for name, key in keys.items()})})
-        contribution = Contribution(self.round, self.rounds.node, release, table, message["secret"])
+        rules = scope_ledger.needed(self.rounds.ledger()).rules
+        contribution = Contribution(
+            self.round,
+            self.rounds.node,
+            release,
+            table,
+            message["secret"],
+            message["seed"],
+            compares=rules.differences == "refuse",
+            state=self.engine.state_of(release.tables),
+        )
         parts = contribution.labels()
         self.rounds.begin(digest, contribution, self._until())
-        entry = Entry.of(self.round.permit_id, release.tables, release.masked.population, self.round.contributors)
-        self.rounds.book.enter(entry)
+        population, nodes = release.masked.population, self.round.contributors
+        entry = Entry.of(self.round.permit_id, release.tables, population, nodes, self.round.aggregator)
+        self.rounds.book.enter(entry, may_add_up=self._may_add_up(release))
         return self._sent(parts, release)
+
+    def _may_add_up(self, release: Release) -> frozenset[str]:
+        """Return who may add up totals of all tables that a statement reads."""
+        by_name = {table.name.lower(): table.policy for table in self.engine.tables()}
+        policies = [policy for name in release.tables if (policy := by_name[name.lower()]).protected]
+        nodes = {node for policy in policies for node, _ in policy.peer_forms}
+        allowed = {node for node in nodes if all(policy.form_to(node) >= Form.AGGREGATE for policy in policies)}
+        return frozenset({*allowed, self.rounds.node})
 
     def _decided(self) -> Release:
         """Decide at the border what this node may contribute, and whether the aggregator may add it up."""
@@ -293,6 +323,7 @@ class _Step:
                 permit=self.asked.permit,
                 scope=Scope.FEDERATION,
                 bitmaps=self.step.bitmaps,
+                for_ledger=True,
             ),
         )
         if release.masked is None:
@@ -314,36 +345,73 @@ class _Step:
         if self.step.step is Step.VALUES:
             others = {n: self.rounds.peers.key_of(n) for n in self.round.contributors if n != self.rounds.node}
             own = self.rounds.peers.own_key()
+            contribution.compared = message["compare"] == COMPARED
+            if contribution.compares and not contribution.compared:
+                raise errors.error(errors.LEDGER_UNAVAILABLE, "The total is not compared with earlier ones.")
             parts = contribution.values(message["keys"], message["labels"], own, others)
         elif self.step.step is Step.VETO:
-            parts = contribution.veto(Shown.from_parts(message, contribution.layout, contribution.listed))
+            shown = Shown.from_parts(message, contribution.layout, contribution.listed)
+            parts = contribution.veto(shown, lambda asked: self._read(contribution, asked))
         else:
             parts = contribution.opened(places_from(message["left"], contribution.listed))
             self.rounds.forget(self.round.digest, contribution=True)
         return self._sent(parts, contribution.release)
 
+    def _read(self, contribution: Contribution, asked: Populations) -> pa.Table:
+        """Run a statement of populations over the rows that the node's numbers are of."""
+        release = contribution.release
+        seed = {asked.seed_table: scope_ledger.seed_table(contribution.seed)}
+        found = self.services.read(replace(release, sql=asked.sql), seed)
+        if self.engine.state_of(release.tables) != contribution.state:
+            self.rounds.forget(self.round.digest, contribution=True)
+            raise errors.error(errors.NODE_CHANGED, "The node's data changed during the round.")
+        return found
+
     # The aggregator
 
     def _list(self) -> Sent:
         messages = dict(zip(self.step.senders, self._messages(), strict=True))
-        total = Total.begun(self.round, messages, self.asked.permit.min_persons)
+        rules = scope_ledger.needed(self.rounds.ledger()).rules
+        mine = rules.differences == "refuse"
+        total = Total.begun(self.round, messages, self.asked.permit.min_persons, compare=mine)
+        if total.compared and not mine:
+            raise errors.error(errors.LEDGER_UNAVAILABLE, "The node that adds up does not compare totals.")
         self.rounds.begin(self.round.digest, total, self._until())
         return self._sent(total.list_parts())
 
     def _at_aggregator(self) -> Sent:
         total = self.rounds.total(self.round.digest, self.step.step)
-        work = total.add_up if self.step.step is Step.TOTALS else total.judged
-        return self._sent(work(self._messages()))
+        if self.step.step is Step.VERDICT:
+            return self._sent(total.judged(self._messages()))
+        parts = total.add_up(self._messages())
+        most = scope_ledger.needed(self.rounds.ledger()).rules.max_cells_per_answer
+        if total.compared and len(total.passing) > most:
+            text = f"The total has more than the {most:,} groups that the node that adds up compares."
+            raise errors.error(errors.RESULT_TOO_LARGE, text)
+        return self._sent(parts)
 
     def _release(self) -> Sent:
         total = self.rounds.total(self.round.digest, Step.RELEASE)
         table = total.released(self._messages())
         self.rounds.forget(self.round.digest, contribution=False)
+        entered = scope_ledger.needed(self.rounds.ledger()).enter(
+            scope_ledger.question_of(self.round, total.states),
+            Answer(table, total.withheld, None),
+            total.sketches(table),
+            total.min_persons,
+            permit=self.asked.permit,
+            about={"researcher": self.asked.researcher, "query": self.order.query_id},
+            now=self.rounds.now(),
+            note=self.services.note,
+        )
+        answer = entered.answer
         release = self._as_release(total.min_persons)
-        told = total.withheld if total.tell_withheld_count else None
-        parcel = Parcel("", COORDINATOR, release, list(frames.encode_table(table)))
-        facts = {"min_persons": total.min_persons, "rows": table.num_rows, "withheld_groups": total.withheld}
-        return Sent((parcel,), release, Withheld(True, total.min_persons, told), self._facts() | facts)
+        told = answer.withheld if total.tell_withheld_count else None
+        parcel = Parcel("", COORDINATOR, release, list(frames.encode_table(answer.output)))
+        facts = {"min_persons": total.min_persons, "rows": answer.output.num_rows, "withheld_groups": answer.withheld}
+        return Sent(
+            (parcel,), release, Withheld(True, total.min_persons, told), self._facts() | facts | entered.facts()
+        )
 
     def _until(self) -> float:
         return self.rounds.now() + min(self.asked.request.timeout_s, MAX_ROUND_S)

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,19 +25,22 @@ BOOK_FILE = "rounds.jsonl"
 class Entry:
     """That totals of ``population`` (a digest) and ``tables``, under ``permit_id``, were over ``nodes``.
 
-    The population is empty for what the node released by itself.
+    The population is empty for what the node released by itself, and so is who added up.
     """
 
     permit_id: str
     tables: tuple[str, ...]
     population: str
     nodes: tuple[str, ...]
+    aggregator: str = ""
 
     @classmethod
-    def of(cls, permit_id: str, tables: Iterable[str], population: str, nodes: Sequence[str]) -> Entry:
+    def of(
+        cls, permit_id: str, tables: Iterable[str], population: str, nodes: Sequence[str], aggregator: str = ""
+    ) -> Entry:
         """Return the entry of a question, whose text of rows is ``population``."""
         digest = hashlib.sha256(population.encode()).hexdigest() if population else ""
-        return cls(permit_id, tuple(sorted(table.lower() for table in tables)), digest, tuple(nodes))
+        return cls(permit_id, tuple(sorted(table.lower() for table in tables)), digest, tuple(nodes), aggregator)
 
     def excludes(self, other: Entry) -> bool:
         """Whether the one must not be where the other is."""
@@ -46,6 +49,11 @@ class Entry:
         same_rows = bool(self.population) and self.population == other.population
         same_tables = self.permit_id == other.permit_id and not set(self.tables).isdisjoint(other.tables)
         return same_rows or same_tables
+
+    def compared_elsewhere(self, other: Entry) -> bool:
+        """Whether totals of the same tables were added up by another node, which alone knows them to compare with."""
+        both = self.aggregator and other.aggregator and self.aggregator != other.aggregator
+        return bool(both) and not set(self.tables).isdisjoint(other.tables)
 
 
 @dataclass(slots=True)
@@ -56,8 +64,10 @@ class RoundBook:
     _entries: dict[Entry, None] | None = None
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
-    def enter(self, entry: Entry) -> None:
+    def enter(self, entry: Entry, *, may_add_up: Collection[str] = ()) -> None:
         """Write an entry down, which is on disk when this returns; one that is there already is not repeated.
+
+        ``may_add_up`` are the nodes that policy lets add up now: who may not any more binds nobody.
 
         Raises:
             ArchipelError: POLICY_REFUSED when an earlier entry excludes it; AUDIT_UNAVAILABLE when the file fails.
@@ -72,6 +82,13 @@ class RoundBook:
                     "Under this permit, or of the same rows, there was an answer over other nodes.",
                     hint="Ask with the threshold_scope and the nodes of before: two answers would give the difference.",
                 )
+            before = {o.aggregator for o in entries if entry.compared_elsewhere(o)}.intersection(may_add_up)
+            if before:
+                raise errors.error(
+                    errors.POLICY_REFUSED,
+                    "Totals of these tables were added up by another node, which compares them.",
+                    hint=f"The permit must name node '{min(before)}', as those did that had totals before.",
+                )
             self._append(entry)
             entries[entry] = None
 
@@ -81,7 +98,10 @@ class RoundBook:
                 lines = self.path.read_text(encoding="utf-8").splitlines() if self.path and self.path.exists() else []
                 found = [json.loads(line) for line in lines]
                 self._entries = {
-                    Entry(e["permit"], tuple(e["tables"]), e["population"], tuple(e["nodes"])): None for e in found
+                    Entry(
+                        e["permit"], tuple(e["tables"]), e["population"], tuple(e["nodes"]), e.get("aggregator", "")
+                    ): None
+                    for e in found
                 }
             except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as cause:
                 raise _unavailable() from cause
@@ -95,6 +115,7 @@ class RoundBook:
             "tables": entry.tables,
             "population": entry.population,
             "nodes": entry.nodes,
+            "aggregator": entry.aggregator,
         }
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

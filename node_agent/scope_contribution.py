@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from archipel import errors, masking, sealing
 from archipel.border.decision import Masked, MaskedCount, Release
 from archipel.border.masked import LABEL
+from archipel.border.measures import Populations
 from archipel.masking import Masker, Numbers, Places, Shape, Words
 from archipel.rounds import LABEL_BYTES, Round, Step
+from node_agent import scope_ledger
 from node_agent.scope_messages import Demands, Description
 
 MAX_GROUPS = 2_000_000
@@ -152,6 +155,14 @@ class Contribution:
     release: Release
     table: pa.Table
     secret: bytes = field(repr=False)
+    seed: bytes = field(default=b"", repr=False)
+    """The key under which these contributors hash persons whenever totals are compared."""
+    compares: bool = False
+    """Whether this node wants the total to be compared with earlier ones."""
+    state: str = ""
+    """In which state its data was when the statement ran."""
+    compared: bool = False
+    """Whether the aggregator compares it."""
     one_time: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
     done: Step = Step.LABELS
     where: Places = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -184,13 +195,16 @@ class Contribution:
         """What this node says that its numbers are."""
         schema = self.table.schema
         types = tuple(str(schema.field(name).type) for name in self.masked.sums)
-        return Description(self.masked, types, tuple(str(schema.field(name).type) for name in self.masked.keys))
+        key_types = tuple(str(schema.field(name).type) for name in self.masked.keys)
+        return Description(self.masked, types, key_types, scope_ledger.kinds(self.release.populations))
 
     @property
     def demands(self) -> Demands:
         """What this node demands of the total."""
         minimums = tuple(count.minimum for count in self.masked.counts)
-        return Demands(minimums, self.release.min_persons, self.release.tell_withheld_count)
+        state = scope_ledger.state_of(self.seed, self.state)
+        told = self.release.tell_withheld_count
+        return Demands(minimums, self.release.min_persons, told, self.compares, state)
 
     @property
     def layout(self) -> Layout:
@@ -273,11 +287,11 @@ class Contribution:
 
     # The veto
 
-    def veto(self, shown: Shown) -> dict[str, bytes]:
-        """Return the part of its message that says, masked, which of the groups shown it strikes.
+    def veto(self, shown: Shown, read: Callable[[Populations], pa.Table] | None = None) -> dict[str, bytes]:
+        """Return the parts of its message that say, masked, which of the groups shown it strikes, and who is in them.
 
         A random word stands for a strike and 0 for none, so that the sum over all nodes says whether anybody struck,
-        and not who.
+        and not who. ``read`` runs a statement of populations, where the total is compared with earlier ones.
         """
         assert self._masker is not None
         try:
@@ -287,7 +301,14 @@ class Contribution:
         self.allowed = shown.groups[~struck]
         numbers = Numbers.zeros(strikes_shape(len(struck)))
         numbers.words[...] = masking.signs_of(struck)
-        return {"struck": self._masker.again("veto").masked(numbers).to_bytes()}
+        parts = {"struck": self._masker.again("veto").masked(numbers).to_bytes(), "sketches": b""}
+        if self.compared and read is not None:
+            asked = self.release.populations
+            sketches = [scope_ledger.sketched(read(one), one, self.table) for one in asked]
+            kinds = scope_ledger.kinds(asked)
+            own = scope_ledger.numbers_of(sketches, kinds, self.where, self.listed, shown.groups)
+            parts["sketches"] = self._masker.again("sketches").masked(own).to_bytes()
+        return parts
 
     def _struck(self, shown: Shown) -> Flags:
         layout, groups = self.layout, shown.groups

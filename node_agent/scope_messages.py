@@ -18,6 +18,7 @@ from archipel.border.decision import Masked, MaskedCount, MaskedOutput
 from archipel.rounds import RoundStep, Step
 from archipel.schema import Column, Form, Table, TablePolicy
 from archipel.v1 import gateway_pb2
+from node_agent.scope_ledger import Kind
 
 COLUMNS = (Column("part", "VARCHAR"), Column("content", "BLOB"))
 _ABOUT = "about"
@@ -69,12 +70,14 @@ def obliges() -> Table:
 class Description:
     """What contributors' numbers are. All of them must say the same, or their numbers do not add up.
 
-    ``types`` are those of the statement's sums, ``key_types`` of its group keys, in Arrow's spelling.
+    ``types`` are those of the statement's sums, ``key_types`` of its group keys, in Arrow's spelling; ``sketches`` what
+    would be compared with earlier totals.
     """
 
     masked: Masked
     types: tuple[str, ...]
     key_types: tuple[str, ...]
+    sketches: tuple[Kind, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Return it as JSON; what each contributor demands, and the statement's text, are left out."""
@@ -111,6 +114,7 @@ class Description:
                 ),
                 tuple(data["types"]),
                 tuple(data["key_types"]),
+                tuple(Kind(str(k["domain"]), tuple(int(family) for family in k["families"])) for k in data["sketches"]),
             )
         except (ValueError, KeyError, TypeError):
             raise sealing.refused("it does not say what its numbers are") from None
@@ -118,11 +122,16 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What one contributor demands of the total: so many persons by each count; whether it tells what is withheld."""
+    """What one contributor demands of the total: so many persons by each count; whether it tells what is withheld.
+
+    ``compare``: that it is compared with earlier ones. ``state`` says, readable for nobody, in which state its data is.
+    """
 
     minimums: tuple[int, ...]
     min_persons: int
     tell_withheld_count: bool
+    compare: bool = False
+    state: str = ""
 
     def to_bytes(self) -> bytes:
         """Return it as JSON."""
@@ -138,6 +147,7 @@ class Demands:
         try:
             data: dict[str, Any] = json.loads(content)
             minimums = tuple(int(n) for n in data["minimums"])
-            return cls(minimums, int(data["min_persons"]), bool(data["tell_withheld_count"]))
+            told, compare = bool(data["tell_withheld_count"]), bool(data["compare"])
+            return cls(minimums, int(data["min_persons"]), told, compare, str(data["state"]))
         except (ValueError, KeyError, TypeError):
             raise sealing.refused("it does not say what it demands") from None

@@ -16,6 +16,8 @@ from archipel import errors, masking, sealing
 from archipel.border.decision import MaskedOutput
 from archipel.masking import Numbers, Places
 from archipel.rounds import LABEL_BYTES, MIN_CONTRIBUTORS, Round, Step
+from node_agent import scope_ledger
+from node_agent.ledger_sketch import Sketches, Sums
 from node_agent.scope_contribution import (
     MAX_GROUPS,
     PLACE,
@@ -27,6 +29,9 @@ from node_agent.scope_contribution import (
     strikes_shape,
 )
 from node_agent.scope_messages import Demands, Description
+
+COMPARED = b"compared"
+"""What the list says where totals are compared with earlier ones."""
 
 _KEY_BYTES = 32
 
@@ -46,10 +51,15 @@ class Total:
     """The groups that three nodes or more have: what others have is never added up, since it would be theirs alone."""
     known: int
     """How many groups there are at all."""
+    states: Mapping[str, str]
+    """What tells each contributor's state of the data."""
+    compared: bool
+    """Whether the total is compared with earlier ones."""
     done: Step = Step.LIST
     passing: Places = field(default_factory=lambda: np.zeros(0, np.int64))
     left: Places = field(default_factory=lambda: np.zeros(0, np.int64))
     _numbers: Numbers | None = None
+    _sketches: Sums | None = None
 
     @property
     def groups(self) -> int:
@@ -64,8 +74,12 @@ class Total:
     # The list
 
     @classmethod
-    def begun(cls, round_: Round, messages: Mapping[str, Mapping[str, bytes]], min_persons: int) -> Total:
+    def begun(
+        cls, round_: Round, messages: Mapping[str, Mapping[str, bytes]], min_persons: int, *, compare: bool = False
+    ) -> Total:
         """Return the total of contributors' messages of labels; ``min_persons`` is the least that it may demand.
+
+        It is compared with earlier ones when this node, ``compare``, or any contributor wants it.
 
         Raises:
             ArchipelError: EXCHANGE_REFUSED when their numbers would not add up, RESULT_TOO_LARGE.
@@ -77,7 +91,8 @@ class Total:
         counts = len(description.masked.counts)
         if not counts or len({len(c.bitmaps) for c in description.masked.counts} - {round_.bitmaps}):
             raise sealing.refused("it counts persons in another way")
-        demands = [Demands.from_bytes(message["demands"]) for message in messages.values()]
+        demanded = {node: Demands.from_bytes(message["demands"]) for node, message in messages.items()}
+        demands = list(demanded.values())
         if len({message["check"] for message in messages.values()}) > 1:
             raise sealing.refused("the nodes do not have the same secret")
         keys = [messages[node]["key"] for node in round_.contributors]
@@ -101,11 +116,13 @@ class Total:
             keys=b"".join(keys),
             listed=listed,
             known=known,
+            states={node: demand.state for node, demand in demanded.items()},
+            compared=compare or any(demand.compare for demand in demands),
         )
 
     def list_parts(self) -> dict[str, bytes]:
         """Return the parts of the message of the list."""
-        return {"keys": self.keys, "labels": self.listed}
+        return {"keys": self.keys, "labels": self.listed, "compare": COMPARED if self.compared else b""}
 
     # The sums
 
@@ -166,13 +183,19 @@ class Total:
             ArchipelError: EXCHANGE_REFUSED when a veto does not fit.
         """
         shape = strikes_shape(len(self.passing))
-        strikes = Numbers.zeros(shape)
+        sketched = scope_ledger.shape_of(self.description.sketches, len(self.passing))
+        strikes, sketches = Numbers.zeros(shape), Numbers.zeros(sketched)
         for message in messages:
             try:
                 strikes.add(Numbers.from_bytes(message["struck"], shape))
+                if self.compared:
+                    sketches.add(Numbers.from_bytes(message["sketches"], sketched))
             except ValueError:
                 raise sealing.refused("its veto is of another shape") from None
-        self.left = self.passing[strikes.words == 0]
+        kept = np.flatnonzero(strikes.words == 0)
+        self.left = self.passing[kept]
+        kinds = self.description.sketches
+        self._sketches = scope_ledger.sums_of(sketches, kinds, len(self.passing), kept) if self.compared else None
         return {"left": self.left.astype("<u8").tobytes()}
 
     # The release
@@ -193,6 +216,15 @@ class Total:
         except (masking.NotCarried, pa.ArrowInvalid):
             raise errors.error(errors.NODE_EXECUTION, "A total has too many digits.") from None
         return pa.table(columns)
+
+    def sketches(self, released: pa.Table) -> dict[str, Sketches]:
+        """Return what is compared of the released groups with earlier ones, by person domain; nothing if it is not."""
+        if self._sketches is None:
+            return {}
+        kinds, keys = self.description.sketches, self.description.masked.keys
+        outputs = [o.name for o in self.description.masked.outputs if o.kind == "key" and o.name in keys]
+        found = scope_ledger.sketches_of(self._sketches, kinds, released, outputs, self.min_persons)
+        return {scope_ledger.domain_of(domain, self.round): part for domain, part in found.items() if len(part)}
 
     def _named(self, parts: list[pa.Table]) -> pa.Table:
         keys = list(self.description.masked.keys)

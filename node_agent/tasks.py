@@ -77,7 +77,9 @@ class TaskRunner:
 
     def __post_init__(self) -> None:
         self._decisions = Decisions(self.node)
-        self._rounds = Rounds(self.node, self.federation, self.peers, self.book, lambda: self.now())
+        self._rounds = Rounds(
+            self.node, self.federation, self.peers, self.book, lambda: self.ledger, lambda: self.now()
+        )
 
     def run(
         self,
@@ -486,6 +488,15 @@ class _OfRound:
         self.engine_ms = (time.monotonic() - started) * 1000
         runner.engine.check_unchanged(release.tables)
         return table
+
+    def read(self, release: Release, data: Mapping[str, Any]) -> pa.Table:
+        runner = self.runner
+        table = runner._execute(self.order, data, self.asked, release, self.cancellation, told=False)
+        runner.engine.check_unchanged(release.tables)
+        return table
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        self.known.update(facts)
 
     def stream_id(self, exchange_id: str, receiver: str) -> StreamId:
         me = Sender(self.runner.node, self.order.stage_id, self.order.attempt)

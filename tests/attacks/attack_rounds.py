@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archipel import frames, identity, permit, request, sealing, tokens
-from archipel.demo.layout import Layout, NodeSetup, TableSetup, write_layout
+from archipel.demo.layout import NOT_COMPARED, Layout, NodeSetup, TableSetup, write_layout
 from archipel.rounds import Round, RoundStep, Step
 from archipel.sealing import Header, StreamId
 from node_agent import config
@@ -245,24 +245,26 @@ class Coordinator:
         ).digest
 
 
-def prepare(directory: Path) -> Federation:
-    """Set up four hospitals and an aggregator, without any process."""
+def prepare(
+    directory: Path, rows: Callable[[str], pa.Table] = stays, rules: Mapping[str, Any] = NOT_COMPARED
+) -> Federation:
+    """Set up four hospitals and an aggregator, without any process; ``rules`` are all nodes' policies of the node."""
     setups = []
     for hospital in HOSPITALS:
         folder = directory / hospital
         folder.mkdir(parents=True)
-        pq.write_table(stays(hospital), folder / "stays.parquet")
+        pq.write_table(rows(hospital), folder / "stays.parquet")
         person: dict[str, Any] = {"person_column": "person", "person_domain": "patient"}
         tables = (
             TableSetup("stays", folder / "stays.parquet", POLICY, **person),
             TableSetup("visits", folder / "stays.parquet", ALONE, **person),
         )
-        setups.append(NodeSetup(hospital, f"Hospital {hospital}", tables))
+        setups.append(NodeSetup(hospital, f"Hospital {hospital}", tables, policy=rules))
     folder = directory / AGGREGATOR
     folder.mkdir()
     pq.write_table(pa.table({"code": ["a"]}), folder / "codes.parquet")
     codes = TableSetup("codes", folder / "codes.parquet", {"protected": False, "coordinator": "rows"})
-    setups.append(NodeSetup(AGGREGATOR, "Insurer", (codes,)))
+    setups.append(NodeSetup(AGGREGATOR, "Insurer", (codes,), policy=rules))
     layout = write_layout(directory / "made", setups, researcher="mallory", project="attack")
     return Federation(
         layout,

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,9 +72,16 @@ def test_of_negative_numbers_the_size_counts(led: Coordinator) -> None:
     assert less.column("p1s").to_pylist() == [-sum(4 * [2 + n % 3 for n in range(50, 60)])]
 
 
-def test_a_contributor_may_add_up_where_policies_name_it(led: Coordinator) -> None:
-    rows = replace(led, aggregator="north", permit="", request="").total()
+def test_a_contributor_may_add_up_where_policies_name_it(tmp_path: Path) -> None:
+    federation = prepare(tmp_path)
+    rows = Coordinator(federation, aggregator="north").total()
     assert set(rows.column("g0").to_pylist()) == {"common", "rare"}
+    # And nobody else from then on, who would not know what it has released.
+    second = Coordinator(federation, permit_id="p-2")
+    second.do(Step.KEY)
+    problem = refused_by(second, second.order(Step.LABELS, "south"), "south")
+    assert (problem.code, "'north'" in (problem.hint or "")) == ("POLICY_REFUSED", True)
+    federation.close()
 
 
 # A coordinator that lies
@@ -328,7 +336,7 @@ def test_sums_that_fit_are_no_noise(led: Coordinator) -> None:
 
 def test_an_aggregator_that_gives_one_node_another_list_finds_noise(led: Coordinator) -> None:
     led.up_to(Step.LIST)
-    parts = led.read(Step.LIST, AGGREGATOR, "west", led.digest(), ("keys", "labels"))
+    parts = led.read(Step.LIST, AGGREGATOR, "west", led.digest(), ("keys", "labels", "compare"))
     # The groups of the west alone would stand in a place of their own, were it not for what masks are bound to.
     listed = b"\0" * LABEL_BYTES + parts["labels"][LABEL_BYTES:]
     led.forge(Step.LIST, AGGREGATOR, "west", led.digest(), {**parts, "labels": listed})
@@ -345,7 +353,7 @@ def test_two_secrets_in_one_round_give_no_totals_of_some_nodes(led: Coordinator)
     # An aggregator that looks away finds each group twice, of two nodes each, and noise in both.
     messages = [led.read(Step.LABELS, node, AGGREGATOR, led.digest(), LABELS) for node in HOSPITALS]
     listed, _ = masking.union_of([message["labels"] for message in messages])
-    parts = {"keys": b"".join(message["key"] for message in messages), "labels": listed}
+    parts = {"keys": b"".join(message["key"] for message in messages), "labels": listed, "compare": b""}
     for node in HOSPITALS:
         led.forge(Step.LIST, AGGREGATOR, node, led.digest(), parts)
     assert noise(led)
@@ -353,7 +361,7 @@ def test_two_secrets_in_one_round_give_no_totals_of_some_nodes(led: Coordinator)
 
 def test_the_aggregator_that_puts_in_other_one_time_keys_gets_no_total(led: Coordinator) -> None:
     led.up_to(Step.LIST)
-    parts = led.read(Step.LIST, AGGREGATOR, "west", led.digest(), ("keys", "labels"))
+    parts = led.read(Step.LIST, AGGREGATOR, "west", led.digest(), ("keys", "labels", "compare"))
     keys = [parts["keys"][n : n + 32] for n in range(0, 128, 32)]
     own_away = b"".join([*keys[:3], keys[0]])
     led.forge(Step.LIST, AGGREGATOR, "west", led.digest(), {**parts, "keys": own_away})
@@ -362,7 +370,7 @@ def test_the_aggregator_that_puts_in_other_one_time_keys_gets_no_total(led: Coor
 
 def test_one_time_keys_that_were_swapped_end_the_round(led: Coordinator) -> None:
     led.up_to(Step.LIST)
-    parts = led.read(Step.LIST, AGGREGATOR, "west", led.digest(), ("keys", "labels"))
+    parts = led.read(Step.LIST, AGGREGATOR, "west", led.digest(), ("keys", "labels", "compare"))
     keys = [parts["keys"][n : n + 32] for n in range(0, 128, 32)]
     swapped = b"".join([keys[1], keys[0], *keys[2:]])
     led.forge(Step.LIST, AGGREGATOR, "west", led.digest(), {**parts, "keys": swapped})
@@ -397,7 +405,8 @@ def strikes_all(led: Coordinator) -> bytes:
     return parts["groups"]
 
 
-def test_a_group_that_one_node_strikes_is_released_by_nobody(led: Coordinator) -> None:
+def test_a_group_that_one_node_strikes_is_released_by_nobody(federation: Federation) -> None:
+    led = Coordinator(federation, permit_id="p-struck", sql=QUESTION.replace("p1s", "another"))  # and not from memory
     strikes_all(led)
     led.do(Step.VERDICT)
     assert led.read(Step.VERDICT, AGGREGATOR, "west", led.digest(), ("left",))["left"] == b""
@@ -417,7 +426,7 @@ def test_an_aggregator_that_passes_over_a_strike_gets_no_name_of_who_struck(led:
 def test_the_aggregator_is_not_told_who_struck(led: Coordinator) -> None:
     strikes_all(led)
     for node in HOSPITALS:
-        struck = led.read(Step.VETO, node, AGGREGATOR, led.digest(), ("struck",))["struck"]
+        struck = led.read(Step.VETO, node, AGGREGATOR, led.digest(), ("struck", "sketches"))["struck"]
         assert np.frombuffer(struck, "<u8").all()  # noise, whether it struck or not
 
 
@@ -447,7 +456,7 @@ def test_a_contributor_cannot_lower_what_others_demand(led: Coordinator) -> None
     digest = led.digest()
     message = led.read(Step.LABELS, "east", AGGREGATOR, digest, LABELS)
     told = json.loads(message["demands"])
-    lower = {"minimums": [0 for _ in told["minimums"]], "min_persons": 0, "tell_withheld_count": True}
+    lower = {**told, "minimums": [0 for _ in told["minimums"]], "min_persons": 0, "tell_withheld_count": True}
     led.forge(Step.LABELS, "east", AGGREGATOR, digest, {**message, "demands": json.dumps(lower).encode()})
     for step in (Step.LIST, Step.VALUES, Step.TOTALS, Step.VETO, Step.VERDICT, Step.OPEN):
         led.do(step)

@@ -178,8 +178,19 @@ def test_moments_are_exact_but_for_rounding_and_doubles_to_the_stated_unit(feder
 
 
 def test_a_total_of_everything_has_one_row(federation: LocalFederation) -> None:
-    sql = "SELECT count(*) AS n, sum(days) AS d FROM stays"
+    sql = "SELECT count(*) AS n, sum(days) AS d FROM stays WHERE days > 3"
     assert ask(federation, sql).to_arrow().to_pylist() == pooled(sql)
+
+
+def test_a_total_that_shows_a_withheld_group_beside_an_earlier_one_is_refused_by_the_node_that_adds_up(
+    federation: LocalFederation, exact: archipel.Result
+) -> None:
+    # Everybody has the common disease, but for the six whose group was withheld.
+    with pytest.raises(errors.ArchipelError) as refusal:
+        ask(federation, "SELECT count(*) AS n, sum(days) AS d FROM stays")
+    assert (refusal.value.code, refusal.value.node) == ("DIFFERENCING_REFUSED", AGGREGATOR)
+    again = ask(federation, EXACT)
+    assert again.to_arrow().equals(exact.to_arrow())
 
 
 def test_the_plan_says_who_adds_up_and_who_learns_what(federation: LocalFederation) -> None:
@@ -251,7 +262,7 @@ def test_a_permit_that_was_asked_over_all_nodes_is_not_answered_by_each(
 
 
 def test_a_node_that_drops_out_voids_the_round(federation: LocalFederation) -> None:
-    sql = "SELECT sex, count(*) AS n FROM stays GROUP BY sex ORDER BY sex"
+    sql = "SELECT sex, count(*) AS n FROM stays WHERE days > 3 GROUP BY sex ORDER BY sex"
     federation.kill("south")
     with pytest.raises(errors.OperationalError) as void:
         ask(federation, sql)
