@@ -18,6 +18,7 @@ from sqlglot.errors import SqlglotError
 from archipel import configuration, errors, schema
 from archipel.policy_columns import ColumnRule, DominanceRules, RoleName, SensitiveRules
 from archipel.policy_node import Approval, NodeRules, one_or_several
+from archipel.policy_privacy import NoiseRules, PrivacyRules
 
 _FORMS = {
     "none": schema.Form.NONE,
@@ -27,7 +28,7 @@ _FORMS = {
     "rows": schema.Form.ROWS,
 }
 
-FOR_PERSONS = ("dominance", "rounding", "threshold_scope", "sensitive")
+FOR_PERSONS = ("dominance", "rounding", "threshold_scope", "sensitive", "privacy", "noise")
 """Keys that say nothing of a table that is not about persons."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -113,6 +114,10 @@ class TableRules(configuration.Section):
     """Over whose persons `min_persons` may count, as a query chooses: those of this node, or those of all nodes."""
     sensitive: tuple[SensitiveRules, ...] = Field(default=(), max_length=100)
     """Codes for which groups need more persons than others."""
+    privacy: PrivacyRules | None = None
+    """Within which limits a query may ask for differential privacy. Absent: it may not."""
+    noise: NoiseRules | None = None
+    """Noise in every released number, the same for the same persons. Absent: none."""
 
     snapshot: SnapshotRules | None = None
     """The state of the data that this policy is for, by its digest. When the data is another, the table is not offered.
@@ -179,6 +184,7 @@ class TableRules(configuration.Section):
             raise ValueError("two columns differ only in upper and lower case")
         if self.protected and self.min_persons < schema.MIN_PERSONS_FLOOR:
             raise ValueError(f"min_persons of a protected table is at least {schema.MIN_PERSONS_FLOOR}")
+        self._with_noise()
         for codes in self.sensitive:
             if codes.min_persons <= self.min_persons:
                 raise ValueError(
@@ -188,6 +194,20 @@ class TableRules(configuration.Section):
         if not self.protected:
             self._without_persons()
         return self
+
+    def _with_noise(self) -> None:
+        """Refuse what would let the same rows out in a way that has no noise in it."""
+        if self.noise is not None and self.rounding:
+            raise ValueError("'noise' and 'rounding' do not go together: noise is in whole persons already")
+        if self.noise is not None and (self.privacy is not None and self.privacy.only):
+            raise ValueError("'noise' is for answers that are not private, and 'privacy' says 'only'")
+        without = "noise" if self.noise is not None else "privacy: only" if self.privacy and self.privacy.only else ""
+        if without and any(form != "none" for form in self.peers.values()):
+            raise ValueError(f"'{without}' and 'peers' do not go together: other nodes would answer without noise")
+        if without and "federation" in self.threshold_scope:
+            raise ValueError(f"'{without}' and a 'threshold_scope' of federation do not go together")
+        if without and self.coordinator == "sketch":
+            raise ValueError(f"'{without}' and sketches do not go together: a sketch is exact")
 
     def _without_persons(self) -> None:
         """Refuse what would protect nobody where no row is about a person: whoever wrote it meant something else."""
@@ -202,6 +222,7 @@ class TableRules(configuration.Section):
     def named_columns(self) -> tuple[str, ...]:
         """Return the columns that the rules name; a table without one of them is left out."""
         named = [*self.columns, *(codes.column for codes in self.sensitive)]
+        named += self.privacy.bounds if self.privacy is not None else ()
         if self.rows_where:
             named += [column.name for column in sqlglot.parse_one(self.rows_where, read="duckdb").find_all(exp.Column)]
         return tuple(dict.fromkeys(named))
@@ -225,6 +246,8 @@ class TableRules(configuration.Section):
             sensitive=tuple(codes.codes() for codes in self.sensitive),
             rounding=self.rounding,
             scopes=tuple(scope for scope in schema.Scope if scope.value in self.threshold_scope),
+            privacy=self.privacy.limits() if self.privacy is not None else None,
+            deviation=self.noise.deviation if self.noise is not None else 0.0,
         )
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from archipel import configuration
 from archipel.policy_ledger import LedgerRules
+from archipel.policy_privacy import PrivacyBudget
 
 Approval = Literal["auto", "first-use", "every-query"]
 """Whether a person at the node decides: never, once for each researcher, permit and table, or on every statement."""
@@ -168,6 +169,8 @@ class NodeRules(configuration.Section):
     """How often may be asked. Absent: not limited."""
     ledger: LedgerRules = LedgerRules()
     """What earlier answers forbid, how much one permit may ask, and how long answers are kept."""
+    privacy: PrivacyBudget | None = None
+    """How much differentially private answers may tell in all. Absent: there are none."""
     opposition: tuple[OppositionRules, ...] = Field(default=(), max_length=20, json_schema_extra=one_or_several)
     """Lists of persons whose rows take part in nothing; one or several."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from archipel import errors, tokens
 from archipel.permit import Permit
@@ -20,6 +20,21 @@ REQUEST_LIFETIME_S = 24 * 3600
 
 Parameter = str | int | FiniteFloat | bool | None
 """What a parameter may be; dates and decimals travel as text that the SQL casts."""
+
+
+class Privacy(BaseModel):
+    """That an answer be differentially private: ``epsilon`` is what each node may tell of a person by it.
+
+    A person is taken to be in no more than ``groups_per_person`` groups, and to have no more than ``rows_per_person``
+    rows in each, if these are less than what the holders say; what a person has beyond is left out. Fewer mean less
+    noise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epsilon: FiniteFloat = Field(ge=0.001, le=1_000_000)
+    groups_per_person: int | None = Field(default=None, ge=1)
+    rows_per_person: int | None = Field(default=None, ge=1)
 
 
 class Request(BaseModel):
@@ -36,7 +51,14 @@ class Request(BaseModel):
     timeout_s: float = Field(default=300.0, gt=0, le=24 * 3600)
     max_rows: int | None = Field(default=None, ge=0)
     threshold_scope: Literal["node", "federation"] = "node"
+    privacy: Privacy | None = None
     issued: int
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Request:
+        if self.privacy is not None and self.threshold_scope != "node":
+            raise ValueError("differential privacy is each node's own")
+        return self
 
 
 def sign(request: Request, key: Ed25519PrivateKey) -> str:
@@ -61,7 +83,7 @@ def verify(token: str, permit: Permit, *, now: float) -> tuple[Request, str]:
     try:
         request = Request.model_validate(payload)
     except ValidationError as cause:
-        fields = ", ".join(".".join(str(p) for p in e["loc"]) for e in cause.errors())
+        fields = ", ".join(".".join(str(p) for p in e["loc"]) or "privacy" for e in cause.errors())
         raise errors.error(errors.BAD_REQUEST, f"The request is malformed in: {fields}.") from cause
     if request.permit_id != permit.permit_id:
         raise errors.error(errors.REQUEST_SIGNATURE, "The request was signed for another permit.")

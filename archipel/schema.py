@@ -122,6 +122,40 @@ class SensitiveCodes:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """Between which values one person's part of a sum of a column is taken, and in steps of what it is counted.
+
+    ``unit`` is 0 where the column's own type says it: 1 for whole numbers, its last digit for decimals.
+    """
+
+    column: str
+    low: float
+    high: float
+    unit: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyLimits:
+    """Within which limits a table is answered with differential privacy; see docs/privacy.md.
+
+    One person is in no more than ``groups_per_person`` groups of an answer, and adds no more than ``rows_per_person``
+    to a count in each. ``delta`` is of one answer. With ``only`` the table gives no exact answer.
+    """
+
+    max_epsilon: float
+    delta: float
+    groups_per_person: int
+    rows_per_person: int
+    bounds: tuple[Bound, ...] = ()
+    only: bool = False
+
+    def bound_of(self, column: str) -> Bound | None:
+        """Return the bounds of a column, case-insensitively."""
+        folded = column.lower()
+        return next((bound for bound in self.bounds if bound.column.lower() == folded), None)
+
+
+@dataclass(frozen=True, slots=True)
 class TablePolicy:
     """What one node lets out of one table, to the coordinator and to other nodes. The defaults are the strictest."""
 
@@ -143,6 +177,10 @@ class TablePolicy:
     """Released counts and sums are rounded to multiples of this; 0: not rounded."""
     scopes: tuple[Scope, ...] = (Scope.NODE,)
     """Which scopes of the threshold a query may choose."""
+    privacy: PrivacyLimits | None = None
+    """Within what a query may ask for differential privacy; None: it may not."""
+    deviation: float = 0.0
+    """Standard deviation of the noise, the same for the same persons, in each released count; 0: none."""
 
     def form_to(self, destination: str) -> Form:
         """Return the strongest form in which data may leave to ``destination``: the coordinator or a node by name."""

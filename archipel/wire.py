@@ -61,6 +61,8 @@ def table_to_wire(table: schema.Table) -> common_pb2.Table:
             ],
             rounding=table.policy.rounding,
             scopes=[scope.value for scope in table.policy.scopes],
+            privacy=_limits_to_wire(table.policy.privacy),
+            deviation=table.policy.deviation,
         ),
         approximate_rows=table.approximate_rows,
         approximate_bytes=table.approximate_bytes,
@@ -110,6 +112,8 @@ def table_from_wire(message: common_pb2.Table) -> schema.Table:
             ),
             rounding=message.policy.rounding,
             scopes=scopes,
+            privacy=_limits_from_wire(message.policy),
+            deviation=message.policy.deviation,
         ),
         approximate_rows=message.approximate_rows,
         approximate_bytes=message.approximate_bytes,
@@ -123,6 +127,33 @@ def _dominance(policy: common_pb2.TablePolicy) -> schema.Dominance:
         return schema.Dominance()
     said = policy.dominance
     return schema.Dominance(said.top, said.share, said.p_percent, said.min_degrees)
+
+
+def _limits_to_wire(limits: schema.PrivacyLimits | None) -> common_pb2.PrivacyLimits | None:
+    if limits is None:
+        return None
+    return common_pb2.PrivacyLimits(
+        max_epsilon=limits.max_epsilon,
+        delta=limits.delta,
+        groups_per_person=limits.groups_per_person,
+        rows_per_person=limits.rows_per_person,
+        bounds=[common_pb2.PrivacyBound(column=b.column, low=b.low, high=b.high, unit=b.unit) for b in limits.bounds],
+        only=limits.only,
+    )
+
+
+def _limits_from_wire(policy: common_pb2.TablePolicy) -> schema.PrivacyLimits | None:
+    if not policy.HasField("privacy"):
+        return None
+    said = policy.privacy
+    return schema.PrivacyLimits(
+        max_epsilon=said.max_epsilon,
+        delta=said.delta,
+        groups_per_person=said.groups_per_person,
+        rows_per_person=said.rows_per_person,
+        bounds=tuple(schema.Bound(b.column, b.low, b.high, b.unit) for b in said.bounds),
+        only=said.only,
+    )
 
 
 def column_to_wire(column: schema.Column) -> common_pb2.Column:

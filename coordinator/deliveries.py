@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from archipel import errors, frames, receipt
 from archipel.schema import COORDINATOR
 from archipel.v1 import gateway_pb2
+from coordinator import noise_told
 from coordinator.events import TaskRef
 from coordinator.relay import Spool
 
@@ -36,7 +37,7 @@ class Withheld:
 
 
 MAX_NOTES = 16
-MAX_NOTE_CHARACTERS = 500
+MAX_NOTE_CHARACTERS = 1000
 
 Route = tuple[str, str]
 """A sealed stream of a task: the exchange, and the node at its other end."""
@@ -53,10 +54,12 @@ class SealedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that a node says of what it released: rounding, noise and the like."""
+    """Something that a node says of what it released: rounding, noise and the like; noise in numbers, too."""
 
     kind: str
     text: str
+    noise: bytes = b""
+    """A serialised ``archipel.v1.Noise``, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +231,11 @@ def _withheld(trailer: gateway_pb2.DeliverTrailer) -> Withheld:
 def _notes(trailer: gateway_pb2.DeliverTrailer) -> tuple[Note, ...]:
     """Return a node's first notes, each as one short line: it is text that people read, from elsewhere."""
     given = trailer.notes[:MAX_NOTES]
-    return tuple(Note(_line(note.kind, 32), _line(note.text, MAX_NOTE_CHARACTERS)) for note in given if note.text)
+    return tuple(
+        Note(_line(note.kind, 32), _line(note.text, MAX_NOTE_CHARACTERS), noise_told.checked(note))
+        for note in given
+        if note.text
+    )
 
 
 def _line(text: str, most: int) -> str:

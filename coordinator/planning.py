@@ -137,7 +137,7 @@ class Planning:
         nodes = frozenset(permit.nodes) & (self._registry.known if among is None else among)
         view = await self._view(nodes)
         attached = nodes & state[1]
-        asked = json.dumps([request.parameters, request.threshold_scope, request.on_missing])
+        asked = request.model_dump_json(include={"parameters", "threshold_scope", "on_missing", "privacy"})
         key = (request.sql, request.dialect, asked, permit, attached)
         known = view.plans.get(key)
         if known is not None:

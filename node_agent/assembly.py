@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from archipel import errors, identity, linkage, manifest, policy, telemetry, tls, tokens
-from node_agent import manifest_memory, retention
+from node_agent import manifest_memory, privacy_mechanism, retention
 from node_agent.agent import AgentSettings
 from node_agent.approval import FOLDER, Approvals
 from node_agent.audit import AuditLog, Tell, records
@@ -28,6 +28,8 @@ from node_agent.engine.duckdb_engine import DuckDBEngine, remove_left_overs, spi
 from node_agent.evidence import EVIDENCE_FOLDER, Evidence, Grounds
 from node_agent.gate import Gate
 from node_agent.ledger import LEDGER_FOLDER, Ledger
+from node_agent.privacy_store import FOLDER as PRIVACY_FOLDER
+from node_agent.privacy_store import PrivacyStore
 from node_agent.rates import Rates
 from node_agent.running import AUDITED, Running
 from node_agent.scope_book import BOOK_FILE, RoundBook
@@ -71,6 +73,8 @@ class Node:
         self.runner.gate = _gate(self.config, rules, self.audit)
         if self.runner.ledger is not None:
             self.runner.ledger.rules = rules.node.ledger
+        if self.runner.budgets is not None:
+            self.runner.budgets.budget = rules.node.privacy
         if self.runner.grounds is not None:
             self.runner.grounds.adopt(self.config.policy.read_text(encoding="utf-8"))
         return True
@@ -99,6 +103,8 @@ class Node:
         self.engine.close()
         if self.runner.ledger is not None:
             self.runner.ledger.close()
+        if self.runner.budgets is not None:
+            self.runner.budgets.close()
         if self.audit is not None:
             self.audit.close()
 
@@ -147,12 +153,15 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         if audit is not None:
             audit.close()
         raise
-    ledger, switches = None, Switches(config.state_dir)
+    ledger, private, switches = None, None, Switches(config.state_dir)
     if audit is not None:
         try:
             ledger = _ledger(config, rules)
+            private = _privacy(config, rules)
             switches.expect(int(ledger.store.fact(AUDITED) or 0))
         except BaseException:
+            if ledger is not None:
+                ledger.close()
             engine.close()
             audit.close()
             raise
@@ -174,6 +183,7 @@ def assemble(config: NodeConfig, *, with_audit: bool = True) -> Node:
         ),
         gate=_gate(config, rules, audit),
         ledger=ledger,
+        budgets=private,
         running=Running(switches),
         grounds=_grounds(config, federation.federation, authority) if with_audit else None,
     )
@@ -210,6 +220,15 @@ def _ledger(config: NodeConfig, rules: policy.Policy) -> Ledger:
         ledger.close()
         raise
     return ledger
+
+
+def _privacy(config: NodeConfig, rules: policy.Policy) -> PrivacyStore:
+    """Open the record of what private answers have told; what the audit log says was paid must be in it."""
+    told = (record["privacy"] for record in records(config.state_dir / AUDIT_FOLDER) if "privacy" in record)
+    at_least = max((int(facts.get("payment", 0)) for facts in told), default=0)
+    if rules.node.privacy is not None:
+        privacy_mechanism.check_installed()
+    return PrivacyStore(config.state_dir / PRIVACY_FOLDER, rules.node.privacy, at_least=at_least)
 
 
 def _teller(config: NodeConfig) -> Tell | None:

@@ -16,6 +16,7 @@ from archipel.border import check
 from archipel.border.decision import BorderContext, Release
 from archipel.certificate import Certificate
 from archipel.permit import Permit
+from archipel.request import Privacy
 from archipel.schema import COORDINATOR, Column, Form, Table
 from node_agent.order import TaskOrder
 
@@ -32,7 +33,7 @@ class _Kept:
     """What was found over one state of the node's tables."""
 
     tables: tuple[Table, ...]
-    decide: Callable[[str, Inputs, Permit, Received, str], Release]
+    decide: Callable[[str, Inputs, Permit, Received, str, Privacy | None], Release]
     certify: Callable[[str, Inputs, Permit, Received, Certificate], None]
 
 
@@ -53,15 +54,17 @@ class Decisions:
         *,
         received: Mapping[str, Table] | None = None,
         destination: str = COORDINATOR,
+        privacy: Privacy | None = None,
     ) -> Release:
-        """Return the release of ``sql`` to ``destination``, under ``permit``.
+        """Return the release of ``sql`` to ``destination``, under ``permit``, with ``privacy`` a private one.
 
         It may read the node's ``tables``, a task's ``inputs`` and what was ``received`` from other nodes.
 
         Raises:
             ArchipelError: the border check refuses it.
         """
-        return self._for(sql, tables).decide(sql, _listed(inputs), permit, _listed_tables(received or {}), destination)
+        given = _listed_tables(received or {})
+        return self._for(sql, tables).decide(sql, _listed(inputs), permit, given, destination, privacy)
 
     def check_certificates(
         self,
@@ -102,8 +105,10 @@ class Decisions:
 
     def _over(self, tables: tuple[Table, ...], size: int) -> _Kept:
         @lru_cache(maxsize=size)
-        def decided(sql: str, inputs: Inputs, permit: Permit, received: Received, destination: str) -> Release:
-            return check(sql, self._context(tables, inputs, permit, received, destination))
+        def decided(
+            sql: str, inputs: Inputs, permit: Permit, received: Received, destination: str, privacy: Privacy | None
+        ) -> Release:
+            return check(sql, self._context(tables, inputs, permit, received, destination, privacy))
 
         @lru_cache(maxsize=size)
         def certified(sql: str, inputs: Inputs, permit: Permit, received: Received, given: Certificate) -> None:
@@ -120,7 +125,13 @@ class Decisions:
         return _Kept(tables, decided, certified)
 
     def _context(
-        self, tables: tuple[Table, ...], inputs: Inputs, permit: Permit, received: Received, destination: str
+        self,
+        tables: tuple[Table, ...],
+        inputs: Inputs,
+        permit: Permit,
+        received: Received,
+        destination: str,
+        privacy: Privacy | None,
     ) -> BorderContext:
         if destination == self._node:
             tables = tuple(_own(table, destination) for table in tables)
@@ -132,6 +143,7 @@ class Decisions:
             received=dict(received),
             destination=destination,
             for_ledger=True,
+            privacy=privacy,
         )
 
 

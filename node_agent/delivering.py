@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from archipel.v1 import common_pb2, gateway_pb2
-from node_agent.order import Released
+from node_agent.order import NoiseNote, Released
 
 WHOLE_BYTES = 64 * 1024
 """An output up to this size is sent in one message: a stream of three took 0.5 ms longer, and as much CPU."""
@@ -24,6 +24,11 @@ def whole(task: gateway_pb2.Task, released: Released) -> tuple[gateway_pb2.Deliv
     sent = [common_pb2.ArrowFrame(data=frame) for frame in first]
     trailer = _trailer(released, stream.finish())
     return gateway_pb2.DeliverWholeRequest(header=_header(task), frames=sent, trailer=trailer), released
+
+
+def fits_stream(task: gateway_pb2.Task, delivery: gateway_pb2.DeliverWholeRequest) -> bool:
+    """Whether the coordinator takes a delivery on the stream that the task came on."""
+    return sum(len(frame.data) for frame in delivery.frames) <= task.attached_bytes
 
 
 async def parts(task: gateway_pb2.Task, released: Released) -> AsyncIterator[gateway_pb2.DeliverRequest]:
@@ -62,5 +67,21 @@ def _trailer(released: Released, own: str) -> gateway_pb2.DeliverTrailer:
         withheld=withheld,
         receipt=common_pb2.Receipt(token=own) if own else None,
         engine_ms=released.engine_ms,
-        notes=[common_pb2.ReleaseNote(kind=note.kind, text=note.text) for note in released.notes],
+        notes=[
+            common_pb2.ReleaseNote(kind=note.kind, text=note.text, noise=_noise(note.noise)) for note in released.notes
+        ],
+    )
+
+
+def _noise(told: NoiseNote | None) -> common_pb2.Noise | None:
+    if told is None:
+        return None
+    return common_pb2.Noise(
+        epsilon=told.epsilon,
+        delta=told.delta,
+        threshold=told.threshold,
+        deviation=told.deviation,
+        columns=[
+            common_pb2.NoisyColumn(aggregate=c.aggregate, half_width=c.half_width, scale=c.scale) for c in told.columns
+        ],
     )

@@ -52,11 +52,32 @@ class Withheld:
 
 
 @dataclass(frozen=True, slots=True)
+class NoisyNote:
+    """How large the noise in one aggregate is: its ``scale``, and within what 95 % of it lies."""
+
+    aggregate: str
+    half_width: float
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseNote:
+    """The noise in what a node released, in numbers: of differential privacy, or a ``deviation`` in persons."""
+
+    epsilon: float
+    delta: float
+    threshold: int
+    deviation: float
+    columns: tuple[NoisyNote, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something that a node says of what it released, such as that it is rounded; the text holds no value."""
 
     kind: str
     text: str
+    noise: NoiseNote | None = None
 
 
 @dataclass(slots=True)

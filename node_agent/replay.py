@@ -147,7 +147,13 @@ def _decided(record: Record, found: Mapping[str, str], setting: Mapping[str, Any
     decisions = Decisions(setting["node"])
     return {
         str(destination): decisions.decide(
-            str(record["asked_sql"]), tables, plain, asked.permit, received=received, destination=str(destination)
+            str(record["asked_sql"]),
+            tables,
+            plain,
+            asked.permit,
+            received=received,
+            destination=str(destination),
+            privacy=asked.request.privacy,
         )
         for destination in record.get("destinations", (COORDINATOR,))
     }

@@ -21,17 +21,18 @@ from archipel.border.decision import Release
 from archipel.linkage import PADS_TABLE
 from archipel.schema import COORDINATOR
 from archipel.sealing import StreamId
-from node_agent import lattice, ledger_task, sealed
+from node_agent import lattice, ledger_task, perturbation, privacy, sealed
 from node_agent.audit import AuditLog
 from node_agent.authorise import Asked, authorise
 from node_agent.cancellation import Cancellation
 from node_agent.decisions import Decisions
 from node_agent.engine.base import Engine
-from node_agent.evidence import KEPT, NAMED_ANYWAY, Grounds
-from node_agent.gate import Gate
+from node_agent.evidence import Grounds
+from node_agent.gate import Gate, content_digest
 from node_agent.ledger import Answer, Ledger
-from node_agent.order import Released, Stream, TaskOrder, Withheld
+from node_agent.order import Note, Released, Stream, TaskOrder, Withheld
 from node_agent.parcels import Parcel, packed
+from node_agent.privacy_store import PrivacyStore
 from node_agent.running import Running
 from node_agent.scope import Rounds
 from node_agent.scope_book import RoundBook
@@ -69,6 +70,8 @@ class TaskRunner:
     grounds: Grounds | None = None
     ledger: Ledger | None = None
     """What was answered before. Without it no groups of persons leave."""
+    budgets: PrivacyStore | None = None
+    """What private answers have told. Without it there are none, nor such with noise."""
     running: Running = field(default_factory=Running)
     now: Callable[[], float] = time.time
     book: RoundBook = field(default_factory=RoundBook)
@@ -77,9 +80,7 @@ class TaskRunner:
 
     def __post_init__(self) -> None:
         self._decisions = Decisions(self.node)
-        self._rounds = Rounds(
-            self.node, self.federation, self.peers, self.book, lambda: self.ledger, lambda: self.now()
-        )
+        self._rounds = Rounds(self.node, self.federation, self.peers, self.book, lambda: self.now())
 
     def run(
         self,
@@ -108,7 +109,6 @@ class TaskRunner:
             told = errors.error(errors.INTERNAL, "The node failed.", node=self.node)
         code = told.info.code
         refused = code.fault in {errors.Fault.PERMISSION, errors.Fault.REQUEST} or code is errors.EXCHANGE_REFUSED
-        known = self._kept_of(known)
         why = {"code": told.code, "reason": told.info.message, "refused_by": told.rule}
         self._write(audit, "refused" if refused else "failed", {**known, **why})
         raise told
@@ -165,14 +165,14 @@ class TaskRunner:
             self.engine.check_unchanged(release.tables)
             passed.check(release.sql)
             started = time.monotonic()
-            answer = self._answer(order, data, asked, release, cancellation, known)
+            answer, notes = self._answer(order, data, asked, release, cancellation, known)
             engine_ms = (time.monotonic() - started) * 1000
         self.engine.check_unchanged(release.tables)  # what was read is what was registered, not half of a new file
-        if COORDINATOR in releases:
+        if COORDINATOR in releases and release.private is None:
             self._rounds.released_alone(asked, release, self.engine)
         self.running.check(asked.permit.permit_id, asked.researcher)
         cancellation.check()
-        return self._release(order, asked, releases, answer, engine_ms, audit, known, cancellation)
+        return self._release(order, asked, releases, answer, notes, engine_ms, audit, known, cancellation)
 
     def _answer(
         self,
@@ -182,27 +182,59 @@ class TaskRunner:
         release: Release,
         cancellation: Cancellation,
         known: dict[str, Any],
-    ) -> Answer:
-        """Run the statement and return what may leave; groups of persons as the ledger of earlier answers lets them."""
+    ) -> tuple[Answer, tuple[Note, ...]]:
+        """Run the statement and return what may leave, and what is to be said of it.
+
+        Groups of persons leave as the ledger of earlier answers lets them, or with noise for differential privacy.
+        """
 
         def run(sql: str, more: Mapping[str, pa.Table]) -> pa.Table:
             stated = replace(release, sql=sql)
             return self._execute(order, {**data, **more}, asked, stated, cancellation, told=sql == release.sql)
 
+        if release.private is not None:
+            return self._private_answer(order, data, asked, release, run, known)
         if not ledger_task.concerns(release):
-            return _strip(run(release.sql, {}), release)
-        return ledger_task.answered(
+            return _strip(run(release.sql, {}), release), lattice.notes(release)
+        notes = lattice.notes(release)
+        if release.perturbed is not None:
+            notes += (perturbation.note_of(release.perturbed),)
+        answer = ledger_task.answered(
             self.ledger,
             release,
             self.engine,
             data,
             asked.permit,
             run=run,
-            answer_of=lambda table: _strip(table, release),
+            answer_of=lambda table: perturbation.of(_strip(table, release), release.perturbed, self.budgets, run),
             about={"researcher": asked.researcher, "query": order.query_id},
             note=known.update,
             now=self.now(),
         )
+        return answer, notes
+
+    def _private_answer(
+        self,
+        order: TaskOrder,
+        data: Mapping[str, Any],
+        asked: Asked,
+        release: Release,
+        run: privacy.Run,
+        known: dict[str, Any],
+    ) -> tuple[Answer, tuple[Note, ...]]:
+        if self.ledger is not None:
+            self.ledger.admit(asked.permit)
+        answer, note = privacy.answered(
+            self.budgets,
+            release,
+            self.engine,
+            {name: content_digest(table) for name, table in data.items()},
+            privacy.Asker(asked.permit.permit_id, asked.researcher, asked.request.request_id),
+            run=run,
+            note=known.update,
+            now=self.now(),
+        )
+        return answer, (note,)
 
     def _step_of_round(
         self,
@@ -261,7 +293,13 @@ class TaskRunner:
             try:
                 releases = {
                     destination: self._decisions.decide(
-                        order.sql, self.engine.tables(), own, asked.permit, received=tables, destination=destination
+                        order.sql,
+                        self.engine.tables(),
+                        own,
+                        asked.permit,
+                        received=tables,
+                        destination=destination,
+                        privacy=asked.request.privacy,
                     )
                     for destination in order.destinations
                 }
@@ -320,6 +358,7 @@ class TaskRunner:
         asked: Asked,
         releases: Mapping[str, Release],
         answer: Answer,
+        notes: tuple[Note, ...],
         engine_ms: float,
         audit: AuditLog,
         known: dict[str, Any],
@@ -356,7 +395,7 @@ class TaskRunner:
             tuple(self._stream(order, asked, parcel, record, groups, cancellation) for parcel in parcels),
             Withheld(thresholded, release.min_persons if thresholded else 0, told),
             engine_ms,
-            lattice.notes(release),
+            notes,
         )
 
     def _stream(
@@ -418,19 +457,8 @@ class TaskRunner:
     def _newest_checkpoint(self) -> str:
         return self.audit.newest_checkpoint if self.checkpoint_in_receipts and self.audit is not None else ""
 
-    def _kept_of(self, known: dict[str, Any]) -> dict[str, Any]:
-        """Return what is known of a task that failed, without naming documents that could not be kept."""
-        if self.grounds is not None:
-            try:
-                self.grounds.settled(known)
-            except errors.ArchipelError:
-                return {name: value for name, value in known.items() if name not in KEPT or name in NAMED_ANYWAY}
-        return known
-
     def _write(self, audit: AuditLog, kind: str, content: dict[str, Any]) -> str:
         try:
-            if self.grounds is not None and kind == "released":
-                self.grounds.settled(content)
             return audit.append(kind, content)
         except errors.ArchipelError as problem:
             log.error("nothing is released: %s", problem.info.message)
@@ -488,15 +516,6 @@ class _OfRound:
         self.engine_ms = (time.monotonic() - started) * 1000
         runner.engine.check_unchanged(release.tables)
         return table
-
-    def read(self, release: Release, data: Mapping[str, Any]) -> pa.Table:
-        runner = self.runner
-        table = runner._execute(self.order, data, self.asked, release, self.cancellation, told=False)
-        runner.engine.check_unchanged(release.tables)
-        return table
-
-    def note(self, facts: Mapping[str, Any]) -> None:
-        self.known.update(facts)
 
     def stream_id(self, exchange_id: str, receiver: str) -> StreamId:
         me = Sender(self.runner.node, self.order.stage_id, self.order.attempt)

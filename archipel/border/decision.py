@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from archipel.border.measures import Populations
+from archipel.noise import Perturbed, Private
 from archipel.permit import Permit
+from archipel.request import Privacy
 from archipel.schema import COORDINATOR, Column, Form, Scope, Table
 
 
@@ -25,7 +27,7 @@ class BorderContext:
     Only with ``for_ledger`` the release says how a ledger learns who stands behind it; planners do not ask. Without
     ``rewrites`` they are told what was decided of protected tables, and no SQL to run: that takes most of the time.
     With the ``scope`` of the federation, what goes to the coordinator goes as this node's masked part of a total, whose
-    persons are counted with so many ``bitmaps``.
+    persons are counted with so many ``bitmaps``. With ``privacy`` the answer is to be differentially private.
     """
 
     node: str
@@ -38,6 +40,7 @@ class BorderContext:
     for_ledger: bool = False
     rewrites: bool = True
     bitmaps: int = 1
+    privacy: Privacy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +152,9 @@ class Release:
     """Counts and sums are rounded to multiples of this; 0: not rounded."""
     masked: Masked | None = None
     """For a total over several nodes: what the statement's columns are. Nothing of them leaves unmasked."""
+    private: Private | None = None
+    """For an answer with differential privacy: what the node does with the statement's rows before anything leaves.
+
+    Then the statement gives neither of the two leading columns."""
+    perturbed: Perturbed | None = None
+    """For tables whose policy has noise in every answer: how the node makes it."""

@@ -58,7 +58,7 @@ def demands(
     rounded = [unit for unit in units if _is_rounded(unit)] if bases else []
     return Demands(
         counts=tuple(counts(carriers, conditions, min_persons)),
-        spreads=tuple(Spread(carrier, value, kind) for carrier in _leading(carriers, block) for value, kind in values),
+        spreads=tuple(Spread(carrier, value, kind) for carrier in leading(carriers, block) for value, kind in values),
         sensitive=sensitive,
         limits=limits,
         rounding=math.lcm(*bases) if bases else 0,
@@ -76,7 +76,7 @@ def _is_rounded(unit: exp.Expr) -> bool:
     return name in COUNTS or REGISTRY[name].state is State.SUM
 
 
-def _leading(carriers: list[Carrier], block: Block) -> list[Carrier]:
+def leading(carriers: list[Carrier], block: Block) -> list[Carrier]:
     """Return the carriers that are not, wherever they are present, the same person as another one."""
     found: list[Carrier] = []
     for carrier in carriers:

@@ -13,7 +13,9 @@ from archipel.border import (
     linking,
     masked,
     parsing,
+    perturbed,
     populations,
+    private,
     refusal,
     sensitive,
     sketched,
@@ -68,20 +70,32 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
     persons = f"{analysis.prefix}persons"
     withheld = f"{analysis.prefix}withheld"
     names = threshold.Names(analysis.prefix, persons, withheld)
-    asked = analysis.context.for_ledger
+    asked = analysis.context.for_ledger and analysis.context.privacy is None
     behind = populations.of(select, block.distinct_carriers(), analysis) if asked else ()
     masking = analysis.context.scope is schema.Scope.FEDERATION
     with_codes, everywhere = sensitive.rows(select, block, analysis, protected)
     least = max(analysis.min_persons, everywhere)
+    if analysis.context.privacy is not None:
+        sql, described = private.rewritten(select, block, units, analysis, protected, least)
+        return replace(
+            _decided(analysis, protected),
+            sql=sql,
+            rule=private.RULE,
+            min_persons=described.min_persons,
+            withheld_column=withheld if analysis.context.rewrites else None,
+            persons_column=described.persons if analysis.context.rewrites else None,
+            tell_withheld_count=False,
+            private=described,
+        )
+    noisy = perturbed.of(select, block, units, analysis, protected)
     wanted = demands(units, block, analysis.expressions, protected, least, sensitive=with_codes, only_counts=masking)
     if masking:
         tables = own_tables(list(analysis.tables.values()), analysis.context)
         read = read_columns(analysis, protected)
-        whole = masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
-        return replace(whole, populations=behind)
+        return masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
     cells = histogram.taken_out(select, block, analysis)
     if not analysis.context.rewrites:
-        return _decided(analysis, protected)
+        return replace(_decided(analysis, protected), perturbed=noisy)
     held = threshold.held(select, wanted, names)
     statement = held.statement
     if cells is not None:
@@ -96,6 +110,7 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         pseudonymised=pseudonymised,
         lattice=_lattice(held, wanted, units),
         rounding=wanted.rounding,
+        perturbed=noisy,
     )
 
 

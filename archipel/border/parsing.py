@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import logging
 import re
+from dataclasses import replace
 
 import sqlglot
 from sqlglot import exp
@@ -204,8 +205,14 @@ def _words(node: exp.Expr) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
 
 
-def render(tree: exp.Expr) -> str:
+_CATCHING = replace(vocabulary.NODE, allowed=vocabulary.NODE.allowed | {exp.Try})
+"""With TRY, which only this package writes: it would let a statement choose rows by whether they fail."""
+
+
+def render(tree: exp.Expr, *, catching: bool = False) -> str:
     """Return the tree as DuckDB's SQL, every identifier quoted, without comments, after reading it once more.
+
+    With ``catching`` it may have TRY, which the tree as it was asked never has.
 
     Raises:
         ArchipelError: SQL_UNSUPPORTED or SQL_UNKNOWN_FUNCTION when the text would hold what the tree did not show.
@@ -217,12 +224,12 @@ def render(tree: exp.Expr) -> str:
     except LIBRARY_ERRORS:
         raise refused(refusal.CONSTRUCT, None, "in this form") from None
     tokens = sqlglot.tokenize(sql, read=DIALECT)
-    _check_calls(tokens)
-    _read_again(tokens, sql)
+    _check_calls(tokens, catching=catching)
+    _read_again(tokens, sql, _CATCHING if catching else vocabulary.NODE)
     return sql
 
 
-def _read_again(tokens: list[Token], sql: str) -> None:
+def _read_again(tokens: list[Token], sql: str, language: Language) -> None:
     """Refuse text that reads as anything but one query of known syntax, or names a column without its source."""
     try:
         statements = sqlglot.Dialect.get_or_raise(DIALECT).parser().parse(tokens, sql)
@@ -230,7 +237,7 @@ def _read_again(tokens: list[Token], sql: str) -> None:
         raise refused(refusal.CONSTRUCT, None, "in this form") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query | exp.Values):
         raise refused(refusal.NOT_A_QUERY)
-    check_syntax(statements[0])
+    check_syntax(statements[0], language)
     for column in statements[0].find_all(exp.Column):
         if not column.table and not isinstance(column.parent, exp.Ordered):
             raise refused(refusal.CONSTRUCT, None, "in this form")
@@ -246,7 +253,7 @@ def text_of(tree: exp.Expr) -> str:
         raise refused(refusal.CONSTRUCT, None, "in this form") from None
 
 
-def _check_calls(tokens: list[Token]) -> None:
+def _check_calls(tokens: list[Token], *, catching: bool = False) -> None:
     for word, following in itertools.pairwise(tokens):
         if word.token_type is TokenType.SEMICOLON:
             raise refused(refusal.NOT_A_QUERY)
@@ -260,7 +267,8 @@ def _check_calls(tokens: list[Token]) -> None:
         if not name.isidentifier():
             continue
         if not (
-            name in vocabulary.GRAMMAR_WORDS
+            (catching and name == "try")
+            or name in vocabulary.GRAMMAR_WORDS
             or name in functions.TABLE
             or functions.is_scalar(name)
             or functions.is_window(name)

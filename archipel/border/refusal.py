@@ -325,6 +325,50 @@ MASKED = _rule(
     own_words=True,
 )
 
+# Noise
+NOISE_PERSONS = _rule(
+    "noise-persons",
+    _BORDER,
+    "Noise hides one person only where every row that is aggregated belongs to exactly one person of this node.",
+    "Join tables of persons on the person, leave out rows without one, and aggregate only once.",
+)
+NOISE_AGGREGATE = _rule(
+    "noise-aggregate",
+    _BORDER,
+    "The aggregate {name} is not answered with noise.",
+    "Ask for count(*), count(DISTINCT person), sums and means.",
+)
+NOISE_SUM = _rule(
+    "noise-sum",
+    _BORDER,
+    "With noise only columns are added up as they stand in their table; here something is computed first.",
+    "Sum the column itself, or count rows with FILTER.",
+)
+NOISE_GROUPING = _rule(
+    "noise-grouping",
+    _BORDER,
+    "With noise one grouping is answered at a time.",
+    "Ask each of the groupings in a query of its own.",
+)
+PRIVACY_NOT_OFFERED = _rule(
+    "privacy-not-offered",
+    _POLICY,
+    "Policy does not offer differential privacy for the table {name}.",
+    "Ask without it; its holder offers it by the key 'privacy' of the table.",
+)
+PRIVACY_ONLY = _rule(
+    "privacy-only",
+    _POLICY,
+    "The table {name} is answered with differential privacy only.",
+    "Ask with an epsilon, as in privacy=Privacy(epsilon=1.0).",
+)
+PRIVACY_EPSILON = _rule("privacy-epsilon", _POLICY, "Policy does not let one answer have so large an epsilon.")
+PRIVACY_BOUNDS = _rule(
+    "privacy-bounds",
+    _POLICY,
+    "The column {name} cannot be summed: how much one person may add to it is not declared.",
+)
+
 
 def all_rules() -> tuple[Rule, ...]:
     """Return every rule, in the order of its definition."""

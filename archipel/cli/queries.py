@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from archipel.client import Connection
+    from archipel.request import Privacy
 
 Address = Annotated[str, typer.Option(envvar="ARCHIPEL_ADDRESS", help="Coordinator as host:port.")]
 PermitFile = Annotated[Path, typer.Option(envvar="ARCHIPEL_PERMIT", help="Permit file.")]
@@ -30,6 +31,9 @@ Sql = Annotated[str | None, typer.Argument(help="The SQL; without it, --file or 
 SqlFile = Annotated[Path | None, typer.Option("--file", "-f", help="Read the SQL from a file.")]
 Params = Annotated[list[str] | None, typer.Option("--param", help="Value for the next ?, or NAME=VALUE for $name.")]
 Dialect = Annotated[str, typer.Option(help="Dialect the SQL is written in.")]
+Epsilon = Annotated[float | None, typer.Option(help="Ask for differential privacy with this epsilon at each node.")]
+GroupsPerPerson = Annotated[int | None, typer.Option(min=1, help="With --epsilon: most groups that a person is in.")]
+RowsPerPerson = Annotated[int | None, typer.Option(min=1, help="With --epsilon: most rows of a person in a group.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TableFormat = Literal["table", "csv", "json", "parquet", "arrow"]
 
@@ -60,6 +64,9 @@ def query(
     threshold_scope: Annotated[
         Literal["node", "federation"], typer.Option(help="Whose persons thresholds count: each node's, or all nodes'.")
     ] = "node",
+    epsilon: Epsilon = None,
+    groups_per_person: GroupsPerPerson = None,
+    rows_per_person: RowsPerPerson = None,
     timeout: Annotated[float, typer.Option(help="Seconds until the query is ended.")] = 300.0,
     max_rows: Annotated[int | None, typer.Option(min=0, help="More rows than this are an error.")] = None,
     require_complete: Annotated[
@@ -72,6 +79,7 @@ def query(
 ) -> None:
     """Ask a question and print the answer."""
     text = _sql(sql, file)
+    privacy = _privacy(epsilon, groups_per_person, rows_per_person)
     with _connected(address, permit, key) as connection, _explained(text):
         result = connection.query(
             text,
@@ -79,6 +87,7 @@ def query(
             dialect=dialect,
             on_missing=on_missing,
             threshold_scope=threshold_scope,
+            privacy=privacy,
             timeout_s=timeout,
             max_rows=max_rows,
             progress=False if quiet else None,
@@ -114,6 +123,9 @@ def explain(
     threshold_scope: Annotated[
         Literal["node", "federation"], typer.Option(help="Whose persons thresholds count: each node's, or all nodes'.")
     ] = "node",
+    epsilon: Epsilon = None,
+    groups_per_person: GroupsPerPerson = None,
+    rows_per_person: RowsPerPerson = None,
     timeout: Annotated[float, typer.Option(help="Seconds until an analyzed query is ended.")] = 300.0,
 ) -> None:
     """Print the plan of a query: stages, sites, what crosses which border and why it may, and what it took."""
@@ -121,6 +133,7 @@ def explain(
     if query_id is not None and (sql is not None or file is not None or analyze):
         raise typer.BadParameter("give --query-id alone: that query was planned before")
     text = "" if query_id is not None else _sql(sql, file)
+    privacy = _privacy(epsilon, groups_per_person, rows_per_person)
     with _connected(address, permit, key) as connection, _explained(text):
         if query_id is not None:
             plan = connection.explain_query(query_id, format=form or "text")
@@ -133,6 +146,7 @@ def explain(
                 dialect=dialect,
                 on_missing=on_missing,
                 threshold_scope=threshold_scope,
+                privacy=privacy,
                 timeout_s=timeout,
             )
         written = str(plan)
@@ -242,6 +256,21 @@ def _explained(sql: str) -> Iterator[None]:
     except errors.ArchipelError as problem:
         show(problem, sql)
         raise typer.Exit(exit_code(problem)) from None
+
+
+def _privacy(epsilon: float | None, groups: int | None, rows: int | None) -> Privacy | None:
+    from pydantic import ValidationError
+
+    from archipel.request import Privacy
+
+    if epsilon is None:
+        if groups is not None or rows is not None:
+            raise typer.BadParameter("--groups-per-person and --rows-per-person go with --epsilon")
+        return None
+    try:
+        return Privacy(epsilon=epsilon, groups_per_person=groups, rows_per_person=rows)
+    except ValidationError as cause:
+        raise typer.BadParameter(f"--epsilon: {cause.errors()[0]['msg']}") from None
 
 
 def _sql(sql: str | None, file: Path | None) -> str:

@@ -2,9 +2,10 @@
 
 from archipel.client.connection import Connection, connect
 from archipel.client.explanation import Explanation
-from archipel.client.model import Event, NodeInfo, NodeOutcome, Notice, QuerySummary, TableInfo
+from archipel.client.model import Event, NodeInfo, NodeOutcome, Noise, Notice, QuerySummary, TableInfo
 from archipel.client.query import Query
 from archipel.client.result import Result
+from archipel.request import Privacy
 
 __all__ = [
     "Connection",
@@ -12,7 +13,9 @@ __all__ = [
     "Explanation",
     "NodeInfo",
     "NodeOutcome",
+    "Noise",
     "Notice",
+    "Privacy",
     "Query",
     "QuerySummary",
     "Result",

@@ -98,6 +98,7 @@ class Connection:
         dialect: str = ...,
         on_missing: Literal["fail", "partial"] = ...,
         threshold_scope: Literal["node", "federation"] = ...,
+        privacy: request.Privacy | float | None = ...,
         timeout_s: float = ...,
         max_rows: int | None = ...,
         dry_run: Literal[False] = ...,
@@ -113,6 +114,7 @@ class Connection:
         dialect: str = ...,
         on_missing: Literal["fail", "partial"] = ...,
         threshold_scope: Literal["node", "federation"] = ...,
+        privacy: request.Privacy | float | None = ...,
         timeout_s: float = ...,
         max_rows: int | None = ...,
         dry_run: Literal[True],
@@ -127,6 +129,7 @@ class Connection:
         dialect: str = "duckdb",
         on_missing: Literal["fail", "partial"] = "fail",
         threshold_scope: Literal["node", "federation"] = "node",
+        privacy: request.Privacy | float | None = None,
         timeout_s: float = 300.0,
         max_rows: int | None = None,
         dry_run: bool = False,
@@ -136,15 +139,16 @@ class Connection:
 
         ``params`` are values for ``?`` (a list) or ``$name`` (a mapping). With ``on_missing="partial"`` nodes that
         cannot be reached are left out, and the result says so. With ``threshold_scope="federation"`` the thresholds
-        of protected tables count the persons of all nodes together, where policies let them. ``EXPLAIN`` or ``EXPLAIN
-        ANALYZE`` before the SQL makes the plan the result.
+        of protected tables count the persons of all nodes together, where policies let them. With ``privacy``, an
+        epsilon or more than that, the answer is differentially private, where policies offer it. ``EXPLAIN`` or
+        ``EXPLAIN ANALYZE`` before the SQL makes the plan the result.
 
         Raises:
             ArchipelError: the SQL is wrong, or permit or policy forbid it; nothing was run.
         """
         asked = explain_statement(sql)
         wanted = asked or ExplainStatement(sql)
-        signed = self._sign(wanted.sql, params, dialect, on_missing, threshold_scope, timeout_s, max_rows)
+        signed = self._sign(wanted.sql, params, dialect, on_missing, threshold_scope, privacy, timeout_s, max_rows)
         if dry_run:
             return self._explain(signed, wanted.form)
         if asked is not None and not asked.analyze:
@@ -177,6 +181,7 @@ class Connection:
         dialect: str = "duckdb",
         on_missing: Literal["fail", "partial"] = "fail",
         threshold_scope: Literal["node", "federation"] = "node",
+        privacy: request.Privacy | float | None = None,
         timeout_s: float = 300.0,
         progress: bool | None = None,
     ) -> Explanation:
@@ -191,7 +196,7 @@ class Connection:
         asked = explain_statement(sql) or ExplainStatement(sql)
         form = format or asked.form
         if not analyze and not asked.analyze:
-            signed = self._sign(asked.sql, params, dialect, on_missing, threshold_scope, timeout_s, None)
+            signed = self._sign(asked.sql, params, dialect, on_missing, threshold_scope, privacy, timeout_s, None)
             return self._explain(signed, form)
         query = self.query(
             asked.sql,
@@ -199,6 +204,7 @@ class Connection:
             dialect=dialect,
             on_missing=on_missing,
             threshold_scope=threshold_scope,
+            privacy=privacy,
             timeout_s=timeout_s,
             progress=progress,
         )
@@ -345,6 +351,7 @@ class Connection:
         dialect: str,
         on_missing: Literal["fail", "partial"],
         threshold_scope: Literal["node", "federation"],
+        privacy: request.Privacy | float | None,
         timeout_s: float,
         max_rows: int | None,
     ) -> str:
@@ -357,13 +364,14 @@ class Connection:
                 parameters=checked_parameters(params),
                 on_missing=on_missing,
                 threshold_scope=threshold_scope,
+                privacy=request.Privacy(epsilon=privacy) if isinstance(privacy, int | float) else privacy,
                 timeout_s=timeout_s,
                 max_rows=max_rows,
                 issued=int(time.time()),
             )
         except ValidationError as cause:
             first = cause.errors()[0]
-            name = str(first["loc"][0])
+            name = str(first["loc"][0]) if first["loc"] else "privacy"
             raise interface_error(f"'{name}' is not what it may be: {first['msg']}.") from None
         try:
             return request.sign(payload, self._who.signing_key)

@@ -82,12 +82,44 @@ class Crossing:
 
 
 @dataclass(frozen=True, slots=True)
+class NoisyAggregate:
+    """How large the noise in an aggregate is: 95 % of it is within ``half_width``; 0 where that depends on the data."""
+
+    aggregate: str
+    half_width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """The noise in a result: of differential privacy with its ``epsilon``, or with a ``deviation`` in persons.
+
+    Groups are shown from ``threshold`` persons, with noise, on.
+    """
+
+    epsilon: float
+    delta: float
+    threshold: int
+    deviation: float
+    aggregates: tuple[NoisyAggregate, ...]
+
+    @classmethod
+    def from_wire(cls, message: common_pb2.Noise) -> Noise:
+        """Return what a message says."""
+        found = tuple(NoisyAggregate(column.aggregate, column.half_width) for column in message.columns)
+        return cls(message.epsilon, message.delta, message.threshold, message.deviation, found)
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to know about a result: ``kind`` is "suppression", "coverage", "approximation" and the like."""
+    """Something to know about a result: ``kind`` is "suppression", "coverage", "approximation" and the like.
+
+    Those of kind "privacy" and "noise" have the ``noise`` in numbers; one without a node is of totals over all nodes.
+    """
 
     kind: str
     text: str
     node: str = ""
+    noise: Noise | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from archipel import errors
 from archipel.client.explanation import Explanation
-from archipel.client.model import Crossing, NodeOutcome, Notice, receipts_from_wire
+from archipel.client.model import Crossing, NodeOutcome, Noise, Notice, receipts_from_wire
 from archipel.v1 import query_pb2
 
 if TYPE_CHECKING:
@@ -52,7 +52,10 @@ class Result:
             header.query_id,
             table,
             tuple(NodeOutcome.from_wire(n) for n in info.nodes),
-            tuple(Notice(n.kind, n.text, n.node) for n in info.notices),
+            tuple(
+                Notice(n.kind, n.text, n.node, Noise.from_wire(n.noise) if n.HasField("noise") else None)
+                for n in info.notices
+            ),
             receipts_from_wire(list(info.receipts)),
             info.complete,
             info.merged_by,

@@ -338,6 +338,8 @@ class TablePolicy(_message.Message):
     SENSITIVE_FIELD_NUMBER: _builtins.int
     ROUNDING_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
+    PRIVACY_FIELD_NUMBER: _builtins.int
+    DEVIATION_FIELD_NUMBER: _builtins.int
     coordinator_form: Global___Form.ValueType
     """The strongest form in which the table's data may leave to the coordinator."""
     protected: _builtins.bool
@@ -347,6 +349,8 @@ class TablePolicy(_message.Message):
     """A condition over the table's columns, in DuckDB's SQL: statements must say it of every scan. Empty: none."""
     rounding: _builtins.int
     """Released numbers are multiples of it; 0: not rounded."""
+    deviation: _builtins.float
+    """Standard deviation of the noise in released counts, in persons; 0: none."""
     @_builtins.property
     def column_roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___ColumnRole]: ...
     @_builtins.property
@@ -367,6 +371,10 @@ class TablePolicy(_message.Message):
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """"node", "federation": which scopes of the threshold a query may choose. None: "node"."""
 
+    @_builtins.property
+    def privacy(self) -> Global___PrivacyLimits:
+        """Absent: no query may ask for differential privacy."""
+
     def __init__(
         self,
         *,
@@ -382,16 +390,91 @@ class TablePolicy(_message.Message):
         sensitive: _abc.Iterable[Global___SensitiveCodes] | None = ...,
         rounding: _builtins.int = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
+        privacy: Global___PrivacyLimits | None = ...,
+        deviation: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_dominance", b"_dominance", "dominance", b"dominance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dominance", b"_dominance", "_privacy", b"_privacy", "dominance", b"dominance", "privacy", b"privacy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dominance", b"_dominance", "bins", b"bins", "column_roles", b"column_roles", "coordinator_form", b"coordinator_form", "dominance", b"dominance", "min_persons", b"min_persons", "peer_forms", b"peer_forms", "protected", b"protected", "rounding", b"rounding", "rows_where", b"rows_where", "scopes", b"scopes", "sensitive", b"sensitive", "tell_withheld_count", b"tell_withheld_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dominance", b"_dominance", "_privacy", b"_privacy", "bins", b"bins", "column_roles", b"column_roles", "coordinator_form", b"coordinator_form", "deviation", b"deviation", "dominance", b"dominance", "min_persons", b"min_persons", "peer_forms", b"peer_forms", "privacy", b"privacy", "protected", b"protected", "rounding", b"rounding", "rows_where", b"rows_where", "scopes", b"scopes", "sensitive", b"sensitive", "tell_withheld_count", b"tell_withheld_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dominance: _TypeAlias = _typing.Literal["dominance"]  # noqa: Y015
     _WhichOneofArgType__dominance: _TypeAlias = _typing.Literal["_dominance", b"_dominance"]  # noqa: Y015
+    _WhichOneofReturnType__privacy: _TypeAlias = _typing.Literal["privacy"]  # noqa: Y015
+    _WhichOneofArgType__privacy: _TypeAlias = _typing.Literal["_privacy", b"_privacy"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__dominance) -> _WhichOneofReturnType__dominance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__privacy) -> _WhichOneofReturnType__privacy | None: ...
 
 Global___TablePolicy: _TypeAlias = TablePolicy  # noqa: Y015
+
+@_typing.final
+class PrivacyLimits(_message.Message):
+    """Within which limits a table is answered with differential privacy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_EPSILON_FIELD_NUMBER: _builtins.int
+    DELTA_FIELD_NUMBER: _builtins.int
+    GROUPS_PER_PERSON_FIELD_NUMBER: _builtins.int
+    ROWS_PER_PERSON_FIELD_NUMBER: _builtins.int
+    BOUNDS_FIELD_NUMBER: _builtins.int
+    ONLY_FIELD_NUMBER: _builtins.int
+    max_epsilon: _builtins.float
+    delta: _builtins.float
+    groups_per_person: _builtins.int
+    rows_per_person: _builtins.int
+    only: _builtins.bool
+    """There is no other answer."""
+    @_builtins.property
+    def bounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrivacyBound]: ...
+    def __init__(
+        self,
+        *,
+        max_epsilon: _builtins.float = ...,
+        delta: _builtins.float = ...,
+        groups_per_person: _builtins.int = ...,
+        rows_per_person: _builtins.int = ...,
+        bounds: _abc.Iterable[Global___PrivacyBound] | None = ...,
+        only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "delta", b"delta", "groups_per_person", b"groups_per_person", "max_epsilon", b"max_epsilon", "only", b"only", "rows_per_person", b"rows_per_person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrivacyLimits: _TypeAlias = PrivacyLimits  # noqa: Y015
+
+@_typing.final
+class PrivacyBound(_message.Message):
+    """Between which values one person's part of a sum is taken; unit 0: as the column's type says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMN_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    column: _builtins.str
+    low: _builtins.float
+    high: _builtins.float
+    unit: _builtins.float
+    def __init__(
+        self,
+        *,
+        column: _builtins.str = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        unit: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "high", b"high", "low", b"low", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrivacyBound: _TypeAlias = PrivacyBound  # noqa: Y015
 
 @_typing.final
 class ColumnBin(_message.Message):
@@ -483,22 +566,97 @@ class ReleaseNote(_message.Message):
 
     KIND_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    NOISE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """"rounding", "noise", "privacy", "interval", …"""
     text: _builtins.str
+    @_builtins.property
+    def noise(self) -> Global___Noise:
+        """Of the kinds "noise" and "privacy": the noise in numbers."""
+
     def __init__(
         self,
         *,
         kind: _builtins.str = ...,
         text: _builtins.str = ...,
+        noise: Global___Noise | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_noise", b"_noise", "noise", b"noise"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_noise", b"_noise", "kind", b"kind", "noise", b"noise", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__noise: _TypeAlias = _typing.Literal["noise"]  # noqa: Y015
+    _WhichOneofArgType__noise: _TypeAlias = _typing.Literal["_noise", b"_noise"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__noise) -> _WhichOneofReturnType__noise | None: ...
+
+Global___ReleaseNote: _TypeAlias = ReleaseNote  # noqa: Y015
+
+@_typing.final
+class Noise(_message.Message):
+    """The noise in what a node released."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPSILON_FIELD_NUMBER: _builtins.int
+    DELTA_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    DEVIATION_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    epsilon: _builtins.float
+    """Of differential privacy: what the answer may tell of one person; 0 where it is no differential privacy."""
+    delta: _builtins.float
+    threshold: _builtins.int
+    """A group is shown when its persons with noise are at least so many."""
+    deviation: _builtins.float
+    """Of noise that is the same for the same persons: its standard deviation in persons."""
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___NoisyColumn]: ...
+    def __init__(
+        self,
+        *,
+        epsilon: _builtins.float = ...,
+        delta: _builtins.float = ...,
+        threshold: _builtins.int = ...,
+        deviation: _builtins.float = ...,
+        columns: _abc.Iterable[Global___NoisyColumn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "delta", b"delta", "deviation", b"deviation", "epsilon", b"epsilon", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReleaseNote: _TypeAlias = ReleaseNote  # noqa: Y015
+Global___Noise: _TypeAlias = Noise  # noqa: Y015
+
+@_typing.final
+class NoisyColumn(_message.Message):
+    """How large the noise in one column is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGGREGATE_FIELD_NUMBER: _builtins.int
+    HALF_WIDTH_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
+    aggregate: _builtins.str
+    """The aggregate, such as "count(*)" or "sum(days)"."""
+    half_width: _builtins.float
+    """Of differential privacy: 95 % of values lie within this of the value without noise."""
+    scale: _builtins.float
+    """The scale of the discrete Laplace distribution."""
+    def __init__(
+        self,
+        *,
+        aggregate: _builtins.str = ...,
+        half_width: _builtins.float = ...,
+        scale: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregate", b"aggregate", "half_width", b"half_width", "scale", b"scale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoisyColumn: _TypeAlias = NoisyColumn  # noqa: Y015
 
 @_typing.final
 class ColumnRole(_message.Message):

@@ -24,6 +24,7 @@ from coordinator.planner.bind import Bound, Describe, bind
 from coordinator.planner.explain import explain_text
 from coordinator.planner.outputs import with_types
 from coordinator.planner.parse import parse
+from coordinator.planner.privacy import with_noise
 from coordinator.planner.problems import closes_way, is_of_border, to_tell, why_not
 from coordinator.planner.rules import EVERY_RULE, Rules
 from coordinator.planner.scope import over_federation, scope_of
@@ -60,7 +61,9 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
         raise _read_by_engine(problem, as_written, describe) from None
     bound = bind(tree, as_written, catalog, permit, describe)
     known = replace(catalog if rules.local_joins else without_site_keys(catalog), asks_all=not rules.pruning)
-    assembly = Assembly(known, permit, _of_stages(describe), _prefix(bound), rules, scope=scope)
+    assembly = Assembly(
+        known, permit, _of_stages(describe), _prefix(bound), rules, scope=scope, privacy=request.privacy
+    )
     result_stage, columns = _finished(bound, describe, assembly)
     made = Plan(
         sql=request.sql,
@@ -75,6 +78,7 @@ def _plan(request: Request, catalog: Catalog, permit: Permit, describe: Describe
     )
     if scope is Scope.FEDERATION:
         made = over_federation(made, catalog, permit)
+    made = with_noise(made, catalog, permit, request)
     try:
         return certified(made, catalog, permit)
     except Rejected as cause:

@@ -15,6 +15,7 @@ from archipel import errors, obligations
 from archipel.border import check, linking, parsing, vocabulary
 from archipel.border.decision import BorderContext, Release
 from archipel.permit import Permit
+from archipel.request import Privacy
 from archipel.schema import Column, Form, Scope, Table
 from coordinator.catalog import Catalog
 from coordinator.plan import COORDINATOR, SHARD_COLUMN, Alternative, Exchange, Interval, OutputColumn, Stage, StageKind
@@ -23,7 +24,6 @@ from coordinator.planner.carried import as_sent, check_carried
 from coordinator.planner.estimate import estimate
 from coordinator.planner.means import check_linkage, check_sealing
 from coordinator.planner.positions import position_of
-from coordinator.planner.placement import Placement
 from coordinator.planner.rules import EVERY_RULE, Rules
 
 STAYS = "stays at the coordinator"
@@ -36,15 +36,11 @@ _PLAIN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table that a later stage reads: an exchange's name and its columns.
-
-    ``placed`` says where its rows are, if not each of its readers gets all of them.
-    """
+    """A table that a later stage reads: an exchange's name and its columns."""
 
     name: str
     columns: tuple[OutputColumn, ...]
 
-    placed: Placement | None = None
 
 @dataclass(slots=True)
 class _Open:
@@ -111,6 +107,7 @@ class Assembly:
     prefix: str
     rules: Rules = EVERY_RULE
     scope: Scope = Scope.NODE
+    privacy: Privacy | None = None
     stages: list[Stage] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -385,7 +382,9 @@ class Assembly:
                 continue
             asked.add(alike)
             context = BorderContext(
-                site, tables, columns, self.permit, received, destination, self.scope, rewrites=False
+                *(site, tables, columns, self.permit, received, destination, self.scope),
+                rewrites=False,
+                privacy=self.privacy,
             )
             key = (spelled, alike, tuple(sorted(columns.items())), tuple(sorted(received.items())))
             decided = self._decide(tree, context, key)
