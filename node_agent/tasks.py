@@ -27,7 +27,7 @@ from node_agent.authorise import Asked, authorise
 from node_agent.cancellation import Cancellation
 from node_agent.decisions import Decisions
 from node_agent.engine.base import Engine
-from node_agent.evidence import Grounds
+from node_agent.evidence import KEPT, NAMED_ANYWAY, Grounds
 from node_agent.gate import Gate, content_digest
 from node_agent.ledger import Answer, Ledger
 from node_agent.order import Note, Released, Stream, TaskOrder, Withheld
@@ -80,7 +80,9 @@ class TaskRunner:
 
     def __post_init__(self) -> None:
         self._decisions = Decisions(self.node)
-        self._rounds = Rounds(self.node, self.federation, self.peers, self.book, lambda: self.now())
+        self._rounds = Rounds(
+            self.node, self.federation, self.peers, self.book, lambda: self.ledger, lambda: self.now()
+        )
 
     def run(
         self,
@@ -109,6 +111,7 @@ class TaskRunner:
             told = errors.error(errors.INTERNAL, "The node failed.", node=self.node)
         code = told.info.code
         refused = code.fault in {errors.Fault.PERMISSION, errors.Fault.REQUEST} or code is errors.EXCHANGE_REFUSED
+        known = self._kept_of(known)
         why = {"code": told.code, "reason": told.info.message, "refused_by": told.rule}
         self._write(audit, "refused" if refused else "failed", {**known, **why})
         raise told
@@ -457,8 +460,19 @@ class TaskRunner:
     def _newest_checkpoint(self) -> str:
         return self.audit.newest_checkpoint if self.checkpoint_in_receipts and self.audit is not None else ""
 
+    def _kept_of(self, known: dict[str, Any]) -> dict[str, Any]:
+        """Return what is known of a task that failed, without naming documents that could not be kept."""
+        if self.grounds is not None:
+            try:
+                self.grounds.settled(known)
+            except errors.ArchipelError:
+                return {name: value for name, value in known.items() if name not in KEPT or name in NAMED_ANYWAY}
+        return known
+
     def _write(self, audit: AuditLog, kind: str, content: dict[str, Any]) -> str:
         try:
+            if self.grounds is not None and kind == "released":
+                self.grounds.settled(content)
             return audit.append(kind, content)
         except errors.ArchipelError as problem:
             log.error("nothing is released: %s", problem.info.message)
@@ -516,6 +530,15 @@ class _OfRound:
         self.engine_ms = (time.monotonic() - started) * 1000
         runner.engine.check_unchanged(release.tables)
         return table
+
+    def read(self, release: Release, data: Mapping[str, Any]) -> pa.Table:
+        runner = self.runner
+        table = runner._execute(self.order, data, self.asked, release, self.cancellation, told=False)
+        runner.engine.check_unchanged(release.tables)
+        return table
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        self.known.update(facts)
 
     def stream_id(self, exchange_id: str, receiver: str) -> StreamId:
         me = Sender(self.runner.node, self.order.stage_id, self.order.attempt)

@@ -92,7 +92,8 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
     if masking:
         tables = own_tables(list(analysis.tables.values()), analysis.context)
         read = read_columns(analysis, protected)
-        return masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
+        whole = masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
+        return replace(whole, populations=behind)
     cells = histogram.taken_out(select, block, analysis)
     if not analysis.context.rewrites:
         return replace(_decided(analysis, protected), perturbed=noisy)

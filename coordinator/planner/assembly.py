@@ -23,6 +23,7 @@ from coordinator.planner.bind import Describe
 from coordinator.planner.carried import as_sent, check_carried
 from coordinator.planner.estimate import estimate
 from coordinator.planner.means import check_linkage, check_sealing
+from coordinator.planner.placement import Placement
 from coordinator.planner.positions import position_of
 from coordinator.planner.rules import EVERY_RULE, Rules
 
@@ -36,10 +37,14 @@ _PLAIN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table that a later stage reads: an exchange's name and its columns."""
+    """A table that a later stage reads: an exchange's name and its columns.
+
+    ``placed`` says where its rows are, if not each of its readers gets all of them.
+    """
 
     name: str
     columns: tuple[OutputColumn, ...]
+    placed: Placement | None = None
 
 
 @dataclass(slots=True)
