@@ -20,6 +20,10 @@ from coordinator.relay import Spool
 
 LEAST_TIMEOUT_S = 0.05
 
+ATTACHED_BYTES = 32 * 1024
+"""A delivery up to this size comes on the node's stream, and is decoded on the loop's thread: a call of its own, as a
+hop to another thread, takes longer. (A call took 1.0 ms from the node's hands to the coordinator's, the stream 0.4.)"""
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -113,6 +117,7 @@ class Dispatch:
             max_bytes=max_bytes,
             certificates=_certificates(plan, task),
             takes_whole=True,
+            attached_bytes=ATTACHED_BYTES,
             round=_round(stage),
         )
         session.send(gateway_pb2.AttachResponse(task=message))

@@ -25,6 +25,7 @@ from coordinator.deliveries import (
     sealed,
     sealed_stream,
 )
+from coordinator.dispatch import ATTACHED_BYTES
 from coordinator.planning import Planning
 from coordinator.registration import read_hello, refusal
 from coordinator.registry import Registry, Session
@@ -42,9 +43,6 @@ BREAK_OFF_S = 0.05
 
 MAX_SEALED_BYTES = max(sealing.MAX_FRAME_BYTES, sealing.MAX_OPENING_BYTES)
 """Most bytes of one frame of a sealed stream."""
-
-SMALL_BYTES = 32 * 1024
-"""A delivery up to this size is decoded on the loop's thread: a hop to another thread takes longer."""
 
 
 class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
@@ -113,12 +111,7 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
         """Receive a stage's output that came as one message."""
 
         async def receive(expected: Expected) -> bool:
-            if expected.routes:
-                text = "What is for other nodes came for the coordinator."
-                raise errors.error(errors.NODE_EXECUTION, text, node=expected.task.node)
-            parts = [frame.data for frame in request.frames]
-            _check_size(sum(map(len, parts)), expected)
-            return await self._take(parts, request.trailer, expected)
+            return await self._take(_whole_parts(request, expected), request.trailer, expected)
 
         answer = await self._claimed(request.header, self._peer(context), receive)
         return gateway_pb2.DeliverWholeResponse(accepted=answer.accepted)
@@ -237,11 +230,30 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
                 expected = self._deliveries.find(message.task_failed.task_id, session.node)
                 if expected is not None:
                     self._deliveries.refuse(expected, _told_by(session.node, message.task_failed.error))
+            case "delivered":
+                self._take_attached(session.node, message.delivered)
             case "draining":
                 log.info("node '%s' finishes what runs and takes no more", session.node)
                 session.draining = True
             case "task_accepted" | _:
                 pass
+
+    def _take_attached(self, node: str, delivery: gateway_pb2.DeliverWholeRequest) -> None:
+        """Take a small output that came on the node's stream; what is wrong with it ends its task, not the stream."""
+        expected = self._deliveries.claim(delivery.header, node)
+        if expected is None:
+            return
+        try:
+            parts = _whole_parts(delivery, expected, ATTACHED_BYTES)
+            self._deliveries.accept(expected, decode(parts, delivery.trailer, expected, self._keys[node]))
+        except errors.ArchipelError as problem:
+            self._deliveries.refuse(expected, problem.info)
+        except Exception as cause:  # noqa: BLE001 - the node's other tasks depend on the stream
+            log.error("a delivery of node '%s' failed with %s", node, type(cause).__name__)
+            info = errors.error(errors.INTERNAL, "The coordinator failed.", query_id=expected.query_id).info
+            self._deliveries.refuse(expected, info)
+        finally:
+            self._deliveries.release(expected)
 
     async def _receive(self, expected: Expected, context: Any) -> bool:
         """Return whether the delivery was taken.
@@ -266,7 +278,7 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
 
     async def _take(self, parts: list[bytes], trailer: gateway_pb2.DeliverTrailer, expected: Expected) -> bool:
         work = (parts, trailer, expected, self._keys[expected.task.node])
-        small = sum(map(len, parts)) <= SMALL_BYTES
+        small = sum(map(len, parts)) <= ATTACHED_BYTES
         return self._deliveries.accept(expected, decode(*work) if small else await asyncio.to_thread(decode, *work))
 
     async def _receive_sealed(self, expected: Expected, context: Any) -> bool:
@@ -315,6 +327,19 @@ class NodeGateway(gateway_pb2_grpc.NodeGatewayServicer):
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)
+
+
+def _whole_parts(delivery: gateway_pb2.DeliverWholeRequest, expected: Expected, most: int | None = None) -> list[bytes]:
+    if expected.routes:
+        text = "What is for other nodes came for the coordinator."
+        raise errors.error(errors.NODE_EXECUTION, text, node=expected.task.node)
+    parts = [frame.data for frame in delivery.frames]
+    size = sum(map(len, parts))
+    _check_size(size, expected)
+    if most is not None and size > most:
+        text = "The node's delivery is too large for its stream."
+        raise errors.error(errors.NODE_EXECUTION, text, node=expected.task.node)
+    return parts
 
 
 def _check_size(size: int, expected: Expected) -> None:

@@ -351,6 +351,9 @@ class Agent:
             collector.close()
         timeout_s = max(0.0, deadline - time.monotonic()) + DELIVER_GRACE_S
         whole, released = delivering.whole(task, released)
+        if whole is not None and delivering.fits_stream(task, whole):
+            self._send(gateway_pb2.AttachRequest(delivered=whole))
+            return
         if whole is not None:
             accepted = (await stub.DeliverWhole(whole, timeout=timeout_s)).accepted
         else:

@@ -28,6 +28,7 @@ class AttachRequest(_message.Message):
     TASK_FAILED_FIELD_NUMBER: _builtins.int
     TASK_ACCEPTED_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    DELIVERED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -40,6 +41,10 @@ class AttachRequest(_message.Message):
     def draining(self) -> Global___Draining:
         """The node finishes what runs and takes no more."""
 
+    @_builtins.property
+    def delivered(self) -> Global___DeliverWholeRequest:
+        """As DeliverWhole, without a call of its own, for an output of up to Task.attached_bytes."""
+
     def __init__(
         self,
         *,
@@ -48,12 +53,13 @@ class AttachRequest(_message.Message):
         task_failed: Global___TaskFailed | None = ...,
         task_accepted: Global___TaskAccepted | None = ...,
         draining: Global___Draining | None = ...,
+        delivered: Global___DeliverWholeRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "event", b"event", "heartbeat", b"heartbeat", "hello", b"hello", "task_accepted", b"task_accepted", "task_failed", b"task_failed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivered", b"delivered", "draining", b"draining", "event", b"event", "heartbeat", b"heartbeat", "hello", b"hello", "task_accepted", b"task_accepted", "task_failed", b"task_failed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "event", b"event", "heartbeat", b"heartbeat", "hello", b"hello", "task_accepted", b"task_accepted", "task_failed", b"task_failed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered", b"delivered", "draining", b"draining", "event", b"event", "heartbeat", b"heartbeat", "hello", b"hello", "task_accepted", b"task_accepted", "task_failed", b"task_failed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["hello", "heartbeat", "task_failed", "task_accepted", "draining"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["hello", "heartbeat", "task_failed", "task_accepted", "draining", "delivered"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -267,6 +273,7 @@ class Task(_message.Message):
     CERTIFICATES_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
     TAKES_WHOLE_FIELD_NUMBER: _builtins.int
+    ATTACHED_BYTES_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     query_id: _builtins.str
     stage_id: _builtins.str
@@ -285,6 +292,8 @@ class Task(_message.Message):
     max_bytes: _builtins.int
     takes_whole: _builtins.bool
     """The coordinator takes DeliverWhole."""
+    attached_bytes: _builtins.int
+    """Up to how many bytes of frames the coordinator takes on the stream that the task came on."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskInput]: ...
     @_builtins.property
@@ -318,10 +327,11 @@ class Task(_message.Message):
         certificates: _abc.Iterable[_common_pb2.Certificate] | None = ...,
         round: Global___RoundStep | None = ...,
         takes_whole: _builtins.bool = ...,
+        attached_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "round", b"round"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "attempt", b"attempt", "certificates", b"certificates", "form", b"form", "inputs", b"inputs", "max_bytes", b"max_bytes", "outputs", b"outputs", "permit", b"permit", "query_id", b"query_id", "request", b"request", "round", b"round", "sql", b"sql", "stage_id", b"stage_id", "takes_whole", b"takes_whole", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "attached_bytes", b"attached_bytes", "attempt", b"attempt", "certificates", b"certificates", "form", b"form", "inputs", b"inputs", "max_bytes", b"max_bytes", "outputs", b"outputs", "permit", b"permit", "query_id", b"query_id", "request", b"request", "round", b"round", "sql", b"sql", "stage_id", b"stage_id", "takes_whole", b"takes_whole", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__round: _TypeAlias = _typing.Literal["round"]  # noqa: Y015
     _WhichOneofArgType__round: _TypeAlias = _typing.Literal["_round", b"_round"]  # noqa: Y015

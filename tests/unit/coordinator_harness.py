@@ -254,8 +254,12 @@ class Node:
         signed_for: pa.Table | None = None,
         engine_ms: float = 1.5,
         whole: bool = False,
+        attached: bool = False,
     ) -> bool:
-        """Deliver a task's output, with ``whole`` in one message; return whether the coordinator took it."""
+        """Deliver a task's output, with ``whole`` in one message; return whether the coordinator took it.
+
+        With ``attached`` the message goes on the node's stream, on which nothing is answered.
+        """
         parts = list(frames.encode_table(table))
         signed = list(frames.encode_table(signed_for)) if signed_for is not None else parts
         token = self._receipt(task, signed)
@@ -269,6 +273,9 @@ class Node:
             receipt=common_pb2.Receipt(token=token),
             engine_ms=engine_ms,
         )
+        if attached:
+            await self.say(delivered=gateway_pb2.DeliverWholeRequest(header=header, frames=sent, trailer=trailer))
+            return True
         if whole:
             delivery = gateway_pb2.DeliverWholeRequest(header=header, frames=sent, trailer=trailer)
             return bool((await self.stub.DeliverWhole(delivery, timeout=TEST_TIMEOUT_S)).accepted)

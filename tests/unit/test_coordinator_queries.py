@@ -317,6 +317,47 @@ def test_an_output_in_one_message_counts_once_and_only_for_the_task_that_its_nod
     run(scenario())
 
 
+def test_an_output_on_the_node_s_stream_counts_once_and_only_for_the_task_that_its_node_has(
+    keys: Keys, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with world(keys, tmp_path) as w:
+            query_id, first, second = await w.ask()
+            assert first.attached_bytes >= 1024
+            await w.beta.deliver(first, partials(a=50), attached=True)
+            await w.alpha.deliver(first, partials(a=1), attached=True)
+            await w.alpha.deliver(first, partials(a=50), attached=True)
+            await w.beta.deliver(second, partials(a=2), attached=True)
+            info, table = await w.alice.answer(query_id)
+            assert table.to_pylist() == [{"g": "a", "total": 3}]
+            assert len(info.receipts) == 2
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("wrong", ["receipt", "size"])
+def test_what_is_wrong_with_an_output_on_the_stream_ends_its_query_and_not_the_stream(
+    keys: Keys, tmp_path: Path, wrong: str
+) -> None:
+    async def scenario() -> None:
+        async with world(keys, tmp_path) as w:
+            query_id, first, second = await w.ask()
+            if wrong == "receipt":
+                await w.alpha.deliver(first, partials(a=100), signed_for=partials(a=1), attached=True)
+            else:
+                large = pa.table({"g": ["x" * 100] * 1000, "p": pa.array([1] * 1000, pa.decimal128(38, 0))})
+                await w.alpha.deliver(first, large, attached=True)
+            failure = await w.alice.failure(query_id)
+            assert (failure.code, failure.node) == ("NODE_EXECUTION", "alpha")
+            assert await w.beta.cancelled.get() == second.task_id
+            query_id, first, second = await w.ask()
+            await w.alpha.deliver(first, partials(a=1), attached=True)
+            await w.beta.deliver(second, partials(a=2), attached=True)
+            assert (await w.alice.answer(query_id))[1].to_pylist() == [{"g": "a", "total": 3}]
+
+    run(scenario())
+
+
 def test_data_that_is_not_what_was_agreed_fails_the_query(keys: Keys, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(keys, tmp_path) as w:

@@ -380,6 +380,25 @@ def test_a_small_output_is_one_message_for_a_coordinator_that_takes_it(
     played(play)
 
 
+def test_a_small_output_goes_on_the_stream_of_a_coordinator_that_takes_it_there(
+    played: Callable[[Play], None],
+) -> None:
+    async def play(scene: Scene) -> None:
+        scene.start()
+        attached = await scene.attached()
+        key = identity.load_signing_key(scene.keys / "nodes/hospital_a/signing.pem").public_key()
+        attached.give(scene.task("t1", BY_REGION, takes_whole=True, attached_bytes=64_000))
+        delivery = await attached.next("delivered")
+        data = b"".join(frame.data for frame in delivery.frames)
+        signed = receipt.verify(delivery.trailer.receipt.token, key)
+        assert (signed.query_id, signed.content_sha256) == ("q-t1", hashlib.sha256(data).hexdigest())
+        attached.give(scene.task("t2", BY_REGION, takes_whole=True, attached_bytes=100))
+        assert rows_in(await scene.delivered()) == [{"region": "Normandie", "n": 70}]
+        assert scene.coordinator.whole == 1
+
+    played(play)
+
+
 def test_a_refused_task_is_told_with_code_and_node(played: Callable[[Play], None]) -> None:
     async def play(scene: Scene) -> None:
         scene.start()
