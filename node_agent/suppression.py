@@ -138,7 +138,7 @@ def _narrow(
     """Return those of ``suspects`` whose interval is too narrow; None when that cannot be settled."""
     order = sorted(component, key=repr)
     place = {cell: number for number, cell in enumerate(order)}
-    program = _Program(len(order))
+    program = Program(len(order))
     for total in equations:
         signs: dict[int, float] = {}
         known = 0.0
@@ -159,7 +159,7 @@ def _narrow(
                 break
             if clock() > deadline:
                 return None
-            solution = program.extreme(number, direction, max(deadline - clock(), 0.001))
+            solution = program.extreme([number], direction, max(deadline - clock(), 0.001))
             if solution is None:
                 return None
             least = [min(a, b) for a, b in zip(least, solution, strict=True)]
@@ -170,8 +170,8 @@ def _narrow(
     return narrow
 
 
-class _Program:
-    """Numbers that are not negative under linear equations; finds the least or most that one of them can be."""
+class Program:
+    """Numbers that are not negative under linear equations; finds the least or most that the sum of some can be."""
 
     _MOST = 1e9
     """Stands for no bound: more rows than any table here has."""
@@ -198,10 +198,10 @@ class _Program:
         weights = np.array([sign for _, sign in entries], dtype=np.float64)
         self._highs.addRow(value, value, len(entries), numbers, weights)
 
-    def extreme(self, number: int, direction: int, max_seconds: float) -> list[float] | None:
-        """Return a solution in which one number is least (-1) or most (1); None when there is no answer in time."""
+    def extreme(self, numbers: Sequence[int], direction: int, max_seconds: float) -> list[float] | None:
+        """Return a solution in which a sum is least (-1) or most (1); None when there is no answer in time."""
         costs = self._np.zeros(self._size)
-        costs[number] = -direction
+        costs[list(numbers)] = -direction
         self._highs.changeColsCost(self._size, self._np.arange(self._size, dtype=self._np.int32), costs)
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max_seconds)
         self._highs.run()

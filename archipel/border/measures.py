@@ -1,4 +1,4 @@
-"""What a node's ledger is told of an answer's groups: the statement for it, and how to read its columns. Data only."""
+"""What a node's ledger is told of an answer's groups: who stands behind them, where they stand. Data only."""
 
 from __future__ import annotations
 
@@ -39,3 +39,21 @@ class Populations:
     outputs: tuple[str | None, ...]
     measures: tuple[Measure, ...]
     seed_table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an answer's groups stand among the rows of ``base``, a SELECT of nothing without a WHERE.
+
+    All is SQL over those rows: the ``keys`` that it groups by, the ``conditions`` of which each must hold, ``flags`` by
+    which it tells a part of a group beside the group, ``values`` that it adds up, and for each protected table under a
+    row which of 64 bits the person sets. ``outputs`` are the columns of the answer that show the keys, None for one that is not shown.
+    """
+
+    base: str
+    keys: tuple[str, ...]
+    conditions: tuple[str, ...]
+    flags: tuple[str, ...]
+    values: tuple[str, ...]
+    persons: tuple[str, ...]
+    outputs: tuple[str | None, ...]
