@@ -24,10 +24,10 @@ Place = tuple[int, tuple[Hashable, ...]]
 def settled(table: pa.Table, release: Release) -> pa.Table:
     """Return a statement's rows without the columns that do not leave, and with NULL persons where nothing may leave.
 
-    The rows of other statements than those of several groupings are returned as they are.
+    The rows of other statements than those of several groupings are returned as they are, and so are settled ones.
     """
     lattice, persons_name, withheld_name = release.lattice, release.persons_column, release.withheld_column
-    if lattice is None or persons_name is None or withheld_name is None:
+    if lattice is None or persons_name is None or withheld_name is None or lattice.grouping not in table.column_names:
         return table
     found = _Groups.of(table, lattice, persons_name)
     more = suppression.withheld_more(

@@ -24,7 +24,7 @@ from archipel.permit import Permit
 from archipel.policy_ledger import LedgerRules
 from node_agent import ledger_sketch
 from node_agent.ledger_sketch import CELL, WHOLE, Index, Sketches, Sums
-from node_agent.ledger_store import LedgerStore, Stored, Usage, unavailable
+from node_agent.ledger_store import LedgerStore, LinkedRow, Stored, Usage, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +154,34 @@ class Ledger:
         if used.questions >= questions or used.cells + cells > most:
             raise errors.error(errors.BUDGET_EXHAUSTED, "The permit has used up what it may ask of this node.")
 
+    def linked(self, family: str, permit: str, researcher: str) -> tuple[int, list[LinkedRow]]:
+        """Return the number of a linked table's newest entry, and what a permit or researcher has of it, oldest first."""
+        return self._store.linked(family, permit, researcher)
+
+    def mark_key(self) -> bytes:
+        """Return the key under which groups are hashed."""
+        return hashlib.sha256(b"archipel ledger groups" + self._store.secret).digest()
+
+    def compare(
+        self,
+        sketches: Mapping[str, Sketches],
+        minimum: int,
+        *,
+        permit: Permit,
+        now: float,
+        note: Callable[[dict[str, Any]], None],
+    ) -> None:
+        """Make sure that no group is too close to earlier ones; ``note`` is told why it is refused.
+
+        Raises:
+            ArchipelError: DIFFERENCING_REFUSED.
+        """
+        with self._mutex:
+            close = self._closest(sketches, minimum) if self.rules.differences == "refuse" else None
+            if close is not None:
+                note({"ledger_refusal": self._told(close)})
+                self._refuse(permit, close, now)
+
     def recall(self, question: str) -> Recorded | None:
         """Return what a question was answered."""
         found = self._store.find(question)
@@ -194,10 +222,14 @@ class Ledger:
         about: Mapping[str, Any],
         now: float,
         note: Callable[[dict[str, Any]], None],
-    ) -> Recorded:
+        linked: LinkedRow | None = None,
+        seen: int = 0,
+    ) -> Recorded | None:
         """Decide about an answer and, if it may leave, write it down. What was answered meanwhile is given instead.
 
         ``about`` says who asked what, for the officer who looks at a later refusal; ``note`` is told why it is refused.
+        An answer that is part of a linked table was compared with its entries up to ``seen``; when there are others
+        since, nothing is written and None returned.
 
         Raises:
             ArchipelError: DIFFERENCING_REFUSED, BUDGET_EXHAUSTED, PERMIT_LOCKED or LEDGER_UNAVAILABLE.
@@ -209,11 +241,9 @@ class Ledger:
             self.admit(permit)
             self.afford(permit, answer.output.num_rows)
             self._room(now)
-            if self.rules.differences == "refuse":
-                close = self._closest(sketches, minimum)
-                if close is not None:
-                    note({"ledger_refusal": self._told(close)})
-                    self._refuse(permit, close, now)
+            if linked is not None and self._store.linked(linked.family, "", "")[0] != seen:
+                return None
+            self.compare(sketches, minimum, permit=permit, now=now, note=note)
             told = {"withheld": answer.withheld, "fewest": answer.fewest, "rows": answer.output.num_rows}
             with self._store.change() as database:
                 stored = self._store.append(
@@ -224,6 +254,7 @@ class Ledger:
                     answer=_packed(answer.output),
                     until=permit.expires + self.rules.keep_days * DAY_S,
                     sketches={domain: found for domain, found in sketches.items() if len(found)},
+                    linked=linked,
                 )
                 self._store.charge(database, permit.permit_id, questions=1, cells=answer.output.num_rows)
             for domain, found_sketches in sketches.items():

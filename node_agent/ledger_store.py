@@ -53,6 +53,11 @@ CREATE TABLE IF NOT EXISTS permits (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS refusals (permit TEXT NOT NULL, at REAL NOT NULL, what TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS refusals_of ON refusals (permit, at);
+CREATE TABLE IF NOT EXISTS linked (
+    entry INTEGER PRIMARY KEY, family TEXT NOT NULL, permit TEXT NOT NULL, researcher TEXT NOT NULL,
+    shape TEXT NOT NULL, marks BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS linked_of ON linked (family, entry);
 """
 
 
@@ -86,6 +91,23 @@ class Kept:
     domain: str
     sketches: Sketches
     coarse: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedRow:
+    """An answer as a part of a linked table (``node_agent.linked_tables``), and whose it is."""
+
+    family: str
+    permit: str
+    researcher: str
+    shape: str
+    marks: bytes
+
+    @property
+    def digest(self) -> str:
+        """Return what the entry says of it."""
+        texts = json.dumps([self.family, self.permit, self.researcher, self.shape])
+        return _sha256(texts.encode(), self.marks)
 
 
 class LedgerStore:
@@ -197,6 +219,7 @@ class LedgerStore:
         answer: bytes | None,
         until: float,
         sketches: dict[str, Sketches],
+        linked: LinkedRow | None = None,
     ) -> Stored:
         """Write an entry within ``change``. ``until`` is when it may be purged."""
         sequence = self._head[0] + 1
@@ -211,6 +234,7 @@ class LedgerStore:
                 "told_sha256": _sha256(told_text.encode()),
                 "answer_sha256": _sha256(answer) if answer is not None else None,
                 "sketches_sha256": {domain: part.digest for domain, part in parts.items()},
+                **({"linked_sha256": linked.digest} if linked is not None else {}),
             },
             sort_keys=True,
         )
@@ -224,8 +248,22 @@ class LedgerStore:
             database.execute("INSERT INTO sketches VALUES (?, ?, ?, ?, ?)", row)
             chunks = [(sequence, domain, number, data) for number, data in enumerate(part.fine)]
             database.executemany("INSERT INTO fine VALUES (?, ?, ?, ?)", chunks)
+        if linked is not None:
+            part_of = (linked.family, linked.permit, linked.researcher, linked.shape, linked.marks)
+            database.execute("INSERT INTO linked VALUES (?, ?, ?, ?, ?, ?)", (sequence, *part_of))
         self._head = (sequence, digest)
         return Stored(sequence, digest, told, answer)
+
+    def linked(self, family: str, permit: str, researcher: str) -> tuple[int, list[LinkedRow]]:
+        """Return the parts of a linked table that a permit or researcher has, oldest first; and its newest entry."""
+        with self._mutex:
+            newest = self._one("SELECT coalesce(max(entry), 0) FROM linked WHERE family = ?", family)
+            rows = self._database.execute(
+                "SELECT family, permit, researcher, shape, marks FROM linked "
+                "WHERE family = ? AND (permit = ? OR researcher = ?) ORDER BY entry",
+                (family, permit, researcher),
+            )
+            return int(newest[0]), [LinkedRow(*row) for row in rows.fetchall()]
 
     def kept(self) -> Iterator[Kept]:
         """Return what an index is made of, oldest first.
@@ -288,8 +326,7 @@ class LedgerStore:
                 "SELECT sequence FROM entries WHERE until < ? AND told <> '{}'", (now,)
             ).fetchall()  # what was purged tells nothing any more
             for (sequence,) in rows:
-                for table in ("sketches", "fine"):
-                    statement = {"sketches": "DELETE FROM sketches", "fine": "DELETE FROM fine"}[table]
+                for statement in ("DELETE FROM sketches", "DELETE FROM fine", "DELETE FROM linked"):
                     database.execute(f"{statement} WHERE entry = ?", (sequence,))
                 database.execute(
                     "UPDATE entries SET told = '{}', answer = NULL, question = 'purged ' || sequence "
@@ -331,9 +368,16 @@ class LedgerStore:
                     _sha256(told.encode()) != known["told_sha256"]
                     or (_sha256(answer) if answer is not None else None) != known["answer_sha256"]
                     or digests != known["sketches_sha256"]
+                    or self._linked_digest(sequence) != known.get("linked_sha256")
                 ):
                     raise unavailable(f"what entry {sequence} holds was altered")
             return count
+
+    def _linked_digest(self, sequence: int) -> str | None:
+        row = self._database.execute(
+            "SELECT family, permit, researcher, shape, marks FROM linked WHERE entry = ?", (sequence,)
+        ).fetchone()
+        return LinkedRow(*row).digest if row else None
 
     def digest_at(self, sequence: int) -> str | None:
         """Return the hash of an entry."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from archipel.border.measures import Populations
+from archipel.border.measures import Placement, Populations
 from archipel.noise import Perturbed, Private
 from archipel.permit import Permit
 from archipel.request import Privacy
@@ -144,6 +144,8 @@ class Release:
     Of its columns only the person's has a type; what the others are, the engine says."""
     populations: tuple[Populations, ...] = ()
     """For protected tables: the statements by which the node's ledger learns who stands behind each group."""
+    placement: Placement | None = None
+    """For protected tables: where the groups stand in a table that the answer shares with others."""
     pseudonymised: bool = False
     """Whether the statement reads ``archipel.linkage.PADS_TABLE``: person columns in it are project pseudonyms."""
     lattice: Lattice | None = None

@@ -14,6 +14,7 @@ from archipel.border import (
     masked,
     parsing,
     perturbed,
+    placement,
     populations,
     private,
     refusal,
@@ -72,6 +73,7 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
     names = threshold.Names(analysis.prefix, persons, withheld)
     asked = analysis.context.for_ledger and analysis.context.privacy is None
     behind = populations.of(select, block.distinct_carriers(), analysis) if asked else ()
+    placed = placement.of(select, block.distinct_carriers(), analysis) if asked else None
     masking = analysis.context.scope is schema.Scope.FEDERATION
     with_codes, everywhere = sensitive.rows(select, block, analysis, protected)
     least = max(analysis.min_persons, everywhere)
@@ -108,6 +110,7 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         withheld_column=withheld,
         persons_column=persons,
         populations=behind,
+        placement=placed,
         pseudonymised=pseudonymised,
         lattice=_lattice(held, wanted, units),
         rounding=wanted.rounding,
