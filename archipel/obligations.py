@@ -37,6 +37,8 @@ def strictest(policies: Sequence[TablePolicy], columns: Sequence[str]) -> TableP
             min_degrees=max(p.dominance.min_degrees for p in policies),
         ),
         sensitive=tuple(dict.fromkeys(codes for p in policies for codes in p.sensitive)),
+        intersection_peers=tuple(sorted({peer for p in policies for peer in p.intersection_peers})),
+        tell_match_rates=all(p.tell_match_rates for p in policies),
         rounding=math.lcm(*(p.rounding or 1 for p in policies)) if any(p.rounding for p in policies) else 0,
         scopes=tuple(scope for scope in Scope if all(scope in p.scopes for p in policies)),
     )

@@ -59,6 +59,8 @@ class Permit(_Model):
     expires: int
     min_persons: int = Field(default=MIN_PERSONS_FLOOR, ge=MIN_PERSONS_FLOOR)
     linkage: bool = False
+    intersection: bool = False
+    """Whether nodes that link tell each other only of persons whom both have."""
     max_queries: int | None = Field(default=None, ge=1)
     """Questions about protected tables that may be asked of each node; what the node's policy allows, when absent."""
     max_cells: int | None = Field(default=None, ge=1)

@@ -18,6 +18,7 @@ from sqlglot.errors import SqlglotError
 from archipel import configuration, errors, schema
 from archipel.policy_columns import ColumnRule, DominanceRules, RoleName, SensitiveRules
 from archipel.policy_node import Approval, NodeRules, one_or_several
+from archipel.policy_peers import PeerRule
 from archipel.policy_privacy import NoiseRules, PrivacyRules
 
 _FORMS = {
@@ -28,7 +29,7 @@ _FORMS = {
     "rows": schema.Form.ROWS,
 }
 
-FOR_PERSONS = ("dominance", "rounding", "threshold_scope", "sensitive", "privacy", "noise")
+FOR_PERSONS = ("dominance", "rounding", "threshold_scope", "sensitive", "match_rates", "privacy", "noise")
 """Keys that say nothing of a table that is not about persons."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -87,12 +88,11 @@ class TableRules(configuration.Section):
     """False only for tables that hold no data about persons."""
     coordinator: Literal["none", "aggregate", "sketch", "rows"] = "none"
     """The strongest form in which data may leave to the coordinator."""
-    peers: Mapping[str, Literal["none", "aggregate", "keys", "rows"]] = Field(
-        default_factory=dict, json_schema_extra=_by_node
-    )
-    """The strongest form in which data may leave to other nodes, by their name. For a protected table each is named and
-    the permit must say `linkage`; for any other table `"*"` stands for every node. `aggregate` lets a node add up what
-    several nodes mask, for thresholds over all of them; no linkage is needed for it."""
+    peers: Mapping[str, PeerRule] = Field(default_factory=dict, json_schema_extra=_by_node)
+    """The strongest form in which data may leave to other nodes, by their name, as a word or as
+    `{form: rows, intersection: required}`. For a protected table each is named and the permit must say `linkage`; for
+    any other table `"*"` stands for every node. `aggregate` lets a node add up what several nodes mask, for thresholds
+    over all of them; no linkage is needed for it."""
     min_persons: int = Field(default=schema.MIN_PERSONS_FLOOR, ge=1)
     """Fewest distinct persons of a released group; at least 11 for protected tables."""
     tell_withheld_count: bool = False
@@ -112,6 +112,9 @@ class TableRules(configuration.Section):
         default=("node",), min_length=1, json_schema_extra=one_or_several
     )
     """Over whose persons `min_persons` may count, as a query chooses: those of this node, or those of all nodes."""
+    match_rates: Literal["none", "rounded"] = "none"
+    """Whether a result over several holders may say how many of this table's persons found a match at another one:
+    `rounded` to at least 5 persons, never of fewer than `min_persons`, and counted by the ledger like any answer."""
     sensitive: tuple[SensitiveRules, ...] = Field(default=(), max_length=100)
     """Codes for which groups need more persons than others."""
     privacy: PrivacyRules | None = None
@@ -128,7 +131,7 @@ class TableRules(configuration.Section):
 
     @field_validator("peers")
     @classmethod
-    def _named_as_nodes_are(cls, peers: Mapping[str, str]) -> Mapping[str, str]:
+    def _named_as_nodes_are(cls, peers: Mapping[str, PeerRule]) -> Mapping[str, PeerRule]:
         for name in peers:
             if name != schema.EVERY_PEER and not _NODE_NAME.fullmatch(name):
                 raise ValueError(
@@ -202,7 +205,7 @@ class TableRules(configuration.Section):
         if self.noise is not None and (self.privacy is not None and self.privacy.only):
             raise ValueError("'noise' is for answers that are not private, and 'privacy' says 'only'")
         without = "noise" if self.noise is not None else "privacy: only" if self.privacy and self.privacy.only else ""
-        if without and any(form != "none" for form in self.peers.values()):
+        if without and any(rule.form != "none" for rule in self.peers.values()):
             raise ValueError(f"'{without}' and 'peers' do not go together: other nodes would answer without noise")
         if without and "federation" in self.threshold_scope:
             raise ValueError(f"'{without}' and a 'threshold_scope' of federation do not go together")
@@ -214,6 +217,8 @@ class TableRules(configuration.Section):
         written = [name for name in FOR_PERSONS if name in self.model_fields_set]
         if written:
             raise ValueError(f"'{written[0]}' is for protected tables; this one says 'protected: false'")
+        if any(rule.intersection == "required" for rule in self.peers.values()):
+            raise ValueError("an intersection is of persons; this table says 'protected: false'")
         roles = {f"'{name}'": rule.role for name, rule in self.columns.items()}
         for name, role in {**roles, "the other columns": self.other_columns}.items():
             if role in {"identifier", "link"}:
@@ -239,7 +244,9 @@ class TableRules(configuration.Section):
             min_persons=self.min_persons,
             roles=tuple((name, schema.Role(given.get(name.lower(), other))) for name in names),
             tell_withheld_count=self.tell_withheld_count,
-            peer_forms=tuple((peer, _FORMS[form]) for peer, form in sorted(self.peers.items())),
+            peer_forms=tuple((peer, _FORMS[rule.form]) for peer, rule in sorted(self.peers.items())),
+            intersection_peers=tuple(sorted(p for p, rule in self.peers.items() if rule.intersection == "required")),
+            tell_match_rates=self.match_rates == "rounded",
             rows_where=self.rows_where,
             bins=tuple((name, rule.bin) for name, rule in self.columns.items() if rule.bin),
             dominance=self.dominance.limits(),

@@ -124,7 +124,7 @@ def _to_coordinator(rules: TableRules) -> str:
 
 
 def _to_peers(rules: TableRules) -> Iterator[str]:
-    given = {peer: form for peer, form in rules.peers.items() if form != "none"}
+    given = {peer: rule.form for peer, rule in rules.peers.items() if rule.form != "none"}
     if not given:
         yield "To other nodes: nothing."
     for peer, form in given.items():
@@ -138,6 +138,11 @@ def _to_peers(rules: TableRules) -> Iterator[str]:
             yield f"To {who}, where the permit says linkage: lists of persons under pseudonyms of the project."
         else:
             yield f"To {who}, where the permit says linkage: rows of persons under pseudonyms of the project."
+        if rules.peers[peer].intersection == "required":
+            yield (
+                f"Of persons it learns of those alone whom it has itself, and of this table's persons it may tell this "
+                f"node of no others; to have rows of its own matched, {peer} is told which of its persons are here."
+            )
 
 
 def _columns(rules: TableRules, table: schema.Table | None) -> Iterator[str]:
@@ -212,6 +217,8 @@ def _limits(rules: TableRules) -> Iterator[str]:
         yield f"Small groups here may be part of a total of all nodes, counted together under masks{only}."
     for codes in rules.sensitive:
         yield f"Groups with {codes.column} {', '.join(codes.prefixes)}…: at least {codes.min_persons} persons."
+    if rules.match_rates == "rounded":
+        yield "Results say, rounded, how many persons of this table found a match at another node."
     if rules.tell_withheld_count:
         yield "Results say how many groups were withheld here."
 
@@ -226,8 +233,8 @@ def _warnings(rules: TableRules, policy: Policy, name: str, table: schema.Table 
         yield f"limits on dominance are weakened: {', '.join(weaker)}; because: {rules.dominance.because}"
     if rules.coordinator == "sketch":
         yield "coordinator is sketch: whoever guesses a value can test a sketch for it"
-    for peer, form in rules.peers.items():
-        if form == "rows":
+    for peer, peer_rule in rules.peers.items():
+        if peer_rule.form == "rows":
             yield f"the node {peer} gets rows of single persons, under pseudonyms, and is trusted to obey this policy"
     if rules.other_columns not in {"hidden", "link"}:
         yield f"other_columns is {rules.other_columns}: a column that the data gets later is open without a decision"

@@ -173,6 +173,10 @@ class TablePolicy:
     ``prefix:N`` (the first N characters) or ``width:N`` (multiples of N). One that has none may be no group key."""
     dominance: Dominance = Dominance()
     sensitive: tuple[SensitiveCodes, ...] = ()
+    intersection_peers: tuple[str, ...] = ()
+    """Nodes that may learn only of persons whom they have themselves, and may tell this node of no others."""
+    tell_match_rates: bool = False
+    """Whether a result may say, rounded, how many of the table's persons found a match at another node."""
     rounding: int = 0
     """Released counts and sums are rounded to multiples of this; 0: not rounded."""
     scopes: tuple[Scope, ...] = (Scope.NODE,)

@@ -71,13 +71,15 @@ class StreamId:
 class Header:
     """What a sender says of a stream. ``obliges`` is what the receiver must treat the data as.
 
-    ``key_epoch`` is that of the linkage secret behind the pseudonyms in it, 0 when it holds none.
+    ``key_epoch`` is that of the linkage secret behind the pseudonyms in it, 0 when it holds none. ``intersected`` says
+    that its rows are of persons only whom a private set intersection found at the receiver, too.
     """
 
     stream: StreamId
     columns: tuple[Column, ...]
     obliges: Table
     key_epoch: int = 0
+    intersected: bool = False
 
 
 def seal(
@@ -241,6 +243,7 @@ def _header_to_bytes(header: Header) -> bytes:
         permit_id=stream.permit_id,
         request_sha256=stream.request_sha256,
         key_epoch=header.key_epoch,
+        intersected=header.intersected,
         columns=[wire.column_to_wire(column) for column in header.columns],
         obliges=wire.table_to_wire(header.obliges),
     )
@@ -261,7 +264,7 @@ def _header_from_bytes(content: bytes) -> Header:
         request_sha256=message.request_sha256,
     )
     columns = tuple(wire.column_from_wire(column) for column in message.columns)
-    return Header(stream, columns, wire.table_from_wire(message.obliges), message.key_epoch)
+    return Header(stream, columns, wire.table_from_wire(message.obliges), message.key_epoch, message.intersected)
 
 
 def refused(reason: str) -> errors.ArchipelError:

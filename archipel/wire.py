@@ -59,6 +59,8 @@ def table_to_wire(table: schema.Table) -> common_pb2.Table:
                 common_pb2.SensitiveCodes(column=s.column, prefixes=s.prefixes, min_persons=s.min_persons)
                 for s in table.policy.sensitive
             ],
+            intersection_peers=table.policy.intersection_peers,
+            tell_match_rates=table.policy.tell_match_rates,
             rounding=table.policy.rounding,
             scopes=[scope.value for scope in table.policy.scopes],
             privacy=_limits_to_wire(table.policy.privacy),
@@ -110,6 +112,8 @@ def table_from_wire(message: common_pb2.Table) -> schema.Table:
             sensitive=tuple(
                 schema.SensitiveCodes(s.column, tuple(s.prefixes), s.min_persons) for s in message.policy.sensitive
             ),
+            intersection_peers=tuple(message.policy.intersection_peers),
+            tell_match_rates=message.policy.tell_match_rates,
             rounding=message.policy.rounding,
             scopes=scopes,
             privacy=_limits_from_wire(message.policy),

@@ -55,6 +55,8 @@ class Means:
 
     seals: bool = True
     linkage_epoch: int = 1
+    intersects: bool = True
+    """Whether it takes the steps of private set intersections."""
 
 
 @dataclass(frozen=True, slots=True)

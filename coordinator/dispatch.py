@@ -119,6 +119,7 @@ class Dispatch:
             takes_whole=True,
             attached_bytes=ATTACHED_BYTES,
             round=_round(stage),
+            intersection=_intersection(stage),
         )
         session.send(gateway_pb2.AttachResponse(task=message))
         return True
@@ -186,6 +187,13 @@ def _round(stage: Stage) -> gateway_pb2.RoundStep | None:
     return gateway_pb2.RoundStep(
         step=step.step.value, contributors=step.contributors, aggregator=step.aggregator, bitmaps=step.bitmaps
     )
+
+
+def _intersection(stage: Stage) -> gateway_pb2.IntersectionStep | None:
+    step = stage.intersection
+    if step is None:
+        return None
+    return gateway_pb2.IntersectionStep(step=step.step.value, senders=step.senders, receivers=step.receivers)
 
 
 def _certificates(plan: Plan, task: TaskRef) -> list[common_pb2.Certificate]:

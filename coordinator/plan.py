@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from archipel.certificate import Certificate
+from archipel.intersection import IntersectionStep
 from archipel.rounds import RoundStep
 from archipel.schema import COORDINATOR as COORDINATOR
 from archipel.schema import Form
@@ -44,7 +45,8 @@ class Stage:
     ``sites`` are sorted node names, or ``(COORDINATOR,)``. ``inputs`` are exchange identifiers; in the SQL each is
     a table of that name. ``keys`` of a merge stage are the columns of its input by whose hash it may be cut. A node
     stage with a ``round`` is a step of a total over nodes (``archipel.rounds``): its SQL is what the contributors run,
-    and its inputs are messages.
+    and its inputs are messages. One with an ``intersection`` is a step of a private set intersection
+    (``archipel.intersection``): the last of them sends the rows of its SQL, of persons only whom the receivers have.
     """
 
     stage_id: str
@@ -55,6 +57,7 @@ class Stage:
     inputs: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     round: RoundStep | None = None
+    intersection: IntersectionStep | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,10 @@ def _stage_data(stage: Stage) -> dict[str, Any]:
         del data["round"]
     else:
         data["round"]["step"] = stage.round.step.value
+    if stage.intersection is None:
+        del data["intersection"]
+    else:
+        data["intersection"]["step"] = stage.intersection.step.value
     return data
 
 

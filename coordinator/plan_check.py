@@ -19,7 +19,7 @@ from archipel.certificate import Reading, Rejected
 from archipel.obligations import STRICTEST_FIRST, strictest
 from archipel.permit import Permit
 from archipel.schema import COORDINATOR, Column, Form, Role, Table, TablePolicy
-from coordinator import round_check
+from coordinator import intersection_check, round_check
 from coordinator.catalog import Catalog
 from coordinator.plan import Exchange, Plan, Stage, StageKind
 
@@ -32,7 +32,7 @@ def certified(plan: Plan, catalog: Catalog, permit: Permit) -> Plan:
         stage = plan.stage(exchange.source)
         if stage.round is not None:
             exchange = replace(exchange, certificate=round_check.certificate_of(exchange, plan, catalog, permit))
-        elif stage.kind is StageKind.NODE:
+        elif stage.kind is StageKind.NODE and not intersection_check.is_message(stage):
             sites = {site: checker.tables_at(site, stage) for site in stage.sites}
             everywhere = {name: table for tables in sites.values() for name, table in tables.items()}
             seen = certificate.read(stage.sql, everywhere, checker.inputs_of(stage))
@@ -52,8 +52,9 @@ def check_plan(plan: Plan, catalog: Catalog, permit: Permit) -> None:
     _check_shape(plan)
     checker = _Checker(plan, catalog, permit)
     round_check.check_rounds(plan, catalog, permit)
+    intersection_check.check_intersections(plan, catalog, permit)
     for stage in plan.stages:
-        if stage.round is not None:
+        if stage.round is not None or intersection_check.is_message(stage):
             continue
         if stage.kind is StageKind.NODE:
             checker.check_stage(stage)

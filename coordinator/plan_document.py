@@ -8,15 +8,16 @@ from typing import Any
 from archipel import explain
 from archipel.v1 import query_pb2
 from coordinator.events import State
+from coordinator.learning import learned
 from coordinator.plan import Plan
 from coordinator.store import QueryRecord, ResultHead
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
     """Return a plan that was not run."""
-    sealed = {exchange.exchange_id: plan.is_sealed(exchange) for exchange in plan.exchanges}
+    known = {e.exchange_id: {"sealed": plan.is_sealed(e), "learns": learned(plan, e)} for e in plan.exchanges}
     data = plan.to_dict()
-    exchanges = [exchange | {"sealed": sealed[exchange["exchange_id"]]} for exchange in data["exchanges"]]
+    exchanges = [exchange | known[exchange["exchange_id"]] for exchange in data["exchanges"]]
     return {"format": explain.FORMAT, "version": explain.VERSION, **data, "exchanges": exchanges}
 
 

@@ -108,7 +108,7 @@ def read_hello(hello: gateway_pb2.Hello, node: str) -> tuple[Registration, tuple
         profile=EngineProfile(
             _short(hello.engine), _short(hello.engine_version), _short(hello.collation), _short(hello.time_zone)
         ),
-        means=Means(hello.seals, hello.linkage_epoch),
+        means=Means(hello.seals, hello.linkage_epoch, hello.intersects),
         tables=tuple(tables),
         hello=hello.SerializeToString(),
         withdrawn=_each_once(withdrawn, besides=seen),

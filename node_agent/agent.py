@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from archipel import __version__, certificate_wire, errors, frames, telemetry, tls, tokens, wire
 from archipel.v1 import gateway_pb2, gateway_pb2_grpc
-from node_agent import delivering
+from node_agent import delivering, intersecting
 from node_agent.cancellation import Cancellation
 from node_agent.collecting import Collector
 from node_agent.engine.base import Engine
@@ -202,6 +202,7 @@ class Agent:
             policy_digest=self._settings.policy_digest,
             clock_unix_ms=int(time.time() * 1000),
             seals=peers.own is not None,
+            intersects=peers.own is not None and peers.linkage is not None,
             linkage_epoch=peers.epoch,
             withdrawn_tables=[wire.table_to_wire(table) for table in self._engine.withdrawn()],
         )
@@ -425,6 +426,7 @@ def _order_of(task: gateway_pb2.Task, timeout_s: float) -> TaskOrder:
         outputs=tuple(Output(o.exchange_id, tuple(o.nodes), o.part_column) for o in task.outputs),
         certificates=tuple(certificate_wire.from_wire(c) for c in task.certificates),
         round=step_from_wire(task.round) if task.HasField("round") else None,
+        intersection=intersecting.step_from_wire(task.intersection) if task.HasField("intersection") else None,
     )
 
 

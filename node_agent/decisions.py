@@ -33,7 +33,7 @@ class _Kept:
     """What was found over one state of the node's tables."""
 
     tables: tuple[Table, ...]
-    decide: Callable[[str, Inputs, Permit, Received, str, Privacy | None], Release]
+    decide: Callable[[str, Inputs, Permit, Received, str, Privacy | None, bool], Release]
     certify: Callable[[str, Inputs, Permit, Received, Certificate], None]
 
 
@@ -55,16 +55,19 @@ class Decisions:
         received: Mapping[str, Table] | None = None,
         destination: str = COORDINATOR,
         privacy: Privacy | None = None,
+        intersected: bool = False,
     ) -> Release:
         """Return the release of ``sql`` to ``destination``, under ``permit``, with ``privacy`` a private one.
 
-        It may read the node's ``tables``, a task's ``inputs`` and what was ``received`` from other nodes.
+        It may read the node's ``tables``, a task's ``inputs`` and what was ``received`` from other nodes. What is
+        ``intersected`` goes of persons only whom the destination has, too.
 
         Raises:
             ArchipelError: the border check refuses it.
         """
         given = _listed_tables(received or {})
-        return self._for(sql, tables).decide(sql, _listed(inputs), permit, given, destination, privacy)
+        decide = self._for(sql, tables).decide
+        return decide(sql, _listed(inputs), permit, given, destination, privacy, intersected)
 
     def check_certificates(
         self,
@@ -106,9 +109,16 @@ class Decisions:
     def _over(self, tables: tuple[Table, ...], size: int) -> _Kept:
         @lru_cache(maxsize=size)
         def decided(
-            sql: str, inputs: Inputs, permit: Permit, received: Received, destination: str, privacy: Privacy | None
+            sql: str,
+            inputs: Inputs,
+            permit: Permit,
+            received: Received,
+            destination: str,
+            privacy: Privacy | None,
+            intersected: bool,
         ) -> Release:
-            return check(sql, self._context(tables, inputs, permit, received, destination, privacy))
+            context = self._context(tables, inputs, permit, received, destination, privacy)
+            return check(sql, replace(context, intersected=intersected))
 
         @lru_cache(maxsize=size)
         def certified(sql: str, inputs: Inputs, permit: Permit, received: Received, given: Certificate) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from archipel.certificate import Certificate
+from archipel.intersection import IntersectionStep
 from archipel.rounds import RoundStep
 from archipel.schema import COORDINATOR, Column
 from node_agent.sealed import Output, Sender
@@ -18,7 +19,8 @@ class TaskOrder:
     ``senders`` are, for each input that comes sealed from other nodes, the tasks that it comes from, in their order.
     ``outputs`` are the exchanges that the output is sealed for; without any it goes to the coordinator.
     ``certificates`` are what the planner says of them, one for each, or nothing: what it says must be true.
-    With a ``round`` the task is a step of a total over nodes.
+    With a ``round`` the task is a step of a total over nodes, with an ``intersection`` one of a private set
+    intersection.
     """
 
     task_id: str
@@ -35,6 +37,7 @@ class TaskOrder:
     outputs: tuple[Output, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     round: RoundStep | None = None
+    intersection: IntersectionStep | None = None
 
     @property
     def destinations(self) -> tuple[str, ...]:

@@ -146,7 +146,7 @@ def padded(content: list[bytes]) -> list[bytes]:
     Arrow's reader stops at the end of its stream and does not see them.
     """
     size = sum(len(frame) for frame in content)
-    missing = _padme(max(size, LEAST_PADDED_BYTES)) - size
+    missing = padme(max(size, LEAST_PADDED_BYTES)) - size
     room = min(missing, frames.FRAME_BYTES - len(content[-1]))
     whole, last = divmod(missing - room, frames.FRAME_BYTES)
     return [
@@ -157,7 +157,8 @@ def padded(content: list[bytes]) -> list[bytes]:
     ]
 
 
-def _padme(size: int) -> int:
+def padme(size: int) -> int:
+    """Return the size rounded up, by 12 % at most."""
     exponent = size.bit_length() - 1
     kept = exponent.bit_length()
     step = 1 << max(0, exponent - kept)
@@ -187,6 +188,8 @@ class Received:
     """Bytes of its frames, before they are tables."""
     epochs: frozenset[int]
     """Key epochs of the pseudonyms in it; none when there are none."""
+    intersected: bool = False
+    """Whether all senders say that it is of persons only whom a private set intersection found here, too."""
 
     def close(self) -> None:
         """Remove what is on disk."""
@@ -225,6 +228,7 @@ def receive(streams: Sequence[StreamId], *, peers: Peers, pull: Pull, limits: Re
         streams=tuple(header.stream for header in headers),
         size=reading.size,
         epochs=frozenset(header.key_epoch for header in headers if header.key_epoch),
+        intersected=all(header.intersected for header in headers),
     )
 
 

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from archipel import errors, receipt, telemetry, tokens
 from archipel.border.decision import Release
 from archipel.linkage import PADS_TABLE
-from archipel.schema import COORDINATOR
+from archipel.schema import COORDINATOR, Table
 from archipel.sealing import StreamId
-from node_agent import lattice, ledger_task, perturbation, privacy, sealed
+from node_agent import intersecting, lattice, ledger_task, perturbation, privacy, scope, sealed
 from node_agent.audit import AuditLog
 from node_agent.authorise import Asked, authorise
 from node_agent.cancellation import Cancellation
@@ -29,6 +29,7 @@ from node_agent.decisions import Decisions
 from node_agent.engine.base import Engine
 from node_agent.evidence import KEPT, NAMED_ANYWAY, Grounds
 from node_agent.gate import Gate, content_digest
+from node_agent.intersecting import Intersections
 from node_agent.ledger import Answer, Ledger
 from node_agent.order import Note, Released, Stream, TaskOrder, Withheld
 from node_agent.parcels import Parcel, packed
@@ -76,6 +77,7 @@ class TaskRunner:
     now: Callable[[], float] = time.time
     book: RoundBook = field(default_factory=RoundBook)
     _rounds: Rounds = field(init=False)
+    _intersections: Intersections = field(init=False)
     _decisions: Decisions = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +85,7 @@ class TaskRunner:
         self._rounds = Rounds(
             self.node, self.federation, self.peers, self.book, lambda: self.ledger, lambda: self.now()
         )
+        self._intersections = Intersections(self.node, self.peers, self.compress, lambda: self.now())
 
     def run(
         self,
@@ -150,13 +153,14 @@ class TaskRunner:
         parties = [sender.node for senders in order.senders.values() for sender in senders]
         parties += [node for output in order.outputs for node in output.nodes]
         sealed.check_parties(self.peers, parties, asked.permit.nodes)
-        if order.round is not None:
-            return self._step_of_round(order, asked, pull, cancellation, audit, known)
+        if order.round is not None or order.intersection is not None:
+            return self._step(order, asked, pull, cancellation, audit, known)
         with contextlib.ExitStack() as held:
             received = self._receive(order, asked, pull, cancellation, held)
             if received:
                 known |= _received_facts(received) | self._grounds(order, received)
             releases = self._decide(order, asked, received)
+            intersecting.check_received(received, releases, self.engine.tables(), asked.permit)
             release = next(iter(releases.values()))
             known |= _release_facts(release)
             passed = self.gate.allow(order, asked, release, inputs, received, audit)
@@ -239,7 +243,7 @@ class TaskRunner:
         )
         return answer, (note,)
 
-    def _step_of_round(
+    def _step(
         self,
         order: TaskOrder,
         asked: Asked,
@@ -250,8 +254,12 @@ class TaskRunner:
     ) -> Released:
         if self.ledger is not None:
             self.ledger.admit(asked.permit)
-        services = _OfRound(self, order, asked, pull, cancellation, audit, known)
-        sent = self._rounds.run(order, asked, self.engine, services)
+        services = _OfStep(self, order, asked, pull, cancellation, audit, known)
+        sent: scope.Sent | intersecting.Sent
+        if order.round is not None:
+            sent = self._rounds.run(order, asked, self.engine, services)
+        else:
+            sent = self._intersections.run(order, asked, services)
         self.running.check(asked.permit.permit_id, asked.researcher)
         cancellation.check()
         told = {"bytes": sum(p.size for p in sent.parcels), "sent": [p.facts() for p in sent.parcels]}
@@ -288,7 +296,9 @@ class TaskRunner:
         sealed.check_epochs(tuple(found.values()), self.peers)
         return found
 
-    def _decide(self, order: TaskOrder, asked: Asked, received: Mapping[str, Received]) -> dict[str, Release]:
+    def _decide(
+        self, order: TaskOrder, asked: Asked, received: Mapping[str, Received], *, intersected: bool = False
+    ) -> dict[str, Release]:
         """Check at the border, for every destination; the decision and its rule are all that a span tells of it."""
         tables = {name: part.table for name, part in received.items()}
         own = {name: columns for name, columns in order.inputs.items() if name not in order.senders}
@@ -303,6 +313,7 @@ class TaskRunner:
                         received=tables,
                         destination=destination,
                         privacy=asked.request.privacy,
+                        intersected=intersected,
                     )
                     for destination in order.destinations
                 }
@@ -492,8 +503,8 @@ class TaskRunner:
 
 
 @dataclass(slots=True)
-class _OfRound:
-    """What a step of a round needs of its task (``node_agent.scope.Services``)."""
+class _OfStep:
+    """What a step of several nodes' common work needs of its task (``Services`` of ``scope`` and ``intersecting``)."""
 
     runner: TaskRunner
     order: TaskOrder
@@ -514,9 +525,22 @@ class _OfRound:
         stream = runner._stream_id(self.order, self.asked, exchange_id, sender, runner.node)
         part = sealed.receive([stream], peers=runner.peers, pull=pulled, limits=runner.receive_limits)
         try:
+            sealed.check_epochs((part,), runner.peers)
             return part.data if isinstance(part.data, pa.Table) else part.data.reader().read_all()
         finally:
             part.close()
+
+    def decide(self) -> Mapping[str, Release]:
+        return self.runner._decide(self.order, self.asked, {}, intersected=True)
+
+    def check(self) -> None:
+        self.cancellation.check()
+
+    def tables(self) -> tuple[Table, ...]:
+        return self.runner.engine.tables()
+
+    def check_unchanged(self, tables: tuple[str, ...]) -> None:
+        self.runner.engine.check_unchanged(tables)
 
     def run(self, release: Release, data: Mapping[str, Any]) -> pa.Table:
         runner = self.runner
@@ -577,6 +601,7 @@ def _received_facts(received: Mapping[str, Received]) -> dict[str, Any]:
                 "protected": part.table.policy.protected,
                 "min_persons": part.table.policy.min_persons if part.table.policy.protected else None,
                 "key_epochs": sorted(part.epochs),
+                "intersected": part.intersected,
             }
             for name, part in received.items()
         ]

@@ -19,6 +19,7 @@ from sqlglot import exp
 
 from archipel import arrow_inputs, border, histograms, linkage, obligations, policy, sketches
 from archipel.border.decision import BorderContext
+from archipel.intersection import Step
 from archipel.permit import Permit, Researcher, TableGrant
 from archipel.request import Request
 from archipel.schema import NODE_COLUMN, Column, Distribution, Table
@@ -34,6 +35,7 @@ from coordinator.planning import Planned
 from coordinator.shadow import Shadow
 from node_agent import config
 from node_agent.engine.duckdb_engine import DuckDBEngine
+from node_agent.private_matching import Asker, answer
 from node_agent.tasks import _strip
 
 BARE = "bare"
@@ -160,7 +162,12 @@ class LocalFederation:
         sealed = {
             e.exchange_id: e for e in run.plan.exchanges if e.exchange_id in stage.inputs and run.plan.is_sealed(e)
         }
-        handed = [i for i in stage.inputs if i not in sealed]
+        if _is_message(stage):
+            if stage.intersection is not None and stage.intersection.step is Step.ANSWER:
+                run.persons[stage.stage_id] = {site: self._persons_at(stage, site, run) for site in sites}
+            return
+        sealed = {i: e for i, e in sealed.items() if not _is_message(run.plan.stage(e.source))}
+        handed = [i for i in stage.inputs if i not in sealed and stage.intersection is None]
         given = {i: stage_work.input_table(run.planned, i, run.outputs, with_shard=False) for i in handed}
         delivered: dict[str, pa.Table] = {}
         for site in sites:
@@ -182,7 +189,15 @@ class LocalFederation:
         bound = {name: table for name, (table, _) in received.items()}
         decided = {}
         for destination in run.destinations(stage):
-            context = BorderContext(site, tables, inputs, self.permit, bound, destination)
+            context = BorderContext(
+                site,
+                tables,
+                inputs,
+                self.permit,
+                bound,
+                destination,
+                intersected=stage.intersection is not None,
+            )
             decided[destination] = border.check(stage.sql, context)
         release = next(iter(decided.values()))
         assert all(other.sql == release.sql for other in decided.values())
@@ -195,6 +210,15 @@ class LocalFederation:
             run.obliges[(stage.stage_id, site)] = replace(release.obliges, columns=columns)
         return released.output, released.withheld
 
+    def _persons_at(self, stage: Stage, site: str, run: _Run) -> list[bytes]:
+        """Return the persons with whom a receiver answers an intersection."""
+        found, _ = self._at_node(stage, site, run, {}, {})
+        return [person for person in found.column(0).to_pylist() if person is not None]
+
+
+def _is_message(stage: Stage) -> bool:
+    return stage.intersection is not None and stage.intersection.step is not Step.SEND
+
 
 class _Run:
     """What the stages of one plan have given so far."""
@@ -205,6 +229,8 @@ class _Run:
         self.outputs: dict[str, pa.Table | dict[str, pa.Table]] = {}
         self.obliges: dict[tuple[str, str], Table] = {}
         self.sealed: dict[str, pa.Table] = {}
+        self.persons: dict[str, dict[str, list[bytes]]] = {}
+        """By stage that answers an intersection, and receiver."""
         self.withheld = 0
 
     def destinations(self, stage: Stage) -> list[str]:
@@ -217,12 +243,37 @@ class _Run:
         """Return what the node at ``index`` of the target's sites gets: what binds it, and the rows."""
         senders = self.plan.stage(exchange.source).sites
         parts = [self.obliges[(exchange.source, sender)] for sender in senders]
-        rows = stage_work.input_table(self.planned, exchange.exchange_id, self.outputs, with_shard=False)
+        rows = self._rows(exchange, index)
         self.sealed[exchange.exchange_id] = rows
         if exchange.part_column:
             rows = rows.filter(pc.equal(rows.column(exchange.part_column), index)).drop_columns([exchange.part_column])
             parts = [obligations.without_column(part, exchange.part_column) for part in parts]
         return obligations.combined(exchange.exchange_id, parts), rows
+
+    def _rows(self, exchange: Exchange, index: int) -> pa.Table:
+        """Return the rows of an exchange; after an intersection those of persons whom its receiver has, too."""
+        source = self.plan.stage(exchange.source)
+        outputs = self.outputs
+        if source.intersection is not None:
+            receiver = self.plan.stage(exchange.target).sites[index]
+            answered = next(e.source for e in self.plan.exchanges if e.exchange_id in source.inputs)
+            theirs = self.persons[answered][receiver]
+            parts = outputs[source.stage_id]
+            assert isinstance(parts, dict)
+            bound = {site: self.obliges[(source.stage_id, site)] for site in parts}
+            outputs = {
+                source.stage_id: {site: _in_both(rows, bound[site], theirs) for site, rows in parts.items()},
+            }
+        return stage_work.input_table(self.planned, exchange.exchange_id, outputs, with_shard=False)
+
+
+def _in_both(rows: pa.Table, bound: Table, theirs: list[bytes]) -> pa.Table:
+    """Return the rows that a sender sends after a real private set intersection."""
+    column = rows.column(bound.person_column or "")
+    asker = Asker(column.drop_null().unique().to_pylist())
+    common = asker.common(*answer(asker.question, theirs))
+    kept = common if len(common) >= bound.policy.min_persons else []
+    return rows.filter(pc.is_in(column, value_set=pa.array(kept, column.type)))
 
 
 class Federation(LocalFederation):

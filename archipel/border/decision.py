@@ -27,7 +27,8 @@ class BorderContext:
     Only with ``for_ledger`` the release says how a ledger learns who stands behind it; planners do not ask. Without
     ``rewrites`` they are told what was decided of protected tables, and no SQL to run: that takes most of the time.
     With the ``scope`` of the federation, what goes to the coordinator goes as this node's masked part of a total, whose
-    persons are counted with so many ``bitmaps``. With ``privacy`` the answer is to be differentially private.
+    persons are counted with so many ``bitmaps``. With ``privacy`` the answer is to be differentially private. What is
+    ``intersected`` leaves of persons only whom the destination has, too.
     """
 
     node: str
@@ -41,6 +42,7 @@ class BorderContext:
     rewrites: bool = True
     bitmaps: int = 1
     privacy: Privacy | None = None
+    intersected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

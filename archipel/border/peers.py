@@ -18,6 +18,7 @@ from archipel.border.refusal import refused
 from archipel.border.relations import Carrier, Output, Relation
 from archipel.border.unions import covers
 from archipel.obligations import STRICTEST_FIRST
+from archipel.permit import Permit
 
 RULE_OPEN = "tables that are not protected: rows may go to this node"
 RULE_OPEN_KEYS = "tables that are not protected: distinct keys may go to this node"
@@ -34,6 +35,14 @@ def check_table(table: schema.Table, node: exp.Expr, context: BorderContext) -> 
         raise refused(refusal.RECEIVED_ONWARD, node, table.name)
     if table.policy.form_to(context.destination) < schema.Form.KEYS:
         raise refused(refusal.PEER_NOT_ALLOWED, node, table.name)
+    if needs_intersection(table, context.destination, context.permit, context.node) and not context.intersected:
+        raise refused(refusal.INTERSECTION, node, table.name)
+
+
+def needs_intersection(table: schema.Table, destination: str, permit: Permit, node: str) -> bool:
+    """Whether a node may learn only of those persons of a table of ``node`` whom it has itself."""
+    required = permit.intersection or destination in table.policy.intersection_peers
+    return table.policy.protected and destination != node and required
 
 
 def open_release(tree: exp.Expr, analysis: Analysis, used: list[schema.Table], names: list[str]) -> Release:

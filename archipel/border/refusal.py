@@ -279,6 +279,14 @@ LINKAGE_TYPE = _rule(
     "The person column of the table {name} is neither text nor a whole number, so it has no pseudonym.",
     "The holder can offer the table with the identifier as text.",
 )
+INTERSECTION = _rule(
+    "intersection-required",
+    _POLICY,
+    "Of the table {name} that node may learn only of persons whom it has, too: a private set intersection comes before "
+    "what is sent, and there is none.",
+    "Join it by an inner join that equates the person columns of both holders' tables; an outer join, NOT EXISTS or "
+    "NOT IN needs persons who are not in both.",
+)
 PEER_ROWS_PERSON = _rule(
     "peer-rows-person",
     _BORDER,

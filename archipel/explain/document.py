@@ -38,6 +38,14 @@ class RoundDocument(_Part):
     bitmaps: int = Field(default=1, description="With how many bitmaps each count of persons is made.")
 
 
+class IntersectionDocument(_Part):
+    """A step of a private set intersection, after which rows go of persons in both only."""
+
+    step: str = Field(description='"ask", "answer" or "send".')
+    senders: tuple[str, ...] = Field(description="The nodes whose rows go.")
+    receivers: tuple[str, ...] = Field(description="The nodes that get them.")
+
+
 class StageDocument(_Part):
     """One SQL statement and where it runs."""
 
@@ -53,6 +61,10 @@ class StageDocument(_Part):
     round: RoundDocument | None = Field(
         default=None,
         description="For a step of a total over nodes; its SQL is what the contributors run for their part.",
+    )
+    intersection: IntersectionDocument | None = Field(
+        default=None,
+        description="For a step of a private set intersection; its SQL is whose persons the step is about.",
     )
 
 
@@ -86,6 +98,9 @@ class ExchangeDocument(_Part):
         default="", description="Column of the source that says to which of the target's sites a row goes; empty: all."
     )
     sealed: bool = Field(default=False, description="From nodes to nodes, so that the coordinator cannot read it.")
+    learns: tuple[str, ...] = Field(
+        default=(), description="Who learns what by an exchange between holders, in sentences."
+    )
     certificate: CertificateDocument | None = None
 
 

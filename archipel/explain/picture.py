@@ -234,6 +234,7 @@ def _allowed(exchange: ExchangeDocument) -> str:
     if exchange.sealed:
         found.append("sealed: the coordinator relays what it cannot read")
     found.append(f"allowed by: {exchange.rule}")
+    found += exchange.learns
     if exchange.certificate is not None:
         found += _few(exchange.certificate.rules)
     return "\n".join(found)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from archipel.explain.document import (
     AlternativeDocument,
     ExchangeDocument,
+    IntersectionDocument,
     PlanDocument,
     StageDocument,
     StageMeasureDocument,
@@ -60,17 +61,27 @@ def _stage(stage: StageDocument, plan: PlanDocument) -> list[str]:
     if stage.keys:
         lines.append(f"    may be cut by hash of: {', '.join(stage.keys)}")
     sent = [exchange for exchange in plan.exchanges if exchange.source == stage.stage_id]
-    lines += [_exchange(exchange, plan) for exchange in sent]
+    for exchange in sent:
+        lines += [_exchange(exchange, plan), *(f"       {sentence}" for sentence in exchange.learns)]
     measure = plan.measure(stage.stage_id)
     return lines if measure is None else [*lines, *_measured(measure, sent if stage.kind == "node" else [])]
 
 
 def _does(stage: StageDocument) -> str:
     """Return a stage's statement; of a step of a round, which runs it once, only what the step is."""
+    if stage.intersection is not None:
+        return _matches(stage, stage.intersection)
     step = stage.round
     if step is None or step.step == "labels":
         return stage.sql
     return f"step '{step.step}' of a total over {', '.join(step.contributors)}, which {step.aggregator} adds up"
+
+
+def _matches(stage: StageDocument, step: IntersectionDocument) -> str:
+    """Return what a step of a private set intersection does, and with which statement."""
+    does = {"ask": "asks, blinded, about the persons of", "answer": "answers with the persons of", "send": "sends of"}
+    kept = " the rows of persons whom the receiver has, too" if step.step == "send" else ""
+    return f"private set intersection, {does.get(step.step, step.step)}{kept}: {stage.sql}"
 
 
 def _exchange(exchange: ExchangeDocument, plan: PlanDocument) -> str:

@@ -336,6 +336,8 @@ class TablePolicy(_message.Message):
     BINS_FIELD_NUMBER: _builtins.int
     DOMINANCE_FIELD_NUMBER: _builtins.int
     SENSITIVE_FIELD_NUMBER: _builtins.int
+    INTERSECTION_PEERS_FIELD_NUMBER: _builtins.int
+    TELL_MATCH_RATES_FIELD_NUMBER: _builtins.int
     ROUNDING_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
     PRIVACY_FIELD_NUMBER: _builtins.int
@@ -347,6 +349,8 @@ class TablePolicy(_message.Message):
     tell_withheld_count: _builtins.bool
     rows_where: _builtins.str
     """A condition over the table's columns, in DuckDB's SQL: statements must say it of every scan. Empty: none."""
+    tell_match_rates: _builtins.bool
+    """Whether a result may say, rounded, how many persons found a match at another node."""
     rounding: _builtins.int
     """Released numbers are multiples of it; 0: not rounded."""
     deviation: _builtins.float
@@ -368,6 +372,10 @@ class TablePolicy(_message.Message):
     @_builtins.property
     def sensitive(self) -> _containers.RepeatedCompositeFieldContainer[Global___SensitiveCodes]: ...
     @_builtins.property
+    def intersection_peers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Nodes that learn only of persons whom they have themselves, and may tell this node of no others."""
+
+    @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """"node", "federation": which scopes of the threshold a query may choose. None: "node"."""
 
@@ -388,6 +396,8 @@ class TablePolicy(_message.Message):
         bins: _abc.Iterable[Global___ColumnBin] | None = ...,
         dominance: Global___Dominance | None = ...,
         sensitive: _abc.Iterable[Global___SensitiveCodes] | None = ...,
+        intersection_peers: _abc.Iterable[_builtins.str] | None = ...,
+        tell_match_rates: _builtins.bool = ...,
         rounding: _builtins.int = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         privacy: Global___PrivacyLimits | None = ...,
@@ -395,7 +405,7 @@ class TablePolicy(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_dominance", b"_dominance", "_privacy", b"_privacy", "dominance", b"dominance", "privacy", b"privacy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dominance", b"_dominance", "_privacy", b"_privacy", "bins", b"bins", "column_roles", b"column_roles", "coordinator_form", b"coordinator_form", "deviation", b"deviation", "dominance", b"dominance", "min_persons", b"min_persons", "peer_forms", b"peer_forms", "privacy", b"privacy", "protected", b"protected", "rounding", b"rounding", "rows_where", b"rows_where", "scopes", b"scopes", "sensitive", b"sensitive", "tell_withheld_count", b"tell_withheld_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dominance", b"_dominance", "_privacy", b"_privacy", "bins", b"bins", "column_roles", b"column_roles", "coordinator_form", b"coordinator_form", "deviation", b"deviation", "dominance", b"dominance", "intersection_peers", b"intersection_peers", "min_persons", b"min_persons", "peer_forms", b"peer_forms", "privacy", b"privacy", "protected", b"protected", "rounding", b"rounding", "rows_where", b"rows_where", "scopes", b"scopes", "sensitive", b"sensitive", "tell_match_rates", b"tell_match_rates", "tell_withheld_count", b"tell_withheld_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dominance: _TypeAlias = _typing.Literal["dominance"]  # noqa: Y015
     _WhichOneofArgType__dominance: _TypeAlias = _typing.Literal["_dominance", b"_dominance"]  # noqa: Y015

@@ -116,6 +116,7 @@ class Hello(_message.Message):
     SEALS_FIELD_NUMBER: _builtins.int
     LINKAGE_EPOCH_FIELD_NUMBER: _builtins.int
     WITHDRAWN_TABLES_FIELD_NUMBER: _builtins.int
+    INTERSECTS_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     software_version: _builtins.str
     engine: _builtins.str
@@ -131,6 +132,8 @@ class Hello(_message.Message):
     """Whether it sends rows sealed to other nodes and takes theirs: its operator has configured a sealing key."""
     linkage_epoch: _builtins.int
     """Of its linkage secret; 0 when it has none."""
+    intersects: _builtins.bool
+    """Whether it takes the steps of private set intersections."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Table]: ...
     @_builtins.property
@@ -155,10 +158,11 @@ class Hello(_message.Message):
         seals: _builtins.bool = ...,
         linkage_epoch: _builtins.int = ...,
         withdrawn_tables: _abc.Iterable[_common_pb2.Table] | None = ...,
+        intersects: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_unix_ms", b"clock_unix_ms", "collation", b"collation", "engine", b"engine", "engine_version", b"engine_version", "linkage_epoch", b"linkage_epoch", "max_concurrent_tasks", b"max_concurrent_tasks", "node", b"node", "policy_digest", b"policy_digest", "seals", b"seals", "software_version", b"software_version", "tables", b"tables", "time_zone", b"time_zone", "withdrawn_tables", b"withdrawn_tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_unix_ms", b"clock_unix_ms", "collation", b"collation", "engine", b"engine", "engine_version", b"engine_version", "intersects", b"intersects", "linkage_epoch", b"linkage_epoch", "max_concurrent_tasks", b"max_concurrent_tasks", "node", b"node", "policy_digest", b"policy_digest", "seals", b"seals", "software_version", b"software_version", "tables", b"tables", "time_zone", b"time_zone", "withdrawn_tables", b"withdrawn_tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -274,6 +278,7 @@ class Task(_message.Message):
     ROUND_FIELD_NUMBER: _builtins.int
     TAKES_WHOLE_FIELD_NUMBER: _builtins.int
     ATTACHED_BYTES_FIELD_NUMBER: _builtins.int
+    INTERSECTION_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     query_id: _builtins.str
     stage_id: _builtins.str
@@ -308,6 +313,10 @@ class Task(_message.Message):
     def round(self) -> Global___RoundStep:
         """Set: the task is a step of a total that several nodes make together without showing their parts."""
 
+    @_builtins.property
+    def intersection(self) -> Global___IntersectionStep:
+        """Set: the task is a step of a private set intersection, after which rows go of persons in both sets only."""
+
     def __init__(
         self,
         *,
@@ -328,16 +337,56 @@ class Task(_message.Message):
         round: Global___RoundStep | None = ...,
         takes_whole: _builtins.bool = ...,
         attached_bytes: _builtins.int = ...,
+        intersection: Global___IntersectionStep | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "round", b"round"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_intersection", b"_intersection", "_round", b"_round", "intersection", b"intersection", "round", b"round"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "attached_bytes", b"attached_bytes", "attempt", b"attempt", "certificates", b"certificates", "form", b"form", "inputs", b"inputs", "max_bytes", b"max_bytes", "outputs", b"outputs", "permit", b"permit", "query_id", b"query_id", "request", b"request", "round", b"round", "sql", b"sql", "stage_id", b"stage_id", "takes_whole", b"takes_whole", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_intersection", b"_intersection", "_round", b"_round", "attached_bytes", b"attached_bytes", "attempt", b"attempt", "certificates", b"certificates", "form", b"form", "inputs", b"inputs", "intersection", b"intersection", "max_bytes", b"max_bytes", "outputs", b"outputs", "permit", b"permit", "query_id", b"query_id", "request", b"request", "round", b"round", "sql", b"sql", "stage_id", b"stage_id", "takes_whole", b"takes_whole", "task_id", b"task_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__intersection: _TypeAlias = _typing.Literal["intersection"]  # noqa: Y015
+    _WhichOneofArgType__intersection: _TypeAlias = _typing.Literal["_intersection", b"_intersection"]  # noqa: Y015
     _WhichOneofReturnType__round: _TypeAlias = _typing.Literal["round"]  # noqa: Y015
     _WhichOneofArgType__round: _TypeAlias = _typing.Literal["_round", b"_round"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__intersection) -> _WhichOneofReturnType__intersection | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__round) -> _WhichOneofReturnType__round | None: ...
 
 Global___Task: _TypeAlias = Task  # noqa: Y015
+
+@_typing.final
+class IntersectionStep(_message.Message):
+    """A step of such an intersection. There is one between each sender and each receiver of an exchange of rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    SENDERS_FIELD_NUMBER: _builtins.int
+    RECEIVERS_FIELD_NUMBER: _builtins.int
+    step: _builtins.str
+    """"ask", "answer" or "send"."""
+    @_builtins.property
+    def senders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The nodes whose rows go, sorted."""
+
+    @_builtins.property
+    def receivers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The nodes that get them."""
+
+    def __init__(
+        self,
+        *,
+        step: _builtins.str = ...,
+        senders: _abc.Iterable[_builtins.str] | None = ...,
+        receivers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receivers", b"receivers", "senders", b"senders", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IntersectionStep: _TypeAlias = IntersectionStep  # noqa: Y015
 
 @_typing.final
 class RoundStep(_message.Message):
@@ -720,6 +769,7 @@ class SealedHeader(_message.Message):
     KEY_EPOCH_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     OBLIGES_FIELD_NUMBER: _builtins.int
+    INTERSECTED_FIELD_NUMBER: _builtins.int
     federation: _builtins.str
     query_id: _builtins.str
     exchange_id: _builtins.str
@@ -732,6 +782,8 @@ class SealedHeader(_message.Message):
     request_sha256: _builtins.str
     key_epoch: _builtins.int
     """Of the linkage secret that pseudonyms in it are made with; 0 when it holds none."""
+    intersected: _builtins.bool
+    """The rows are of persons only whom a private set intersection found at the receiver, too."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Column]: ...
     @_builtins.property
@@ -753,10 +805,11 @@ class SealedHeader(_message.Message):
         key_epoch: _builtins.int = ...,
         columns: _abc.Iterable[_common_pb2.Column] | None = ...,
         obliges: _common_pb2.Table | None = ...,
+        intersected: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["obliges", b"obliges"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "columns", b"columns", "exchange_id", b"exchange_id", "federation", b"federation", "key_epoch", b"key_epoch", "obliges", b"obliges", "permit_id", b"permit_id", "query_id", b"query_id", "receiver", b"receiver", "request_sha256", b"request_sha256", "sender", b"sender", "stage_id", b"stage_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "columns", b"columns", "exchange_id", b"exchange_id", "federation", b"federation", "intersected", b"intersected", "key_epoch", b"key_epoch", "obliges", b"obliges", "permit_id", b"permit_id", "query_id", b"query_id", "receiver", b"receiver", "request_sha256", b"request_sha256", "sender", b"sender", "stage_id", b"stage_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -14,6 +14,7 @@ from sqlglot import exp
 from archipel import errors, obligations
 from archipel.border import check, linking, parsing, vocabulary
 from archipel.border.decision import BorderContext, Release
+from archipel.intersection import IntersectionStep, Step
 from archipel.permit import Permit
 from archipel.request import Privacy
 from archipel.schema import Column, Form, Scope, Table
@@ -21,13 +22,23 @@ from coordinator.catalog import Catalog
 from coordinator.plan import COORDINATOR, SHARD_COLUMN, Alternative, Exchange, Interval, OutputColumn, Stage, StageKind
 from coordinator.planner.bind import Describe
 from coordinator.planner.carried import as_sent, check_carried
-from coordinator.planner.estimate import estimate
-from coordinator.planner.means import check_linkage, check_sealing
+from coordinator.planner.estimate import estimate, rows_of
+from coordinator.planner.means import check_intersecting, check_linkage, check_sealing
 from coordinator.planner.placement import Placement
 from coordinator.planner.positions import position_of
 from coordinator.planner.rules import EVERY_RULE, Rules
 
 STAYS = "stays at the coordinator"
+BLINDED = "persons under project pseudonyms, blinded: they can be matched by the receiver, not read"
+IN_BOTH = "which of a sender's persons the receiver has, too: the sender alone can read it"
+
+WITHOUT_FEW = (
+    "Rows cross between holders after a private set intersection: where fewer than {least} persons of one holder are "
+    "at the other, too, that holder sends none, and the answer is without them."
+)
+
+MESSAGE = (OutputColumn("part", "VARCHAR"), OutputColumn("content", "BLOB"))
+"""The columns of messages of private set intersections."""
 
 _PLAIN = re.compile(
     r"BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|VARCHAR|BLOB|DATE|TIME|TIMESTAMP|DECIMAL\(\d+,\d+\)"
@@ -158,28 +169,38 @@ class Assembly:
         part_column: str = "",
         estimated: tuple[int, int] | None = None,
         shipment: str = "",
+        matched: exp.Select | None = None,
     ) -> Source:
         """Add a statement that runs at ``sites``, unless the same one is there already; return what it delivers.
 
         ``to`` are the receivers: the coordinator, or nodes, to whom the output goes sealed; with ``part_column`` each
         of them gets only the rows that name its index in that column. ``estimated`` are rows and bytes, if known.
-        ``shipment`` tells what it sends, for ``sent_again``.
+        ``shipment`` tells what it sends, for ``sent_again``. With ``matched``, the statement of the receivers' persons,
+        rows go of persons only whom the receivers have.
 
         Raises:
             ArchipelError: the border check of one of the sites refuses it.
         """
         tree = self._typed(tree, tuple(inputs))
         sql = tree.sql("duckdb")
-        key = ("node", sql, sites, to, part_column)
+        key = ("node", sql, sites, to, part_column, matched)
         if key in self._known and self.rules.common_subplans:
             known = self._known[key]
             return known if to == (COORDINATOR,) else self._again(known)
-        decided = self._check(tree, sites, inputs, to)
+        decided = self._check(tree, sites, inputs, to, intersected=matched is not None)
         columns = self._described(tree, inputs, decided.linked)
         check_carried(tree, columns)
-        stage_id = f"s{len(self.stages) + 1}"
+        stage_id = self._next_stage()
         names = tuple(sorted(inputs))
-        self.stages.append(Stage(stage_id, StageKind.NODE, sites, sql, columns, names))
+        step = None
+        if matched is not None:
+            self._check(matched, to, {}, sites, intersected=True)
+            check_intersecting((*sites, *to), self.catalog)
+            note = WITHOUT_FEW.format(least=decided.release.min_persons)
+            self.notes += [note] if note not in self.notes else []
+            step, names = self._intersection(stage_id, sql, sites, matched, to)
+        self.stages.append(Stage(stage_id, StageKind.NODE, sites, sql, columns, names, intersection=step))
+        names = tuple(sorted(inputs))
         known_rows = {name: self._open[name].rows for name in names}
         self._close(names, stage_id)
         rows, size = estimated or estimate(tree, self.catalog, sites, columns, known_rows)
@@ -193,6 +214,29 @@ class Assembly:
             self._known["shipment", shipment] = source
             self._made[source.name] = (tree, sites, inputs, release.sql)
         return source
+
+    def _next_stage(self) -> str:
+        own = [s for s in self.stages if s.intersection is None or s.intersection.step is Step.SEND]
+        return f"s{len(own) + 1}"
+
+    def _intersection(
+        self, stage_id: str, sql: str, sites: tuple[str, ...], persons: exp.Select, to: tuple[str, ...]
+    ) -> tuple[IntersectionStep, tuple[str, ...]]:
+        """Add the steps before the rows of an exchange; return the last step, and what that reads."""
+        asks, answers = (IntersectionStep(step, sites, to) for step in (Step.ASK, Step.ANSWER))
+        name = f"{self.prefix}{self._names + 1}"
+        asked, answered = f"{name}_{Step.ASK.value}", f"{name}_{Step.ANSWER.value}"
+        asking, answering = f"{stage_id}_{Step.ASK.value}", f"{stage_id}_{Step.ANSWER.value}"
+        self.stages += [
+            Stage(asking, StageKind.NODE, sites, sql, MESSAGE, intersection=asks),
+            Stage(answering, StageKind.NODE, to, persons.sql("duckdb"), MESSAGE, (asked,), intersection=answers),
+        ]
+        size = max(1, rows_of(persons, self.catalog, to)) * len(sites)
+        self.exchanges += [
+            Exchange(asked, asking, answering, Form.KEYS, BLINDED, len(sites), 32 * size),
+            Exchange(answered, answering, stage_id, Form.KEYS, IN_BOTH, len(sites) * len(to), 48 * size),
+        ]
+        return IntersectionStep(Step.SEND, sites, to), (answered,)
 
     def sent_again(self, shipment: str, to: tuple[str, ...]) -> Source | None:
         """Return another exchange of the stage that sends a shipment already, to ``to``; None if there is none.
@@ -247,7 +291,7 @@ class Assembly:
         if key in self._known:
             return self._known[key]
         columns = self.describe(sql, {source.name: self._seen(source)})
-        stage_id = f"s{len(self.stages) + 1}"
+        stage_id = self._next_stage()
         self.stages.append(Stage(stage_id, StageKind.MERGE, (COORDINATOR,), sql, columns, (source.name,), keys))
         opened = self._open[source.name]
         self._close((source.name,), stage_id)
@@ -272,7 +316,7 @@ class Assembly:
         self._check_own(tree, names)
         sql = self._typed(tree, names).sql("duckdb")
         columns = self.describe(sql, self.columns_of(names))
-        stage_id = f"s{len(self.stages) + 1}"
+        stage_id = self._next_stage()
         self.stages.append(Stage(stage_id, StageKind.FINISH, (COORDINATOR,), sql, columns, names))
         self._close(names, stage_id)
         return stage_id, columns
@@ -372,7 +416,13 @@ class Assembly:
                 )
 
     def _check(
-        self, tree: exp.Query, sites: tuple[str, ...], inputs: Mapping[str, Source], to: tuple[str, ...]
+        self,
+        tree: exp.Query,
+        sites: tuple[str, ...],
+        inputs: Mapping[str, Source],
+        to: tuple[str, ...],
+        *,
+        intersected: bool = False,
     ) -> _Decided:
         """Run the border check as each site would, for each receiver; where tables and policies are alike, once."""
         made = _Decided()
@@ -390,8 +440,9 @@ class Assembly:
                 *(site, tables, columns, self.permit, received, destination, self.scope),
                 rewrites=False,
                 privacy=self.privacy,
+                intersected=intersected,
             )
-            key = (spelled, alike, tuple(sorted(columns.items())), tuple(sorted(received.items())))
+            key = (spelled, alike, intersected, tuple(sorted(columns.items())), tuple(sorted(received.items())))
             decided = self._decide(tree, context, key)
             if isinstance(decided, errors.ArchipelError):
                 # Whose policy it is, is always told; which of several sites it is, where others did not refuse.
@@ -434,7 +485,8 @@ class Assembly:
             key = (name, site)
             if key not in self._alike:
                 self._alike[key] = replace(table, approximate_rows=0, approximate_bytes=0, content_digest="", ranges=())
-            found.append((name, self._alike[key], table.policy.form_to(destination)))
+            required = destination in table.policy.intersection_peers
+            found.append((name, self._alike[key], table.policy.form_to(destination), required))
         return tuple(found), destination == COORDINATOR
 
     def _decide(

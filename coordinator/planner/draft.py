@@ -100,9 +100,15 @@ def shipped(draft: Draft) -> list[Shipment]:
 
 
 def realised(
-    tree: exp.Query, sites: tuple[str, ...], shipments: tuple[Shipment, ...], assembly: Assembly
+    tree: exp.Query,
+    sites: tuple[str, ...],
+    shipments: tuple[Shipment, ...],
+    assembly: Assembly,
+    matched: Mapping[str, exp.Select] | None = None,
 ) -> tuple[exp.Query, dict[str, Source]]:
     """Add the stages that ship, and return the tree over their exchanges, with these by name.
+
+    ``matched`` are the statements of the sites' persons for shipments of persons in both only.
 
     Raises:
         ArchipelError: the border of a sender refuses a shipment.
@@ -111,7 +117,8 @@ def realised(
     same: dict[str, Source] = {}
     for shipment in shipments:
         key = _spelled(shipment)
-        source = same.get(key) or assembly.sent_again(key, sites)
+        persons = (matched or {}).get(shipment.name)
+        source = same.get(key) or (assembly.sent_again(key, sites) if persons is None else None)
         if source is None:
             inner, inputs = realised(shipment.tree, shipment.sites, shipment.inputs, assembly)
             source = assembly.node_stage(
@@ -121,7 +128,8 @@ def realised(
                 to=sites,
                 part_column=shipment.part_column,
                 estimated=(shipment.rows, shipment.size),
-                shipment=key,
+                shipment=key if persons is None else "",
+                matched=persons,
             )
         source = replace(source, placed=shipment.placed)
         made[shipment.name] = same[key] = source

@@ -12,7 +12,8 @@ from archipel import errors
 from coordinator.catalog import Catalog
 
 NO_SEALING_KEY, NO_LINKAGE_SECRET, EPOCHS_DIFFER = "no-sealing-key", "no-linkage-secret", "linkage-epochs-differ"
-RULES = frozenset({NO_SEALING_KEY, NO_LINKAGE_SECRET, EPOCHS_DIFFER})
+NO_INTERSECTION = "no-intersection"
+RULES = frozenset({NO_SEALING_KEY, NO_LINKAGE_SECRET, EPOCHS_DIFFER, NO_INTERSECTION})
 
 _HINT = "Aggregate each table first in a WITH part, and join the groups; or ask the holders' operators for {missing}."
 
@@ -65,6 +66,21 @@ def check_linkage(sites: Sequence[str], senders: Sequence[str], catalog: Catalog
                 f"of different epochs, {one} and {other}.",
                 missing="the same secret",
             )
+
+
+def check_intersecting(nodes: Iterable[str], catalog: Catalog) -> None:
+    """Make sure that all these nodes take the steps of a private set intersection.
+
+    Raises:
+        ArchipelError: POLICY_REFUSED for the first one that does not.
+    """
+    without = next((node for node in nodes if not catalog.means_of(node).intersects), None)
+    if without is not None:
+        raise _refused(
+            NO_INTERSECTION,
+            f"'{without}' does not take part in private set intersections, and one is required.",
+            missing="a version of the node that does",
+        )
 
 
 def _refused(rule: str, message: str, *, missing: str) -> errors.ArchipelError:

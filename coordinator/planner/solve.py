@@ -26,6 +26,7 @@ from coordinator.planner.draft import Draft, described, placements, realised, sh
 from coordinator.planner.gather import placed_column
 from coordinator.planner.group import placement_of
 from coordinator.planner.inputs import joined_as, one, prepared, read
+from coordinator.planner.intersect import intersections
 from coordinator.planner.placement import Mixed, Placement, check_subqueries, place, place_rows
 from coordinator.planner.problems import closes_way, to_tell, unsupported
 from coordinator.planner.ranges import sites_left
@@ -211,7 +212,8 @@ class Solver:
         else:
             assert isinstance(draft.tree, exp.Select)
             placed = place_rows(draft.tree, self._catalog, draft.inputs())
-        tree, inputs = realised(draft.tree, draft.sites, draft.shipments, self._assembly)
+        matched = intersections(draft, self._catalog, self._assembly.permit)
+        tree, inputs = realised(draft.tree, draft.sites, draft.shipments, self._assembly, matched)
         if len(draft.sites) == 1 and not grouped:
             source = self._assembly.node_stage(rewrite.with_unique_outputs(tree), draft.sites, inputs)
             return read(source, query.named_selects)

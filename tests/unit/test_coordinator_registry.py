@@ -22,7 +22,7 @@ from coordinator.store import Store
 from coordinator.withdrawn import lacking
 
 NODES = ("alpha", "beta")
-NOTHING = Means(seals=False, linkage_epoch=0)
+NOTHING = Means(seals=False, linkage_epoch=0, intersects=False)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_the_catalogue_knows_which_nodes_seal_and_the_epochs_of_their_secrets(st
     attach(registry, "alpha", seals=True, linkage_epoch=3)
     attach(registry, "beta")
     catalog = registry.catalog
-    assert catalog.means_of("alpha") == Means(seals=True, linkage_epoch=3)
+    assert catalog.means_of("alpha") == Means(seals=True, linkage_epoch=3, intersects=False)
     assert catalog.means_of("beta") == NOTHING  # what an agent says that knows nothing of it
     assert catalog.only(["beta"]).means_of("beta") == NOTHING
 
@@ -58,7 +58,7 @@ def test_a_restart_of_the_coordinator_keeps_what_nodes_have(tmp_path: Path) -> N
     with closing(Store(url)) as store:
         after = Registry(store, NODES, time.time)
     assert after.attached == frozenset()
-    assert after.catalog.means_of("alpha") == Means(seals=True, linkage_epoch=3)
+    assert after.catalog.means_of("alpha") == Means(seals=True, linkage_epoch=3, intersects=False)
     assert after.catalog.means_of("beta") == NOTHING
 
 
@@ -70,14 +70,18 @@ def test_plans_are_made_anew_when_a_node_has_got_a_key_and_not_when_it_merely_co
     assert registry.version == version
     attach(registry, "alpha", seals=True, linkage_epoch=1)
     assert registry.version > version
-    assert registry.catalog.means_of("alpha") == Means(seals=True, linkage_epoch=1)
+    assert registry.catalog.means_of("alpha") == Means(seals=True, linkage_epoch=1, intersects=False)
 
 
 def test_what_stays_after_tables_were_refused_still_says_what_the_node_has() -> None:
     registration, _ = read_hello(hello_of("alpha", seals=True, linkage_epoch=2), "alpha")
     rest = registration.without(["visits"])
     assert rest.tables == ()
-    assert read_hello(type(hello_of("alpha")).FromString(rest.hello), "alpha")[0].means == rest.means == Means(True, 2)
+    assert (
+        read_hello(type(hello_of("alpha")).FromString(rest.hello), "alpha")[0].means
+        == rest.means
+        == Means(True, 2, intersects=False)
+    )
 
 
 def not_offered(*tables: Table) -> dict[str, Any]:

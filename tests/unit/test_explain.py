@@ -165,6 +165,9 @@ def test_the_text_tells_stages_borders_rules_and_the_ways_not_taken() -> None:
         "s1 node at hospital_a, hospital_b",
         '    SELECT "g" FROM "stays"',
         "    -> x1 for s2: sealed, crosses as rows, about 1,000 rows and 40,000 bytes; allowed by: peers: cnam",
+        "       'cnam' learns g of every person whom the statement leaves at each of 'hospital_a', 'hospital_b', also "
+        "of those whom it does not have itself, who are pseudonyms of this project to it.",
+        "       The coordinator learns who sends to whom, and the padded size.",
         "",
         "s2 node at cnam, over x1",
         '    SELECT "g" AS "g" FROM "x1" JOIN "drugs" GROUP BY 1',

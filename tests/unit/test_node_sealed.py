@@ -56,6 +56,7 @@ class Scene:
     directory: Path
     party: Party = field(default_factory=Party)
     policy: Mapping[str, Any] = field(default_factory=lambda: POLICY)
+    rows: Callable[[str], pa.Table] = field(default=lambda node: stays())
     permit_changes: Mapping[str, Any] = field(default_factory=dict)
     runners: dict[str, TaskRunner] = field(default_factory=dict)
     streams: dict[tuple[str, str, str], list[bytes]] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class Scene:
         for node in NODES:
             folder = self.directory / node
             folder.mkdir()
-            pq.write_table(stays(), folder / "stays.parquet")
+            pq.write_table(self.rows(node), folder / "stays.parquet")
             pq.write_table(
                 pa.table({"region": ["Bretagne", "Normandie"], "code": ["53", node]}), folder / "ref.parquet"
             )
