@@ -83,10 +83,12 @@ def packed(
     compress: bool,
     stream_of: Callable[[str, str], StreamId],
     epoch: int,
+    keep: Callable[[StreamId, pa.Table], pa.Table] = lambda _, rows: rows,
 ) -> list[Parcel]:
     """Return a parcel for the coordinator, or one for every receiver of every exchange in ``outputs``.
 
     ``stream_of`` gives the identity of the stream of an exchange for a receiver; ``epoch`` is that of pseudonyms.
+    ``keep`` gives what travels in place of rows that do not leave the node.
 
     Raises:
         ArchipelError: BAD_REQUEST when rows cannot be cut as ``outputs`` ask; BORDER_REFUSED without obligations.
@@ -105,15 +107,15 @@ def packed(
     for to in outputs:
         parts = parts_of(output, to)
         for node, part in zip(to.nodes, parts, strict=True):
-            if to.part_column:
-                content = encoded(part)
+            stream = stream_of(to.exchange_id, node)
+            sent = keep(stream, part)
+            if to.part_column or sent is not part:
+                content = encoded(sent)
             else:
                 content = whole = whole or encoded(part)
             release = releases[node]
             bound = _bound(release, part, to)
-            header = Header(
-                stream_of(to.exchange_id, node), bound.columns, bound, epoch if release.pseudonymised else 0
-            )
+            header = Header(stream, bound.columns, bound, epoch if release.pseudonymised else 0)
             parcels.append(Parcel(to.exchange_id, node, release, content, header))
     return parcels
 

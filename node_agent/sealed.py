@@ -19,6 +19,9 @@ from archipel.linkage import Linkage
 from archipel.sealing import Header, StreamId
 from node_agent.spill import SpilledTable, gathered
 
+Kept = Callable[[StreamId, pa.Schema], pa.Table | None]
+"""Gives the rows that a stream of the node to itself went without."""
+
 Pull = Callable[[str, str], Iterator[bytes]]
 """Gives the stream of an exchange (first) that a node (second) sealed for this one, as the coordinator hands it out."""
 
@@ -197,7 +200,14 @@ class Received:
             self.data.close()
 
 
-def receive(streams: Sequence[StreamId], *, peers: Peers, pull: Pull, limits: ReceiveLimits) -> Received:
+def receive(
+    streams: Sequence[StreamId],
+    *,
+    peers: Peers,
+    pull: Pull,
+    limits: ReceiveLimits,
+    kept: Kept = lambda _stream, _schema: None,
+) -> Received:
     """Collect and unseal the streams of one exchange, one after the other, and return them as one input.
 
     Nothing of it can be used before every stream has come to its authenticated end: only then this returns.
@@ -213,14 +223,15 @@ def receive(streams: Sequence[StreamId], *, peers: Peers, pull: Pull, limits: Re
     first = _Opened(streams[0], reading, own, peers, pull)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        yield from first.batches()
+        yield from _with_kept(first, kept)
         for stream in streams[1:]:
             following = _Opened(stream, reading, own, peers, pull)
             if not following.schema.equals(first.schema):
                 raise sealing.refused("its types are not those of the other senders' parts")
-            yield from following.batches()
+            yield from _with_kept(following, kept)
 
-    data = gathered(first.schema, batches(), memory_bytes=limits.memory_bytes, directory=limits.directory)
+    schema = first.schema.remove_metadata()
+    data = gathered(schema, batches(), memory_bytes=limits.memory_bytes, directory=limits.directory)
     headers = reading.headers
     return Received(
         table=obligations.combined(exchange_id, [_bound(header) for header in headers]),
@@ -230,6 +241,14 @@ def receive(streams: Sequence[StreamId], *, peers: Peers, pull: Pull, limits: Re
         epochs=frozenset(header.key_epoch for header in headers if header.key_epoch),
         intersected=all(header.intersected for header in headers),
     )
+
+
+def _with_kept(opened: _Opened, kept: Kept) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a stream, and those that stayed when it went without them."""
+    yield from opened.batches()
+    rows = kept(opened.stream, opened.schema)
+    if rows is not None:
+        yield from rows.to_batches()
 
 
 def check_epochs(received: Sequence[Received], peers: Peers) -> None:
@@ -270,6 +289,7 @@ class _Opened:
     """One stream while it is read. Its header is authentic; its rows are only when ``batches`` has ended."""
 
     def __init__(self, stream: StreamId, reading: _Reading, own: X25519PrivateKey, peers: Peers, pull: Pull) -> None:
+        self.stream = stream
         parts = pull(stream.exchange_id, stream.sender)
         header, content = sealing.unseal(parts, stream, own=own, sender=peers.key_of(stream.sender))
         reading.headers.append(header)

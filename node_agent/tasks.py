@@ -30,6 +30,7 @@ from node_agent.engine.base import Engine
 from node_agent.evidence import KEPT, NAMED_ANYWAY, Grounds
 from node_agent.gate import Gate, content_digest
 from node_agent.intersecting import Intersections
+from node_agent.keeping import Keeping
 from node_agent.ledger import Answer, Ledger
 from node_agent.order import Note, Released, Stream, TaskOrder, Withheld
 from node_agent.parcels import Parcel, packed
@@ -79,6 +80,7 @@ class TaskRunner:
     _rounds: Rounds = field(init=False)
     _intersections: Intersections = field(init=False)
     _decisions: Decisions = field(init=False)
+    _keeping: Keeping = field(default_factory=Keeping)
 
     def __post_init__(self) -> None:
         self._decisions = Decisions(self.node)
@@ -179,7 +181,9 @@ class TaskRunner:
             self._rounds.released_alone(asked, release, self.engine)
         self.running.check(asked.permit.permit_id, asked.researcher)
         cancellation.check()
-        return self._release(order, asked, releases, answer, notes, engine_ms, audit, known, cancellation)
+        released = self._release(order, asked, releases, answer, notes, engine_ms, audit, known, cancellation)
+        self._keeping.forget(tuple(stream for part in received.values() for stream in part.streams))
+        return released
 
     def _answer(
         self,
@@ -290,7 +294,9 @@ class TaskRunner:
         found = {}
         for name, senders in order.senders.items():
             streams = [self._stream_id(order, asked, name, sender, self.node) for sender in senders]
-            part = sealed.receive(streams, peers=self.peers, pull=pulled, limits=self.receive_limits)
+            part = sealed.receive(
+                streams, peers=self.peers, pull=pulled, limits=self.receive_limits, kept=self._keeping.rows_of
+            )
             held.callback(part.close)
             found[name] = part
         sealed.check_epochs(tuple(found.values()), self.peers)
@@ -388,6 +394,7 @@ class TaskRunner:
             compress=self.compress,
             stream_of=lambda exchange_id, node: self._stream_id(order, asked, exchange_id, me, node),
             epoch=self.peers.epoch,
+            keep=lambda stream, rows: self._keeping.keep(stream, rows, timeout_s=order.timeout_s),
         )
         record = self._write(
             audit,

@@ -16,9 +16,11 @@ from node_support import NOT_COMPARED, NOW, OPEN, Party, engine_of, stays
 from archipel import errors, frames, receipt
 from archipel.linkage import PADS_TABLE, Linkage
 from archipel.schema import COORDINATOR
+from archipel.sealing import StreamId
 from node_agent import audit
 from node_agent.audit import AuditLog
 from node_agent.cancellation import Cancellation
+from node_agent.keeping import Keeping
 from node_agent.ledger import Ledger
 from node_agent.order import Released, TaskOrder
 from node_agent.sealed import Output, Peers, ReceiveLimits, Sender, padded
@@ -236,6 +238,7 @@ def test_a_node_may_always_send_to_itself_and_owes_itself_the_same(tmp_path: Pat
         for sql in ("SELECT region FROM closed", SEND_ROWS):
             scene.send(sql, RECEIVER, Output("x1", (RECEIVER,)))
         assert scene.receive(JOIN_STAYS, senders=(RECEIVER,)) == [{"region": "Normandie", "n": 35 * 2 * 2}]
+        scene.send(SEND_ROWS, RECEIVER, Output("x1", (RECEIVER,)))  # the node kept it for one reader
         rows = refusal_of(lambda: scene.receive("SELECT region FROM x1", senders=(RECEIVER,)))
         assert rows.code == "BORDER_REFUSED"
     finally:
@@ -568,3 +571,61 @@ def test_keys_of_the_manifest_are_those_that_streams_are_sealed_to(scene: Scene)
     scene.set(RECEIVER, peers=replace(scene.runners[RECEIVER].peers, own=other))
     assert refusal_of(lambda: scene.receive(JOIN_REF)).code == "EXCHANGE_REFUSED"
     assert isinstance(other.public_key(), X25519PublicKey)
+
+
+# A node that is among its own receivers
+
+
+def both(sql: str, scene: Scene, timeout_s: float = 30.0) -> list[dict[str, Any]]:
+    """Have two nodes send rows to each other and to themselves; return what one of them makes of its part."""
+    for node in (RECEIVER, SENDERS[0]):
+        scene.send(sql, node, Output("x1", (RECEIVER, SENDERS[0]), "part"), timeout_s=timeout_s)
+    return scene.receive("SELECT code, region FROM x1 ORDER BY code", senders=(RECEIVER, SENDERS[0]))
+
+
+ROUND = "SELECT region, code, CAST(CASE region WHEN 'Bretagne' THEN 1 ELSE 0 END AS UINTEGER) AS part FROM ref"
+
+
+def test_what_a_node_sends_to_itself_stays_there_until_it_was_read(scene: Scene) -> None:
+    rows = both(ROUND, scene)
+    assert [row["code"] for row in rows] == sorted((RECEIVER, SENDERS[0]))
+    own, other = (scene.streams["x1", node, RECEIVER] for node in (RECEIVER, SENDERS[0]))
+    assert sum(map(len, own)) < sum(map(len, other)) + 200  # its schema, and the word that the rows stayed
+    refusal = refusal_of(lambda: scene.receive("SELECT code FROM x1", senders=(RECEIVER, SENDERS[0])))
+    assert refusal.code == "NODE_UNAVAILABLE"
+
+
+def test_a_task_that_failed_finds_what_the_node_kept_when_it_is_tried_again(scene: Scene) -> None:
+    refusal = refusal_of(lambda: both(ROUND.replace("code,", "code AS kode,"), scene))
+    assert refusal.code == "SQL_UNKNOWN_COLUMN"
+    assert len(scene.receive("SELECT kode FROM x1", senders=(RECEIVER, SENDERS[0]))) == 2
+
+
+def test_what_a_node_has_no_room_to_keep_is_sealed_like_what_is_for_others(scene: Scene) -> None:
+    scene.set(RECEIVER, _keeping=Keeping(max_bytes=0))
+    assert len(both(ROUND, scene)) == 2
+
+
+def test_what_a_node_kept_is_gone_with_the_time_that_its_query_may_take(scene: Scene) -> None:
+    clock = [0.0]
+    keeping = Keeping(now=lambda: clock[0])
+    scene.set(RECEIVER, _keeping=keeping)
+    scene.send(ROUND, RECEIVER, Output("x1", (RECEIVER, SENDERS[0]), "part"), timeout_s=5.0)
+    clock[0] = 6.0
+    keeping.forget(())
+    refusal = refusal_of(lambda: scene.receive("SELECT code FROM x1", senders=(RECEIVER,)))
+    assert refusal.code == "NODE_UNAVAILABLE"
+
+
+def test_another_node_cannot_say_that_rows_stayed(scene: Scene) -> None:
+    stream = StreamId("dev", "q", "x1", "s1", 1, SENDERS[0], RECEIVER, "p", "r")
+    own = replace(stream, sender=RECEIVER)
+    keeping = Keeping()
+    rows = pa.table({"code": ["a"]})
+    sent = keeping.keep(own, rows, timeout_s=9.0)
+    assert sent.num_rows == 0
+    assert keeping.rows_of(own, sent.schema) is rows
+    assert keeping.keep(stream, rows, timeout_s=9.0) is rows
+    assert keeping.rows_of(stream, sent.schema) is None
+    with pytest.raises(errors.ArchipelError):
+        keeping.rows_of(replace(own, exchange_id="x2"), sent.schema)
