@@ -48,7 +48,8 @@ class Execution:
         key = _key_of(asked)
         taking = self._requests.get(key)
         if taking is None:
-            taking = asyncio.create_task(self._take(asked))
+            run = self._taken_at_once(asked)
+            taking = asyncio.create_task(self._take(asked) if run is None else self._when_stored(run))
             self._requests[key] = taking
             taking.add_done_callback(lambda done: self._taken(key, done))
         taken = await asyncio.shield(taking)  # a client that goes away takes nobody else's query with it
@@ -108,19 +109,40 @@ class Execution:
         planned = await self._shared.planning.plan(request, permit)
         _refuse_if_too_long(asked, planned)
         self._refuse_if_closing()
+        return await self._when_stored(self._begin(asked, planned))
+
+    def _taken_at_once(self, asked: Asked) -> QueryRun | None:
+        """Begin a query for which nothing must be waited for; None for another one.
+
+        Raises:
+            ArchipelError: SQL_TOO_LARGE.
+        """
+        may_be_stored = self._seen.may_be_stored(_key_of(asked), asked.request.issued)
+        if may_be_stored or self._closing or self._admission.full:
+            return None
+        planned = self._shared.planning.remembered(asked.request, asked.permit)
+        if planned is None:
+            return None
+        _refuse_if_too_long(asked, planned)
+        return self._begin(asked, planned)
+
+    def _begin(self, asked: Asked, planned: Planned) -> QueryRun:
         query_id = self._make_id()
         self._admission, turn = self._admission.take(query_id)
         run = QueryRun(self._shared, query_id, asked, planned, self._ended)
         self._runs[query_id] = run
-        self._seen.add(key, self._shared.now())
+        self._seen.add(run.request_key, self._shared.now())
         self._start(turn)
+        return run
+
+    async def _when_stored(self, run: QueryRun) -> QueryRun | QueryRecord:
         try:
             await asyncio.wrap_future(run.stored)
         except Exception as cause:  # noqa: BLE001 - whatever the database raises
             run.handle(events.Broken())  # nobody could ever ask for it
-            if (known := await self._find(key)) is not None:
+            if (known := await self._find(run.request_key)) is not None:
                 return known  # clocks went back: it was taken in an earlier life
-            log.error("query %s could not be stored: %s", query_id, type(cause).__name__)
+            log.error("query %s could not be stored: %s", run.query_id, type(cause).__name__)
             raise errors.error(errors.INTERNAL, "The coordinator could not store the query.") from None
         return run
 

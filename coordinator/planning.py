@@ -88,6 +88,14 @@ class _View:
     plans: OrderedDict[_PlanKey, Planned] = field(default_factory=OrderedDict)
     """Touched by the event loop only."""
 
+    def remembered(self, key: _PlanKey, state: tuple[int, frozenset[str]]) -> Planned | None:
+        """Return a plan that was kept, as of now."""
+        known = self.plans.get(key)
+        if known is None:
+            return None
+        self.plans.move_to_end(key)
+        return replace(known, against=state)
+
     def keep(self, key: _PlanKey, planned: Planned) -> None:
         """Remember a plan, and forget the one that was not asked for longest when there are too many."""
         self.plans[key] = planned
@@ -137,12 +145,10 @@ class Planning:
         nodes = frozenset(permit.nodes) & (self._registry.known if among is None else among)
         view = await self._view(nodes)
         attached = nodes & state[1]
-        asked = request.model_dump_json(include={"parameters", "threshold_scope", "on_missing", "privacy"})
-        key = (request.sql, request.dialect, asked, permit, attached)
-        known = view.plans.get(key)
+        key = _key_of(request, permit, attached)
+        known = view.remembered(key, state)
         if known is not None:
-            view.plans.move_to_end(key)
-            return replace(known, against=state)
+            return known
         catalog = replace(view.catalog, attached=attached)
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -153,6 +159,15 @@ class Planning:
         if len(request.sql) <= MAX_KEPT_SQL_CHARS:
             view.keep(key, planned)
         return planned
+
+    def remembered(self, request: Request, permit: Permit) -> Planned | None:
+        """Return the plan over the nodes that the permit names if it was made before: then nothing is waited for."""
+        state = self.state
+        nodes = frozenset(permit.nodes) & self._registry.known
+        version, view = self._views.get(nodes, (-1, None))
+        if view is None or version != state[0] or not view.done() or _failed(view):
+            return None
+        return view.result().remembered(_key_of(request, permit, nodes & state[1]), state)
 
     async def unusable(self, tables: Sequence[Table]) -> dict[str, str]:
         """Return, by table name, why the engine cannot take tables that a node registers."""
@@ -234,6 +249,11 @@ class Planning:
     async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, work, *arguments)
+
+
+def _key_of(request: Request, permit: Permit, attached: frozenset[str]) -> _PlanKey:
+    asked = request.model_dump_json(include={"parameters", "threshold_scope", "on_missing", "privacy"})
+    return request.sql, request.dialect, asked, permit, attached
 
 
 def _types(tables: Sequence[Table]) -> frozenset[str]:

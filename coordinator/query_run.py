@@ -208,9 +208,9 @@ class QueryRun:
                 self._measures = Measures(self._loop.time)
                 self._spawn(self._replan(instruction.without))
             case events.Compute():
-                self._spawn(self._compute(self._planned.plan.stage(instruction.stage_id)))
+                self._begin_to_compute(self._planned.plan.stage(instruction.stage_id))
             case events.Conclude():
-                self._spawn(self._conclude())
+                self._begin_to_conclude()
             case events.End():
                 self._end(instruction.state, instruction.error)
 
@@ -310,20 +310,32 @@ class QueryRun:
     def _withdrawn(self) -> dict[str, tuple[str, ...]]:
         return lacking(self._planned.plan, self._shared.registry.withdrawn)
 
+    def _begin_to_compute(self, stage: Stage) -> None:
+        self._measures.began(stage.stage_id)
+        try:
+            table = None if stage.kind is StageKind.MERGE else self._picked_here(stage)
+        except errors.ArchipelError as problem:
+            self.handle(events.ComputeFailed(stage.stage_id, problem.info))
+            return
+        if table is None:
+            self._spawn(self._compute(stage))
+        else:
+            self._computed(stage, table)
+
     async def _compute(self, stage: Stage) -> None:
         executor = ""
-        self._measures.began(stage.stage_id)
         try:
             if stage.kind is StageKind.MERGE:
                 table, executor = await self._in_thread(stage.stage_id, self._merge, stage, self._stop)
                 self._merged_by = max(self._merged_by, executor)  # "ray" when any of several merges was on Ray
             else:
-                table = self._picked_here(stage)
-                if table is None:
-                    table = await self._in_thread(stage.stage_id, self._finish, stage, self._stop)
+                table = await self._in_thread(stage.stage_id, self._finish, stage, self._stop)
         except errors.ArchipelError as problem:
             self.handle(events.ComputeFailed(stage.stage_id, problem.info))
             return
+        self._computed(stage, table, executor)
+
+    def _computed(self, stage: Stage, table: pa.Table, executor: str = "") -> None:
         self._outputs[stage.stage_id] = table
         self._measures.computed(stage.stage_id, table.num_rows, executor)
         self.handle(events.Computed(stage.stage_id))
@@ -357,13 +369,26 @@ class QueryRun:
             "max_bytes": self._shared.limits.max_result_bytes,
         }
 
-    async def _conclude(self) -> None:
+    def _begin_to_conclude(self) -> None:
+        if self._result_bytes() > SMALL_BYTES:
+            self._spawn(self._conclude())
+            return
         try:
-            small = self._result_bytes() <= SMALL_BYTES
-            rows, frames = self._encode_result() if small else await self._in_thread("result", self._encode_result)
+            rows, frames = self._encode_result()
         except errors.ArchipelError as problem:
             self.handle(events.ConcludeFailed(problem.info))
             return
+        self._concluded(rows, frames)
+
+    async def _conclude(self) -> None:
+        try:
+            rows, frames = await self._in_thread("result", self._encode_result)
+        except errors.ArchipelError as problem:
+            self.handle(events.ConcludeFailed(problem.info))
+            return
+        self._concluded(rows, frames)
+
+    def _concluded(self, rows: int, frames: list[bytes]) -> None:
         registry = self._shared.registry
         named = frozenset(self._asked.permit.nodes) & self._shared.holders.keys()
         sessions = ((node, registry.open_session(node)) for node in self._planned.plan.nodes())
@@ -506,15 +531,26 @@ class QueryRun:
             self._span.fail(error.code.name)
         self._span.end()
         self._outputs, self._deliveries = {}, {}
-        self._ending = self._loop.create_task(self._store_end(state, error))
-
-    async def _store_end(self, state: State, error: errors.ErrorInfo | None) -> None:
         told = self._event(state, state.value, error=error)
         result = self._result if state is State.FINISHED else None
         self._result = None
         before = self._unstored()
         try:
             end = self._shared.store.end_query(self.query_id, (*before, told), result, plan=self._new_plan)
+        except Exception as cause:  # noqa: BLE001 - as one that fails later
+            end = Future()
+            end.set_exception(cause)
+        self._ending = self._loop.create_task(self._await_end(state, end, before, told, result))
+
+    async def _await_end(
+        self,
+        state: State,
+        end: Future[None],
+        before: list[query_pb2.QueryEvent],
+        told: query_pb2.QueryEvent,
+        result: ResultRecord | None,
+    ) -> None:
+        try:
             await asyncio.wrap_future(end)
         except Exception as cause:  # noqa: BLE001 - a store that fails must not keep the researcher waiting
             log.error("the end of query %s could not be stored: %s", self.query_id, type(cause).__name__)
