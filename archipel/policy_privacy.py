@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from archipel import configuration, schema
 
@@ -40,6 +42,12 @@ class BoundRules(configuration.Section):
         if max(abs(self.from_), abs(self.to)) / (self.unit or 1e-4) > MOST_STEPS:
             raise ValueError(f"the bounds are over {MOST_STEPS:,} steps from 0; a larger unit makes fewer")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        written = handler.resolve_ref_schema(handler(core))
+        pair = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [pair, written]}
 
 
 class PrivacyRules(configuration.Section):
