@@ -17,13 +17,13 @@ from archipel.border import refusal
 from archipel.permit import Permit
 from archipel.schema import COORDINATOR, Distribution, Form
 from coordinator.catalog import Catalog, CatalogTable
-from coordinator.planner import rewrite
+from coordinator.planner import aggregation, rewrite
 from coordinator.planner.asked import gives_rows
 from coordinator.planner.draft import Draft, Shipment
 from coordinator.planner.estimate import DECIMAL_WIDTH, DEFAULT_WIDTH, rows_of, width_of
 from coordinator.planner.flatten import flattened
 from coordinator.planner.gather import gather
-from coordinator.planner.placement import Mixed, place_rows
+from coordinator.planner.placement import Mixed, Placement, covers_key, place_rows
 from coordinator.planner.positions import position_of
 from coordinator.planner.rules import Rules
 from coordinator.planner.shuffle import spreads
@@ -80,7 +80,12 @@ def _spread(query: exp.Query, sets: list[tuple[str, ...]], catalog: Catalog, rul
             except Mixed:
                 continue
             if draft.shipments and placed.nodes == sites and not placed.replicated:
-                yield replace(draft, result=_bytes_of_rows(query, catalog) or _bytes_of_groups(query, sites, catalog))
+                rows = _bytes_of_rows(query, catalog)
+                if rows:  # the coordinator has them all to take in, wherever they were joined
+                    yield replace(draft, result=rows)
+                else:
+                    partials = _bytes_of_partials(query, draft.tree, placed, catalog)
+                    yield replace(draft, result=partials, spared=_spared(draft))
 
 
 def _bytes_of_rows(query: exp.Query, catalog: Catalog) -> int:
@@ -97,12 +102,25 @@ def _bytes_of_rows(query: exp.Query, catalog: Catalog) -> int:
     return rows * max(1, each)
 
 
-def _bytes_of_groups(query: exp.Query, sites: tuple[str, ...], catalog: Catalog) -> int:
-    """Return the estimated bytes of the partial aggregates that several sites send of a block."""
+def _spared(draft: Draft) -> int:
+    """Return the bytes that it is worth that each of several sites gets and joins a part.
+
+    The time of what crosses is half the coordinator's, which relays all of it, and half the receiver's, which gets 1/n.
+    """
+    parts = sum(shipment.size for shipment in draft.shipments if shipment.part_column)
+    return parts * (len(draft.sites) - 1) // (2 * len(draft.sites))
+
+
+def _bytes_of_partials(query: exp.Query, tree: exp.Select, placed: Placement, catalog: Catalog) -> int:
+    """Return the estimated bytes of a block's partial aggregates, beyond those of its groups from one site."""
+    sites = placed.nodes or ()
+    if covers_key(aggregation.plain_keys(tree) or [], placed):
+        return 0
     plain = query.copy()
     for key in ("having", "order", "limit", "offset"):
         plain.set(key, None)
-    return rows_of(plain, catalog, sites) * DECIMAL_WIDTH * max(1, len(plain.selects))
+    groups = rows_of(plain, catalog, sites) * DECIMAL_WIDTH * max(1, len(plain.selects))
+    return groups * (len(sites) - 1) // len(sites)
 
 
 def candidates(query: exp.Query, catalog: Catalog) -> Iterator[tuple[str, ...]]:

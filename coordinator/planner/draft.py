@@ -44,20 +44,13 @@ class Draft:
     shipments: tuple[Shipment, ...]
     result: int = 0
     """Estimated bytes of rows that the block itself sends to the coordinator."""
+    spared: int = 0
+    """Bytes that it is worth that several sites share the work of the block."""
 
     @property
     def size(self) -> int:
         """Estimated bytes over borders."""
         return size_of(self.shipments, len(self.sites)) + self.result
-
-    @property
-    def spared(self) -> int:
-        """Bytes that it is worth that parts of rows go to several sites, each of which joins only these.
-
-        A border's time is half the coordinator's, which relays all of it, and half the receiver's, which gets 1/n.
-        """
-        parts = sum(shipment.size for shipment in self.shipments if shipment.part_column)
-        return parts * (len(self.sites) - 1) // (2 * len(self.sites))
 
     def cost(self, rules: Rules) -> int:
         """Return what it costs, as bytes."""
@@ -83,7 +76,7 @@ def described(draft: Draft) -> str:
     parts = []
     for shipment in draft.shipments:
         tables = sorted({t.name for t in shipment.tree.find_all(exp.Table) if not t.name.startswith("/")})
-        how = " by hash" if shipment.part_column else ""
+        how = f" by {shipment.part_column.replace('_', ' ', 2)}" if shipment.part_column else ""
         parts.append(f"{', '.join(tables)} from {', '.join(shipment.sites)}{how}")
     return f"run at {', '.join(draft.sites)}, shipping {'; '.join(parts) or 'nothing'}"
 

@@ -29,15 +29,7 @@ from coordinator.planner.outer import clauses_of, conditions_and_clauses, drop, 
 from coordinator.planner.placement import Mixed, Placement, place_rows, subquery_runs_there
 from coordinator.planner.rules import Rules
 from coordinator.planner.semijoin import Reducing, Side, reduce
-from coordinator.planner.shuffle import (
-    PART_COLUMN,
-    Spread,
-    kind_of,
-    part_of,
-    placed_by,
-    type_within,
-    within,
-)
+from coordinator.planner.shuffle import Spread, kind_of, part_of, placed_by, type_within, within
 from coordinator.planner.tables import entries_in, is_protected
 
 LEAST_SPARED = 0.2
@@ -517,7 +509,7 @@ class _Gatherer:
             return brought
         number, kind = len(self.sites), self.spread.kind
         part = part_of(rewrite.column(*key), kind, number)
-        name = PART_COLUMN
+        name = f"hash_of_{columns[key]}"
         while name in columns.values():
             name += "_"
         cut = tree.select(rewrite.aliased(part, name))

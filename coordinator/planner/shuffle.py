@@ -27,9 +27,6 @@ from coordinator.planner.implied import equalities
 from coordinator.planner.placement import Placement
 from coordinator.planner.tables import entries_in, is_protected
 
-PART_COLUMN = "part"
-"""Column of what is sent that says which of the sites a row is for."""
-
 MOST_KEYS = 2
 """How many keys are considered for spreading, and how many tables for staying where they are: each costs a draft."""
 

@@ -18,8 +18,15 @@ from archipel import errors
 from archipel.schema import NODE_COLUMN
 from coordinator.plan import Alternative
 from coordinator.planner import aggregation, rewrite
-from coordinator.planner.assembly import Assembly, Source
-from coordinator.planner.choose import AT_COORDINATOR, drafts, forbidden, rows_of_persons, with_forbidden
+from coordinator.planner.assembly import Assembly, Mark, Source
+from coordinator.planner.choose import (
+    AT_COORDINATOR,
+    LEAST_STAGES,
+    drafts,
+    forbidden,
+    rows_of_persons,
+    with_forbidden,
+)
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.cut import cut_aggregation
 from coordinator.planner.draft import Draft, described, placements, realised, shipped
@@ -33,6 +40,7 @@ from coordinator.planner.ranges import sites_left
 from coordinator.planner.rules import Rules
 from coordinator.planner.tables import entries_in, gives_groups_only, is_protected
 from coordinator.planner.topk import limit_rows
+from coordinator.planner.values import wanted
 
 Way = Callable[[], exp.Query]
 
@@ -54,8 +62,7 @@ class _Option:
 
     def cost(self, rules: Rules) -> int:
         """Return what it costs, as bytes."""
-        spared = self.draft.spared if self.draft is not None else 0
-        return self.size + self.stages * rules.stage_bytes - spared
+        return self.draft.cost(rules) if self.draft is not None else self.size + self.stages * rules.stage_bytes
 
 
 class Solver:
@@ -84,9 +91,11 @@ class Solver:
         if isinstance(query, exp.Select) and not correlated and not query.args.get("with_"):
             grouped = _as_grouping(query)
             if aggregation.is_aggregating(grouped):
+                mark, start = self._assembly.mark(), self._assembly.bytes_over_borders()
                 found = self._tried(partial(self._aggregated, grouped, broadcast=False), problems)
                 if found is not None:
-                    return found
+                    size = self._assembly.bytes_over_borders() - start
+                    return self._spread_rather(query, grouped, mark, size) or found
         refusals: list[errors.ArchipelError] = []
         found = self._cheapest(query, problems, refusals, correlated=correlated, protected=protected)
         if found is not None:
@@ -95,6 +104,32 @@ class Solver:
             return found
         # That not all rows are at one node is no news: it is told only where there is nothing else to tell.
         raise with_forbidden(to_tell([*problems, *refusals, *whole_closed]), refusals)
+
+    def _spread_rather(self, query: exp.Query, grouped: exp.Select, before: Mark, size: int) -> exp.Query | None:
+        """Spread a block's rows by its groups rather than bring its values to the coordinator, if that is cheaper.
+
+        ``before`` is where the assembly stood, ``size`` the bytes of the stages that it holds now for the block; they
+        stay where there is no other way.
+        """
+        rules, assembly = self._assembly.rules, self._assembly
+        calls = aggregation.aggregates_in(grouped)
+        if not rules.shuffle or size < LEAST_STAGES * rules.stage_bytes or not any(map(wanted, calls)):
+            return None
+        guarded = gives_groups_only(query, self._catalog)
+        thought_of = drafts(query, self._catalog, rules, above=guarded)
+        spread = [d for d in thought_of if any(shipment.part_column for shipment in d.shipments)]
+        best = min(spread, key=lambda draft: draft.cost(rules), default=None)
+        if best is None or best.cost(rules) >= size + rules.stage_bytes:
+            return None
+        after = assembly.mark()
+        assembly.back(before)
+        found = self._tried(partial(self._drafted, best, query, grouped=guarded), [])
+        if found is None:
+            assembly.back(after)
+        else:
+            why = "it moves more bytes" if size >= best.size else "one place would have all the work"
+            assembly.alternatives.append(Alternative("bring the values to the coordinator", size, why))
+        return found
 
     def _cheapest(
         self,
@@ -372,6 +407,9 @@ class Solver:
 
 def _why_not_taken(option: _Option, taken: _Option) -> str:
     """Return why an option was not even tried."""
+    shared = taken.draft.spared if taken.draft is not None else 0
+    if shared and option.size < taken.size and option.stages <= taken.stages:
+        return "one place would have all the work, for the bytes that it spares"
     return "it moves more bytes" if option.size >= taken.size else "it takes more stages for the bytes that it spares"
 
 

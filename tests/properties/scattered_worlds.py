@@ -149,7 +149,7 @@ def scattered_world(r: random.Random, *, everything_open: bool) -> World:
             # A value is at the same node for all tables cut by this key; NULL may be anywhere.
             spread = {node: [] for node in {*home, *r.sample(nodes, r.randint(0, len(nodes)))}}
             for row in rows:
-                spread[r.choice(home) if row[index] is None else home[_number(row[index]) % len(home)]].append(row)
+                spread[r.choice(home) if row[index] is None else home[number_of(row[index]) % len(home)]].append(row)
         else:
             spread = {node: [] for node in r.sample(nodes, 1 if placed == "one" else r.randint(1, len(nodes)))}
             for row in rows:
@@ -161,5 +161,5 @@ def scattered_world(r: random.Random, *, everything_open: bool) -> World:
     return World(shards, layout, open=not strict)
 
 
-def _number(value: Any) -> int:
+def number_of(value: Any) -> int:
     return value if isinstance(value, int) else sum(map(ord, value))

@@ -197,6 +197,7 @@ SELECT kind, string_agg(ward, ',' ORDER BY ward, finess) AS s, percentile_cont(0
 --
 -- Result: kind VARCHAR, s VARCHAR, m DOUBLE, n BIGINT
 -- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
+-- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of kind, about 36 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 53 bytes: it moves more bytes
 
 -- # T-SQL: whole numbers divide to whole numbers, NULL is first
@@ -326,6 +327,7 @@ SELECT `kind`, COUNT(*) AS n, STD(beds) AS s, SUM(beds) / SUM(flags) AS q, GROUP
 --
 -- Result: kind VARCHAR, n BIGINT, s DOUBLE, q DOUBLE, l VARCHAR
 -- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
+-- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of kind, about 600 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # MySQL: texts and days
@@ -391,6 +393,7 @@ SELECT kind, LISTAGG(ward) WITHIN GROUP (ORDER BY budget) AS l FROM wards GROUP 
 --
 -- Result: kind VARCHAR, l VARCHAR
 -- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
+-- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of kind, about 800 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Oracle: LISTAGG without a separator
@@ -408,6 +411,7 @@ SELECT kind, LISTAGG(ward) WITHIN GROUP (ORDER BY budget) AS l FROM wards GROUP 
 --
 -- Result: kind VARCHAR, l VARCHAR
 -- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
+-- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of kind, about 800 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 720 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Whole numbers of any kind of division
@@ -508,6 +512,7 @@ SELECT kind, "it's" AS x, ARRAY_AGG(ward ORDER BY budget) AS l, COUNT(DISTINCT f
 --
 -- Result: kind VARCHAR, x VARCHAR, l VARCHAR[], n BIGINT, a HUGEINT
 -- Not pushed down: array_agg(...) cannot be split over several nodes yet: it needs every row.
+-- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of kind, about 347 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 325 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Spark: days added, texts

@@ -8,6 +8,7 @@ SELECT c.holiday, sum(s.nurses) AS nurses FROM shifts s JOIN calendar c ON c.day
 -- s1 node at cnam
 --     SELECT "c"."holiday" AS "holiday", "c"."day" AS "day" FROM "calendar" AS "c"
 --     -> x1 for s2: sealed, crosses as rows, about 8 rows and 40 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes' learns holiday, day of rows of 'cnam' that are not about persons.
 --
 -- s2 node at lille, lyon, nantes, over x1
 --     SELECT "c"."holiday" AS "g0", SUM("s"."nurses") AS "p0s" FROM "shifts" AS "s", (SELECT "r"."holiday" AS "holiday", "r"."day" AS "day" FROM "x1" AS "r") AS "c" WHERE "c"."day" = "s"."day" GROUP BY "c"."holiday"
@@ -34,6 +35,8 @@ SELECT i.covered, count(*) AS n FROM insured i JOIN stays s ON s.patient = i.pat
 -- s1 node at lille, lyon, nantes
 --     SELECT "s"."patient" AS "patient" FROM "stays" AS "s"
 --     -> x1 for s2: sealed, crosses as rows, about 1,440 rows and 11,520 bytes; allowed by: protected tables: rows of persons under project pseudonyms may go to this node
+--        'cnam' learns patient of every person whom the statement leaves at each of 'lille', 'lyon', 'nantes', also of those whom it does not have itself, who are pseudonyms of this project to it.
+--        The coordinator learns who sends to whom, and the padded size.
 --
 -- s2 node at cnam, over x1
 --     SELECT "i"."covered" AS "g0", COUNT(*) AS "p0v" FROM "insured" AS "i", (SELECT "r"."patient" AS "patient" FROM "x1" AS "r") AS "s" WHERE "s"."patient" = "i"."patient" GROUP BY "i"."covered"
@@ -60,6 +63,8 @@ SELECT year, count(DISTINCT patient) AS persons FROM stays GROUP BY year;
 -- s1 node at lyon, nantes
 --     SELECT DISTINCT "stays"."year" AS "year", "stays"."patient" AS "patient" FROM "stays" AS "stays"
 --     -> x1 for s2: sealed, crosses as rows, about 960 rows and 11,520 bytes; allowed by: protected tables: rows of persons under project pseudonyms may go to this node
+--        'lille' learns year, patient of every person whom the statement leaves at each of 'lyon', 'nantes', also of those whom it does not have itself, who are pseudonyms of this project to it.
+--        The coordinator learns who sends to whom, and the padded size.
 --
 -- s2 node at lille, over x1
 --     SELECT "stays"."year" AS "g0", COUNT(DISTINCT "stays"."patient") AS "p0v" FROM (SELECT "stays"."year" AS "year", "stays"."patient" AS "patient" FROM "stays" AS "stays" UNION ALL SELECT "r"."year" AS "year", "r"."patient" AS "patient" FROM "x1" AS "r") AS "stays" GROUP BY "stays"."year"
@@ -86,6 +91,8 @@ GROUP BY i.region HAVING count(*) > 20 ORDER BY place, i.region LIMIT 2;
 -- s1 node at lille, lyon, nantes
 --     SELECT "s"."days" AS "days", "s"."patient" AS "patient" FROM "stays" AS "s"
 --     -> x1 for s2: sealed, crosses as rows, about 1,440 rows and 17,280 bytes; allowed by: protected tables: rows of persons under project pseudonyms may go to this node
+--        'cnam' learns days, patient of every person whom the statement leaves at each of 'lille', 'lyon', 'nantes', also of those whom it does not have itself, who are pseudonyms of this project to it.
+--        The coordinator learns who sends to whom, and the padded size.
 --
 -- s2 node at cnam, over x1
 --     SELECT "i"."region" AS "g0", AVG("s"."days") AS "p0v", COUNT(*) AS "p1v" FROM "insured" AS "i", (SELECT "r"."days" AS "days", "r"."patient" AS "patient" FROM "x1" AS "r") AS "s" WHERE "s"."patient" = "i"."patient" GROUP BY "i"."region"
@@ -112,6 +119,8 @@ SELECT t.n, count(*) AS persons FROM (SELECT patient, count(*) AS n FROM stays G
 -- s1 node at lyon, nantes
 --     SELECT "stays"."patient" AS "patient" FROM "stays" AS "stays"
 --     -> x1 for s2: sealed, crosses as rows, about 960 rows and 7,680 bytes; allowed by: protected tables: rows of persons under project pseudonyms may go to this node
+--        'lille' learns patient of every person whom the statement leaves at each of 'lyon', 'nantes', also of those whom it does not have itself, who are pseudonyms of this project to it.
+--        The coordinator learns who sends to whom, and the padded size.
 --
 -- s2 node at lille, over x1
 --     SELECT "t"."n" AS "g0", COUNT(*) AS "p0v" FROM (SELECT "stays"."patient" AS "patient", COUNT(*) AS "n" FROM (SELECT "stays"."patient" AS "patient" FROM "stays" AS "stays" UNION ALL SELECT "r"."patient" AS "patient" FROM "x1" AS "r") AS "stays" GROUP BY "stays"."patient") AS "t" GROUP BY "t"."n"
@@ -138,6 +147,8 @@ AND a.patient = s.patient GROUP BY i.covered;
 -- s1 node at lille, lyon, nantes
 --     SELECT "a"."price" AS "price", "s"."patient" AS "patient" FROM "stays" AS "s", "acts" AS "a" WHERE "a"."finess" = "s"."finess" AND "a"."stay" = "s"."stay" AND "a"."patient" = "s"."patient"
 --     -> x1 for s2: sealed, crosses as rows, about 2,160 rows and 51,840 bytes; allowed by: protected tables: rows of persons under project pseudonyms may go to this node
+--        'cnam' learns price, patient of every person whom the statement leaves at each of 'lille', 'lyon', 'nantes', also of those whom it does not have itself, who are pseudonyms of this project to it.
+--        The coordinator learns who sends to whom, and the padded size.
 --
 -- s2 node at cnam, over x1
 --     SELECT "i"."covered" AS "g0", SUM("s"."price") AS "p0v" FROM "insured" AS "i", (SELECT "r"."price" AS "price", "r"."patient" AS "patient" FROM "x1" AS "r") AS "s" WHERE "s"."patient" = "i"."patient" GROUP BY "i"."covered"
@@ -165,6 +176,8 @@ WHERE NOT EXISTS (SELECT 1 FROM stays s WHERE s.patient = i.patient) GROUP BY i.
 -- s1 node at lille, lyon, nantes
 --     SELECT DISTINCT "s"."patient" AS "patient" FROM "stays" AS "s"
 --     -> x1 for s2: sealed, crosses as rows, about 1,440 rows and 11,520 bytes; allowed by: protected tables: rows of persons under project pseudonyms may go to this node
+--        'cnam' learns patient of every person whom the statement leaves at each of 'lille', 'lyon', 'nantes', also of those whom it does not have itself, who are pseudonyms of this project to it.
+--        The coordinator learns who sends to whom, and the padded size.
 --
 -- s2 node at cnam, over x1
 --     SELECT "i"."region" AS "g0", COUNT(*) AS "p0v" FROM "insured" AS "i" WHERE NOT EXISTS(SELECT 1 AS "1" FROM (SELECT "r"."patient" AS "patient" FROM "x1" AS "r") AS "s" WHERE "s"."patient" = "i"."patient") GROUP BY "i"."region"
@@ -186,21 +199,27 @@ WHERE NOT EXISTS (SELECT 1 FROM stays s WHERE s.patient = i.patient) GROUP BY i.
 
 -- # A median over the rows of three hospitals, at one of them
 SELECT kind, median(beds) AS m FROM wards GROUP BY kind;
--- Plan with 3 stages at 3 nodes and the coordinator
+-- Plan with 4 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."kind" AS "g0", "wards"."beds" AS "g1", COUNT(*) AS "n" FROM "wards" AS "wards" GROUP BY "wards"."kind", "wards"."beds"
---     -> x1 for s2: crosses as rows, about 25 rows and 700 bytes; allowed by: tables that are not protected: rows may leave
+--     SELECT "wards"."kind" AS "kind", "wards"."beds" AS "beds", CAST(CASE WHEN "wards"."kind" IS NULL THEN 0 ELSE HASH(CAST("wards"."kind" AS TEXT)) % 3 END AS UINTEGER) AS "hash_of_kind" FROM "wards" AS "wards"
+--     -> x1 for s2: sealed, crosses as rows cut by hash_of_kind, about 25 rows and 334 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes' learns kind, beds of rows of each of 'lille', 'lyon', 'nantes' that are not about persons.
 --
--- s2 merge at the coordinator, over x1
---     SELECT "g0" AS "g0", "g1" AS "g1", CAST(SUM("n") AS BIGINT) AS "n" FROM "x1" AS "x1" GROUP BY "g0", "g1"
---     may be cut by hash of: g0, g1
---     -> x2 for s3: stays at the coordinator
+-- s2 node at lille, lyon, nantes, over x1
+--     SELECT "wards"."kind" AS "g0", MEDIAN("wards"."beds") AS "p0v" FROM (SELECT "r"."kind" AS "kind", "r"."beds" AS "beds" FROM "x1" AS "r") AS "wards" GROUP BY "wards"."kind"
+--     -> x2 for s3: crosses as rows, about 25 rows and 600 bytes; allowed by: tables that are not protected: rows may leave
 --
--- s3 finish at the coordinator, over x2
---     SELECT "x2r"."g0" AS "kind", CAST("x2r"."p0v" AS DOUBLE) AS "m" FROM (SELECT "g0" AS "g0", MEDIAN("g1") AS "p0v" FROM (SELECT "g0" AS "g0", "g1" AS "g1", UNNEST(RANGE(0, CASE WHEN "g1" IS NULL THEN 1 ELSE "n" END)) AS "i" FROM "x2" AS "x2") AS r GROUP BY "g0") AS "x2r"
+-- s3 merge at the coordinator, over x2
+--     SELECT "g0" AS "g0", CASE WHEN COUNT(*) > 1 THEN ERROR('a group came from several nodes') ELSE ANY_VALUE("p0v") END AS "p0v" FROM "x2" AS "x2" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x3 for s4: stays at the coordinator
+--
+-- s4 finish at the coordinator, over x3
+--     SELECT "x3"."g0" AS "kind", CAST("x3"."p0v" AS DOUBLE) AS "m" FROM "x3" AS "x3"
 --
 -- Result: kind VARCHAR, m DOUBLE
+-- Not taken: bring the values to the coordinator, about 700 bytes: it moves more bytes
 
 -- # Windows over rows of several nodes
 SELECT finess, ward, day, sum(nurses) OVER (PARTITION BY ward ORDER BY finess, day) AS running
@@ -210,6 +229,7 @@ FROM shifts WHERE nurses > 6 ORDER BY finess, ward, day;
 -- s1 node at lyon, nantes
 --     SELECT "shifts"."finess" AS "finess", "shifts"."ward" AS "ward", "shifts"."day" AS "day", "shifts"."nurses" AS "nurses" FROM "shifts" AS "shifts" WHERE "shifts"."nurses" > 6
 --     -> x1 for s2: sealed, crosses as rows, about 18 rows and 720 bytes; allowed by: tables that are not protected: rows may go to this node
+--        'lille' learns finess, ward, day, nurses of rows of each of 'lyon', 'nantes' that are not about persons.
 --
 -- s2 node at lille, over x1
 --     SELECT "shifts"."finess" AS "finess", "shifts"."ward" AS "ward", "shifts"."day" AS "day", SUM("shifts"."nurses") OVER (PARTITION BY "shifts"."ward" ORDER BY "shifts"."finess", "shifts"."day") AS "running" FROM (SELECT "shifts"."finess" AS "finess", "shifts"."ward" AS "ward", "shifts"."day" AS "day", "shifts"."nurses" AS "nurses" FROM "shifts" AS "shifts" WHERE "shifts"."nurses" > 6 UNION ALL SELECT "r"."finess" AS "finess", "r"."ward" AS "ward", "r"."day" AS "day", "r"."nurses" AS "nurses" FROM "x1" AS "r") AS "shifts" ORDER BY "finess", "ward", "day"
@@ -228,6 +248,7 @@ SELECT c.label, count(s.ward) AS n FROM calendar c LEFT JOIN shifts s ON s.day =
 -- s1 node at lille, lyon, nantes
 --     SELECT "s"."day" AS "day", COUNT("s"."ward") AS "a0" FROM "shifts" AS "s" WHERE "s"."nurses" > 5 GROUP BY "s"."day"
 --     -> x1 for s2: sealed, crosses as rows, about 24 rows and 480 bytes; allowed by: tables that are not protected: rows may go to this node
+--        'cnam' learns day, a0 of rows of each of 'lille', 'lyon', 'nantes' that are not about persons.
 --
 -- s2 node at cnam, over x1
 --     SELECT "c"."label" AS "label", CAST(COALESCE(SUM("s"."a0"), 0) AS BIGINT) AS "n" FROM "calendar" AS "c" LEFT JOIN (SELECT "r"."day" AS "day", "r"."a0" AS "a0" FROM "x1" AS "r") AS "s" ON "s"."day" = "c"."day" GROUP BY "c"."label"
@@ -279,10 +300,12 @@ SELECT origin, count(*) AS n FROM reach GROUP BY origin ORDER BY origin;
 -- s1 node at lyon, nantes
 --     SELECT "transfers"."origin" AS "origin", "transfers"."target" AS "target", "transfers"."patients" AS "patients" FROM "transfers" AS "transfers"
 --     -> x1 for s3: sealed, crosses as rows, about 15 rows and 540 bytes; allowed by: tables that are not protected: rows may go to this node
+--        'lille' learns origin, target, patients of rows of each of 'lyon', 'nantes' that are not about persons.
 --
 -- s2 node at lyon, nantes
 --     SELECT "t"."target" AS "target", "t"."origin" AS "origin", "t"."patients" AS "patients" FROM "transfers" AS "t"
 --     -> x2 for s3: sealed, crosses as rows, about 15 rows and 540 bytes; allowed by: tables that are not protected: rows may go to this node
+--        'lille' learns target, origin, patients of rows of each of 'lyon', 'nantes' that are not about persons.
 --
 -- s3 node at lille, over x1, x2
 --     WITH RECURSIVE "reach" AS (SELECT "transfers"."origin" AS "origin", "transfers"."target" AS "target" FROM (SELECT "transfers"."origin" AS "origin", "transfers"."target" AS "target", "transfers"."patients" AS "patients" FROM "transfers" AS "transfers" UNION ALL SELECT "r"."origin" AS "origin", "r"."target" AS "target", "r"."patients" AS "patients" FROM "x1" AS "r") AS "transfers" WHERE "transfers"."patients" > 4 UNION SELECT "r"."origin" AS "origin", "t"."target" AS "target" FROM "reach" AS "r" JOIN (SELECT "t"."target" AS "target", "t"."origin" AS "origin", "t"."patients" AS "patients" FROM "transfers" AS "t" UNION ALL SELECT "r"."target" AS "target", "r"."origin" AS "origin", "r"."patients" AS "patients" FROM "x2" AS "r") AS "t" ON "t"."origin" = "r"."target" WHERE "t"."patients" > 4) SELECT "reach"."origin" AS "origin", COUNT(*) AS "n" FROM "reach" AS "reach" GROUP BY "reach"."origin" ORDER BY "origin"
@@ -301,6 +324,8 @@ SELECT i.region, count(*) AS n FROM insured i JOIN stays s ON s.region = i.regio
 -- s1 node at lille, lyon, nantes
 --     SELECT "s"."patient" AS "patient", "s"."region" AS "region" FROM "stays" AS "s"
 --     -> x1 for s2: sealed, crosses as rows, about 1,440 rows and 34,560 bytes; allowed by: protected tables: rows of persons under project pseudonyms may go to this node
+--        'cnam' learns patient, region of every person whom the statement leaves at each of 'lille', 'lyon', 'nantes', also of those whom it does not have itself, who are pseudonyms of this project to it.
+--        The coordinator learns who sends to whom, and the padded size.
 --
 -- s2 node at cnam, over x1
 --     SELECT "i"."region" AS "g0", COUNT(*) AS "p0v" FROM "insured" AS "i", (SELECT "r"."patient" AS "patient", "r"."region" AS "region" FROM "x1" AS "r") AS "s" WHERE "s"."region" = "i"."region" GROUP BY "i"."region"

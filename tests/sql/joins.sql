@@ -194,8 +194,6 @@ SELECT w.finess, w.ward FROM wards w SEMI JOIN shifts s ON s.finess = w.finess A
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; shifts from lille, lyon, nantes by hash, about 5,868 bytes: it moves more bytes
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; shifts from lille, lyon, nantes by hash, about 5,868 bytes: it moves more bytes
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 5,600 bytes: it moves more bytes
 
 -- # An anti join by a site key
@@ -210,8 +208,6 @@ SELECT w.finess, w.ward FROM wards w ANTI JOIN shifts s ON s.finess = w.finess A
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; shifts from lille, lyon, nantes by hash, about 5,868 bytes: it moves more bytes
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; shifts from lille, lyon, nantes by hash, about 5,868 bytes: it moves more bytes
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 5,600 bytes: it moves more bytes
 
 -- # An inner join with a copy at every node
@@ -409,7 +405,6 @@ ORDER BY ALL;
 --
 -- Result: ward VARCHAR, patients INTEGER
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; transfers from lille, lyon, nantes by hash, about 338 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 320 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # ... and an aggregate over it
@@ -459,7 +454,6 @@ WHERE t.patients IS NULL OR w.beds > 15 ORDER BY ALL;
 --
 -- Result: finess VARCHAR, ward VARCHAR, patients INTEGER
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; transfers from lille, lyon, nantes by hash, about 1,607 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, lyon, nantes, shipping transfers from lille, lyon, nantes, about 1,380 bytes: 'lille' would have to send rows of 'transfers' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 1,540 bytes: it moves more bytes
 

@@ -340,4 +340,5 @@ SELECT kind, string_agg(ward, ',' ORDER BY finess, ward) AS w, array_agg(beds OR
 --
 -- Result: kind VARCHAR, w VARCHAR, b INTEGER[]
 -- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
+-- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of kind, about 867 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.

@@ -188,7 +188,6 @@ SELECT _node, finess, ward FROM wards WHERE ward = 'A' ORDER BY _node, finess;
 --     SELECT "x1"."c0" AS "_node", "x1"."c1" AS "finess", "x1"."c2" AS "ward" FROM "x1" AS "x1" ORDER BY "_node", "finess"
 --
 -- Result: _node VARCHAR, finess VARCHAR, ward VARCHAR
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash, about 200 bytes: it moves more bytes
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 200 bytes: it moves more bytes
 
 -- # No column is needed

@@ -206,8 +206,6 @@ WHERE NOT EXISTS (SELECT 1 FROM shifts s WHERE s.finess = w.finess AND s.ward = 
 --     SELECT "x1"."c0" AS "finess", "x1"."c1" AS "ward" FROM "x1" AS "x1" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; shifts from lille, lyon, nantes by hash, about 3,084 bytes: it moves more bytes
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; shifts from lille, lyon, nantes by hash, about 3,084 bytes: it moves more bytes
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,816 bytes: it moves more bytes
 
 -- # A correlated scalar subquery by a site key
@@ -258,7 +256,6 @@ ORDER BY ALL;
 --
 -- Result: finess VARCHAR, ward VARCHAR
 -- Not pushed down: A subquery may need rows of other nodes than the row that it is asked for.
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; transfers from lille, lyon, nantes by hash, about 1,350 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; transfers from lyon, nantes, about 1,256 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A scalar subquery among the outputs of an aggregation
@@ -725,7 +722,7 @@ SELECT finess, ward FROM wards WHERE ward IN (SELECT ward FROM shifts GROUP BY w
 --     SELECT "x4"."c0" AS "finess", "x4"."c1" AS "ward" FROM "x4" AS "x4" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; shifts from lille, lyon, nantes by hash, about 1,484 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of ward; shifts from lille, lyon, nantes by hash of ward, about 1,484 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,096 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A subquery with a LIMIT over a copy

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 
 import golden
 import hospital_world
 import linked_world
 import pytest
+import spread_world
 from comparing import difference, missing_from, rows_of
 from outcomes import outcome
 from planning import Federation, request
@@ -20,20 +23,21 @@ CASES = [case for path in FILES for case in golden.read(path)]
 PLANNED = [case for case in CASES if not case.path.stem.startswith("errors")]
 
 
-LINKED = frozenset({"exchanges", "errors_exchanges"})
-"""Files whose cases are asked of the world in which holders let rows go to each other."""
+WORLDS = {"exchanges": linked_world, "errors_exchanges": linked_world, "spread": spread_world}
+"""Files whose cases are asked of another world than the hospitals', in which holders let rows go to each other."""
 
-Federations = dict[bool, Federation]
+Federations = dict[ModuleType, Federation]
 
 
 @pytest.fixture(scope="module")
 def federations() -> Iterator[Federations]:
-    with Federation(hospital_world.shards()) as plain, Federation(linked_world.shards()) as linked:
-        yield {False: plain, True: linked}
+    with ExitStack() as opened:
+        worlds = (hospital_world, linked_world, spread_world)
+        yield {world: opened.enter_context(Federation(world.shards())) for world in worlds}
 
 
 def _asked(federations: Federations, case: golden.Case) -> Federation:
-    return federations[case.path.stem in LINKED]
+    return federations[WORLDS.get(case.path.stem, hospital_world)]
 
 
 @pytest.mark.skipif(not golden.UPDATE, reason="writes the golden files: only with ARCHIPEL_UPDATE_GOLDEN=1")

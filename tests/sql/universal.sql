@@ -581,6 +581,7 @@ FROM wards GROUP BY kind ORDER BY kind;
 --
 -- Result: kind VARCHAR, l VARCHAR[], s VARCHAR, m DECIMAL(18,2), q DOUBLE[], h MAP(INTEGER, UBIGINT), a VARCHAR[], d DOUBLE, e DOUBLE
 -- Not pushed down: array_agg(...) cannot be split over several nodes yet: it needs every row.
+-- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of kind, about 867 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # An ASOF join
@@ -679,7 +680,6 @@ SELECT * FROM (SELECT day, nurses FROM shifts) NATURAL LEFT JOIN calendar ORDER 
 -- Result: day DATE, nurses INTEGER, holiday BOOLEAN, label VARCHAR
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
 -- Not taken: run at lille, shipping shifts from lyon, nantes, about 1,280 bytes: it moves more bytes
--- Not taken: run at lille, lyon, nantes, shipping shifts from lille, lyon, nantes by hash; calendar from cnam by hash, about 3,946 bytes: it moves more bytes
 -- Not taken: run at lille, lyon, nantes, shipping calendar from cnam, about 3,804 bytes: it moves more bytes
 -- Not taken: run at lille, shipping shifts from lyon, nantes; calendar from cnam, about 3,948 bytes: it moves more bytes
 -- Not taken: run at cnam, shipping shifts from lille, lyon, nantes, about 4,100 bytes: it moves more bytes
@@ -1176,7 +1176,6 @@ SELECT a.ward, b.ward AS other FROM wards a, wards b WHERE a.beds = b.flags AND 
 --
 -- Result: ward VARCHAR, other VARCHAR
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash; wards from lille, lyon, nantes by hash, about 200 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 192 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Groups of persons are pivoted at the coordinator
@@ -1254,6 +1253,7 @@ SELECT kind, sem(beds) AS s, kurtosis_pop(beds) AS k, quantile(beds, 0.5) AS q, 
 --
 -- Result: kind VARCHAR, s DOUBLE, k DOUBLE, q INTEGER, a VARCHAR, i INTEGER
 -- Not pushed down: sem(...) cannot be split over several nodes yet: it has no small exact partial result.
+-- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of kind, about 867 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 780 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # All fields of the elements of lists

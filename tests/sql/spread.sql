@@ -1,0 +1,476 @@
+-- Large tables that are cut by other keys than those that join them: each node gets the rows whose key falls to it, or
+-- the largest table stays as it is cut and the others are sent to all of its nodes. One of the nodes has no rows.
+
+-- # Rows of two large tables that are asked for go to the coordinator anyway
+SELECT s.sale, r.reason, s.price FROM sales s JOIN returns r ON r.item = s.item WHERE s.day < DATE '2024-01-03';
+-- Plan with 3 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "s"."sale" AS "sale", "s"."price" AS "price", "s"."item" AS "item", "s"."day" AS "day" FROM "sales" AS "s" WHERE "s"."day" < CAST('2024-01-03' AS DATE)
+--     -> x1 for s3: crosses as rows, about 899,910 rows and 28,797,120 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 node at lille, lyon, nantes, rennes
+--     SELECT "r"."reason" AS "reason", "r"."item" AS "item" FROM "returns" AS "r"
+--     -> x2 for s3: crosses as rows, about 1,799,820 rows and 43,195,680 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s3 finish at the coordinator, over x1, x2
+--     SELECT "s"."sale" AS "sale", "r"."reason" AS "reason", "s"."price" AS "price" FROM "x1" AS "s" JOIN "x2" AS "r" ON "r"."item" = "s"."item" WHERE "s"."day" < CAST('2024-01-03' AS DATE)
+--
+-- Result: sale BIGINT, reason VARCHAR, price DECIMAL(10,2)
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 81,591,840 bytes: it moves more bytes
+
+-- # Two large tables are spread by the column that joins them, whole numbers of two widths alike
+SELECT r.reason, sum(s.qty) AS qty, count(*) AS n FROM sales s JOIN returns r ON r.item = s.item GROUP BY r.reason;
+-- Plan with 5 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "s"."qty" AS "qty", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 17,998,200 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns qty, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes
+--     SELECT "r"."reason" AS "reason", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 32,396,760 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns reason, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s3 node at lille, lyon, nantes, rennes, over x1, x2
+--     SELECT "r"."reason" AS "g0", SUM("s"."qty") AS "p0s", COUNT(*) AS "p1v" FROM (SELECT "r"."qty" AS "qty", "r"."item" AS "item" FROM "x1" AS "r") AS "s", (SELECT "r"."reason" AS "reason", "r"."item" AS "item" FROM "x2" AS "r") AS "r" WHERE "r"."item" = "s"."item" GROUP BY "r"."reason"
+--     -> x3 for s4: crosses as rows, about 80 rows and 3,200 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", SUM("p0s") AS "p0s", SUM("p1v") AS "p1v" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x4
+--     SELECT "x4"."g0" AS "reason", CAST("x4"."p0s" AS INT128) AS "qty", CAST(COALESCE("x4"."p1v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
+--
+-- Result: reason VARCHAR, qty HUGEINT, n BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 44,795,520 bytes: one place would have all the work, for the bytes that it spares
+-- Not taken: bring the rows together at the coordinator, about 67,193,280 bytes: it moves more bytes
+
+-- # Nearly all rows have one key: one node has most of the work
+SELECT r.reason, count(*) AS n, max(s.price) AS dearest FROM sales s JOIN returns r ON r.client = s.client AND r.day = s.day GROUP BY r.reason;
+-- Plan with 5 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "s"."price" AS "price", "s"."client" AS "client", "s"."day" AS "day", CAST(CASE WHEN "s"."client" IS NULL THEN 0 ELSE HASH(CAST("s"."client" AS TEXT)) % 4 END AS UINTEGER) AS "hash_of_client" FROM "sales" AS "s"
+--     -> x1 for s3: sealed, crosses as rows cut by hash_of_client, about 2,999,700 rows and 80,991,900 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns price, client, day of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes
+--     SELECT "r"."reason" AS "reason", "r"."client" AS "client", "r"."day" AS "day", CAST(CASE WHEN "r"."client" IS NULL THEN 0 ELSE HASH(CAST("r"."client" AS TEXT)) % 4 END AS UINTEGER) AS "hash_of_client" FROM "returns" AS "r"
+--     -> x2 for s3: sealed, crosses as rows cut by hash_of_client, about 1,799,820 rows and 48,595,140 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns reason, client, day of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s3 node at lille, lyon, nantes, rennes, over x1, x2
+--     SELECT "r"."reason" AS "g0", COUNT(*) AS "p0v", MAX("s"."price") AS "p1v" FROM (SELECT "r"."price" AS "price", "r"."client" AS "client", "r"."day" AS "day" FROM "x1" AS "r") AS "s", (SELECT "r"."reason" AS "reason", "r"."client" AS "client", "r"."day" AS "day" FROM "x2" AS "r") AS "r" WHERE "r"."client" = "s"."client" AND "r"."day" = "s"."day" GROUP BY "r"."reason"
+--     -> x3 for s4: crosses as rows, about 80 rows and 3,200 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", SUM("p0v") AS "p0v", MAX("p1v") AS "p1v" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x4
+--     SELECT "x4"."g0" AS "reason", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n", CAST("x4"."p1v" AS DECIMAL(10, 2)) AS "dearest" FROM "x4" AS "x4"
+--
+-- Result: reason VARCHAR, n BIGINT, dearest DECIMAL(10,2)
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of day; returns from lille, lyon, nantes, rennes by hash of day, about 129,589,920 bytes: it moves more bytes
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 115,188,480 bytes: one place would have all the work, for the bytes that it spares
+-- Not taken: bring the rows together at the coordinator, about 172,782,720 bytes: it moves more bytes
+
+-- # A left join keeps the rows without a match, those with NULL for a key among them
+SELECT s.day, count(*) AS n, count(r.ret) AS back, min(s.sale) AS first FROM sales s LEFT JOIN returns r ON r.item = s.item GROUP BY s.day;
+-- Plan with 5 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "s"."day" AS "day", "s"."sale" AS "sale", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 35,996,400 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns day, sale, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes
+--     SELECT "r"."ret" AS "ret", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 21,597,840 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns ret, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s3 node at lille, lyon, nantes, rennes, over x1, x2
+--     SELECT "s"."day" AS "g0", COUNT(*) AS "p0v", COUNT("r"."ret") AS "p1v", MIN("s"."sale") AS "p2v" FROM (SELECT "r"."day" AS "day", "r"."sale" AS "sale", "r"."item" AS "item" FROM "x1" AS "r") AS "s" LEFT JOIN (SELECT "r"."ret" AS "ret", "r"."item" AS "item" FROM "x2" AS "r") AS "r" ON "r"."item" = "s"."item" GROUP BY "s"."day"
+--     -> x3 for s4: crosses as rows, about 80 rows and 2,240 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", SUM("p0v") AS "p0v", SUM("p1v") AS "p1v", MIN("p2v") AS "p2v" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x4
+--     SELECT "x4"."g0" AS "day", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n", CAST(COALESCE("x4"."p1v", 0) AS BIGINT) AS "back", CAST("x4"."p2v" AS BIGINT) AS "first" FROM "x4" AS "x4"
+--
+-- Result: day DATE, n BIGINT, back BIGINT, first BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 51,194,880 bytes: one place would have all the work, for the bytes that it spares
+-- Not taken: bring the rows together at the coordinator, about 76,792,320 bytes: it moves more bytes
+
+-- # A right join keeps those of the other side
+SELECT r.reason, count(*) AS n, count(s.sale) AS sold FROM sales s RIGHT JOIN returns r ON r.item = s.item GROUP BY r.reason;
+-- Plan with 5 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "s"."sale" AS "sale", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 26,997,300 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns sale, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes
+--     SELECT "r"."reason" AS "reason", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 32,396,760 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns reason, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s3 node at lille, lyon, nantes, rennes, over x1, x2
+--     SELECT "r"."reason" AS "g0", COUNT(*) AS "p0v", COUNT("s"."sale") AS "p1v" FROM (SELECT "r"."sale" AS "sale", "r"."item" AS "item" FROM "x1" AS "r") AS "s" RIGHT JOIN (SELECT "r"."reason" AS "reason", "r"."item" AS "item" FROM "x2" AS "r") AS "r" ON "r"."item" = "s"."item" GROUP BY "r"."reason"
+--     -> x3 for s4: crosses as rows, about 80 rows and 2,560 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", SUM("p0v") AS "p0v", SUM("p1v") AS "p1v" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x4
+--     SELECT "x4"."g0" AS "reason", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n", CAST(COALESCE("x4"."p1v", 0) AS BIGINT) AS "sold" FROM "x4" AS "x4"
+--
+-- Result: reason VARCHAR, n BIGINT, sold BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 52,794,720 bytes: one place would have all the work, for the bytes that it spares
+-- Not taken: bring the rows together at the coordinator, about 79,192,080 bytes: it moves more bytes
+
+-- # A full join keeps both
+SELECT count(*) AS n, count(s.sale) AS sold, count(r.ret) AS back FROM sales s FULL JOIN returns r ON r.item = s.item;
+-- Plan with 5 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "s"."sale" AS "sale", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 26,997,300 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns sale, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes
+--     SELECT "r"."ret" AS "ret", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 21,597,840 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns ret, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s3 node at lille, lyon, nantes, rennes, over x1, x2
+--     SELECT COUNT(*) AS "p0v", COUNT("s"."sale") AS "p1v", COUNT("r"."ret") AS "p2v" FROM (SELECT "r"."sale" AS "sale", "r"."item" AS "item" FROM "x1" AS "r") AS "s" FULL JOIN (SELECT "r"."ret" AS "ret", "r"."item" AS "item" FROM "x2" AS "r") AS "r" ON "r"."item" = "s"."item"
+--     -> x3 for s4: crosses as rows, about 4 rows and 96 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT SUM("p0v") AS "p0v", SUM("p1v") AS "p1v", SUM("p2v") AS "p2v" FROM "x3" AS "x3"
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x4
+--     SELECT CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n", CAST(COALESCE("x4"."p1v", 0) AS BIGINT) AS "sold", CAST(COALESCE("x4"."p2v", 0) AS BIGINT) AS "back" FROM "x4" AS "x4"
+--
+-- Result: n BIGINT, sold BIGINT, back BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 43,195,680 bytes: one place would have all the work, for the bytes that it spares
+-- Not taken: bring the rows together at the coordinator, about 64,793,520 bytes: it moves more bytes
+
+-- # EXISTS, by a key of both
+SELECT s.day, sum(s.qty) AS qty, avg(s.price) AS price FROM sales s WHERE EXISTS (SELECT 1 FROM returns r WHERE r.item = s.item AND r.day > s.day) GROUP BY s.day;
+-- Plan with 5 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "s"."day" AS "day", "s"."item" AS "item", SUM("s"."qty") AS "a0", SUM("s"."price") AS "a1", COUNT("s"."price") AS "a2", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s" GROUP BY "s"."day", "s"."item"
+--     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 400 rows and 16,800 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns day, item, a0, a1, a2 of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes
+--     SELECT DISTINCT "r"."item" AS "item", "r"."day" AS "day", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,600 rows and 14,400 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns item, day of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s3 node at lille, lyon, nantes, rennes, over x1, x2
+--     SELECT "s"."day" AS "g0", SUM("s"."a0") AS "p0s", SUM("s"."a1") AS "p1s", SUM("s"."a2") AS "p2s" FROM (SELECT "r"."day" AS "day", "r"."item" AS "item", "r"."a0" AS "a0", "r"."a1" AS "a1", "r"."a2" AS "a2" FROM (SELECT "x1"."day" AS "day", "x1"."item" AS "item", CAST("x1"."a0" AS INT128) AS "a0", "x1"."a1" AS "a1", "x1"."a2" AS "a2" FROM "x1" AS "x1") AS "r") AS "s" WHERE EXISTS(SELECT 1 AS "1" FROM (SELECT "r"."item" AS "item", "r"."day" AS "day" FROM "x2" AS "r") AS "r" WHERE "r"."item" = "s"."item" AND "r"."day" > "s"."day") GROUP BY "s"."day"
+--     -> x3 for s4: crosses as rows, about 80 rows and 4,160 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", SUM("p0s") AS "p0s", SUM("p1s") AS "p1s", SUM("p2s") AS "p2s" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x4
+--     SELECT "x4"."g0" AS "day", CAST(CAST("x4"."p0s" AS DECIMAL(38, 0)) AS INT128) AS "qty", (CAST(CAST("x4"."p1s" AS DECIMAL(38, 2)) AS DOUBLE) / CAST(CAST("x4"."p2s" AS INT128) AS DOUBLE)) AS "price" FROM "x4" AS "x4"
+--
+-- Result: day DATE, qty HUGEINT, price DOUBLE
+-- Not pushed down: A subquery may need rows of other nodes than the row that it is asked for.
+-- Not taken: run at lille, lyon, nantes, rennes, shipping returns from lille, lyon, nantes, rennes, about 79,680 bytes: it moves more bytes
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 81,600 bytes: it moves more bytes
+-- Not taken: bring the rows together at the coordinator, about 84,010,800 bytes: it moves more bytes
+
+-- # NOT EXISTS: what is not there must be missing at the node that has the key
+SELECT s.client, count(*) AS n FROM sales s WHERE NOT EXISTS (SELECT 1 FROM returns r WHERE r.item = s.item AND r.day > s.day) GROUP BY s.client;
+-- Plan with 4 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT DISTINCT "r"."item" AS "item", "r"."day" AS "day" FROM "returns" AS "r"
+--     -> x1 for s2: sealed, crosses as rows, about 1,600 rows and 19,200 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns item, day of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes, over x1
+--     SELECT "s"."client" AS "g0", COUNT(*) AS "p0v" FROM "sales" AS "s" WHERE NOT EXISTS(SELECT 1 AS "1" FROM (SELECT "r"."item" AS "item", "r"."day" AS "day" FROM "x1" AS "r") AS "r" WHERE "r"."item" = "s"."item" AND "r"."day" > "s"."day") GROUP BY "s"."client"
+--     -> x2 for s3: crosses as rows, about 80 rows and 1,920 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s3 merge at the coordinator, over x2
+--     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x2" AS "x2" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x3 for s4: stays at the coordinator
+--
+-- s4 finish at the coordinator, over x3
+--     SELECT "x3"."g0" AS "client", CAST(COALESCE("x3"."p0v", 0) AS BIGINT) AS "n" FROM "x3" AS "x3"
+--
+-- Result: client VARCHAR, n BIGINT
+-- Not pushed down: A subquery may need rows of other nodes than the row that it is asked for.
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of item; returns from lille, lyon, nantes, rennes by hash of item, about 256,320 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of client; returns from lille, lyon, nantes, rennes, about 316,800 bytes: it moves more bytes
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 974,400 bytes: it moves more bytes
+-- Not taken: bring the rows together at the coordinator, about 72,012,000 bytes: it moves more bytes
+
+-- # NOT IN asks all rows, because of NULL
+SELECT s.day, count(*) AS n FROM sales s WHERE s.item NOT IN (SELECT r.item FROM returns r WHERE r.item IS NOT NULL) GROUP BY s.day;
+-- Plan with 5 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "r"."item" AS "c0" FROM "returns" AS "r" WHERE NOT "r"."item" IS NULL
+--     -> x1 for s2: crosses as rows, about 1,619,838 rows and 12,958,704 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s2 finish at the coordinator, over x1
+--     SELECT "x1"."c0" AS "item" FROM "x1" AS "x1"
+--     -> x2 for s3: stays at the coordinator
+--
+-- s3 node at lille, lyon, nantes, rennes, over x2
+--     SELECT "s"."day" AS "g0", COUNT(*) AS "p0v" FROM "sales" AS "s" WHERE NOT "s"."item" IN (SELECT "x2"."item" AS "item" FROM "x2" AS "x2") GROUP BY "s"."day"
+--     -> x3 for s4: crosses as rows, about 80 rows and 960 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", SUM("p0v") AS "p0v" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x4
+--     SELECT "x4"."g0" AS "day", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
+--
+-- Result: day DATE, n BIGINT
+-- Not taken: run at lille, shipping returns from lyon, nantes, rennes, about 21,597,840 bytes: it moves more bytes
+
+-- # A subquery by the key, over the same table
+SELECT sum(s.price) AS price FROM sales s, returns r WHERE r.item = s.item AND s.qty < (SELECT avg(o.qty) FROM sales o WHERE o.item = r.item);
+-- Plan with 6 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "s"."price" AS "price", "s"."item" AS "item", "s"."qty" AS "qty", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     -> x1 for s4: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 53,994,600 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns price, item, qty of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes
+--     SELECT "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     -> x2 for s4: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 10,798,920 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s3 node at lille, lyon, nantes, rennes
+--     SELECT "o"."qty" AS "qty", "o"."item" AS "item", CAST(CASE WHEN "o"."item" IS NULL THEN 0 ELSE ABS(((CAST("o"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "o"
+--     -> x3 for s4: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 17,998,200 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns qty, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s4 node at lille, lyon, nantes, rennes, over x1, x2, x3
+--     SELECT SUM("s"."price") AS "p0s" FROM (SELECT "r"."price" AS "price", "r"."item" AS "item", "r"."qty" AS "qty" FROM "x1" AS "r") AS "s", (SELECT "r"."item" AS "item" FROM "x2" AS "r") AS "r" WHERE "r"."item" = "s"."item" AND "s"."qty" < (SELECT AVG("o"."qty") AS "_col_0" FROM (SELECT "r"."qty" AS "qty", "r"."item" AS "item" FROM "x3" AS "r") AS "o" WHERE "o"."item" = "r"."item")
+--     -> x4 for s5: crosses as rows, about 4 rows and 64 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s5 merge at the coordinator, over x4
+--     SELECT SUM("p0s") AS "p0s" FROM "x4" AS "x4"
+--     -> x5 for s6: stays at the coordinator
+--
+-- s6 finish at the coordinator, over x5
+--     SELECT CAST("x5"."p0s" AS DECIMAL(38, 2)) AS "price" FROM "x5" AS "x5"
+--
+-- Result: price DECIMAL(38,2)
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes; sales from lyon, nantes, rennes, about 73,592,640 bytes: one place would have all the work, for the bytes that it spares
+-- Not taken: bring the rows together at the coordinator, about 110,388,960 bytes: it moves more bytes
+
+-- # Groups by the key that are joined on it
+SELECT r.reason, sum(t.qty) AS qty FROM returns r JOIN (SELECT item, sum(qty) AS qty FROM sales GROUP BY item HAVING sum(qty) > 20) t ON t.item = r.item GROUP BY r.reason;
+-- Plan with 4 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "sales"."item" AS "item", SUM("sales"."qty") AS "a0" FROM "sales" AS "sales" GROUP BY "sales"."item"
+--     -> x1 for s2: sealed, crosses as rows, about 20 rows and 400 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns item, a0 of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes, over x1
+--     SELECT "r"."reason" AS "g0", SUM("t"."qty") AS "p0s" FROM "returns" AS "r", (SELECT "sales"."item" AS "item", SUM("sales"."a0") AS "qty" FROM (SELECT "r"."item" AS "item", "r"."a0" AS "a0" FROM (SELECT "x1"."item" AS "item", CAST("x1"."a0" AS INT128) AS "a0" FROM "x1" AS "x1") AS "r") AS "sales" GROUP BY "sales"."item" HAVING SUM("sales"."a0") > 20) AS "t" WHERE "t"."item" = "r"."item" GROUP BY "r"."reason"
+--     -> x2 for s3: crosses as rows, about 80 rows and 2,560 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s3 merge at the coordinator, over x2
+--     SELECT "g0" AS "g0", SUM("p0s") AS "p0s" FROM "x2" AS "x2" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x3 for s4: stays at the coordinator
+--
+-- s4 finish at the coordinator, over x3
+--     SELECT "x3"."g0" AS "reason", CAST(CAST("x3"."p0s" AS DECIMAL(38, 0)) AS INT128) AS "qty" FROM "x3" AS "x3"
+--
+-- Result: reason VARCHAR, qty HUGEINT
+-- Not pushed down: Groups of this aggregation may have rows at several nodes.
+-- Not taken: bring the rows together at the coordinator, about 4,360 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes; returns from lille, lyon, nantes, rennes by hash of reason, about 32,398,360 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of item; returns from lille, lyon, nantes, rennes by hash of item, about 32,398,980 bytes: it moves more bytes
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 28,798,320 bytes: it moves more bytes
+
+-- # Distinct values of groups by no site key: each group is whole at one node
+SELECT item, count(DISTINCT client) AS clients FROM sales GROUP BY item;
+-- Plan with 4 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT DISTINCT "sales"."item" AS "item", "sales"."client" AS "client", CAST(CASE WHEN "sales"."item" IS NULL THEN 0 ELSE ABS(((CAST("sales"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "sales"
+--     -> x1 for s2: sealed, crosses as rows cut by hash_of_item, about 1,600 rows and 24,000 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns item, client of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes, over x1
+--     SELECT "sales"."item" AS "g0", COUNT(DISTINCT "sales"."client") AS "p0v" FROM (SELECT "r"."item" AS "item", "r"."client" AS "client" FROM "x1" AS "r") AS "sales" GROUP BY "sales"."item"
+--     -> x2 for s3: crosses as rows, about 80 rows and 960 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s3 merge at the coordinator, over x2
+--     SELECT "g0" AS "g0", CASE WHEN COUNT(*) > 1 THEN ERROR('a group came from several nodes') ELSE ANY_VALUE("p0v") END AS "p0v" FROM "x2" AS "x2" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x3 for s4: stays at the coordinator
+--
+-- s4 finish at the coordinator, over x3
+--     SELECT "x3"."g0" AS "item", CAST(COALESCE("x3"."p0v", 0) AS BIGINT) AS "clients" FROM "x3" AS "x3"
+--
+-- Result: item INTEGER, clients BIGINT
+-- Not taken: bring the values to the coordinator, about 32,000 bytes: it moves more bytes
+
+-- # Distinct values and medians by the key of a join: each group is whole at one node
+SELECT s.item, count(DISTINCT r.client) AS clients, median(s.qty) AS middle FROM sales s JOIN returns r ON r.item = s.item GROUP BY s.item;
+-- Plan with 5 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "s"."item" AS "item", "s"."qty" AS "qty", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 17,998,200 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns item, qty of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes
+--     SELECT "r"."client" AS "client", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 32,396,760 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns client, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s3 node at lille, lyon, nantes, rennes, over x1, x2
+--     SELECT "s"."item" AS "g0", COUNT(DISTINCT "r"."client") AS "p0v", MEDIAN("s"."qty") AS "p1v" FROM (SELECT "r"."item" AS "item", "r"."qty" AS "qty" FROM "x1" AS "r") AS "s", (SELECT "r"."client" AS "client", "r"."item" AS "item" FROM "x2" AS "r") AS "r" WHERE "r"."item" = "s"."item" GROUP BY "s"."item"
+--     -> x3 for s4: crosses as rows, about 80 rows and 1,600 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", CASE WHEN COUNT(*) > 1 THEN ERROR('a group came from several nodes') ELSE ANY_VALUE("p0v") END AS "p0v", CASE WHEN COUNT(*) > 1 THEN ERROR('a group came from several nodes') ELSE ANY_VALUE("p1v") END AS "p1v" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x4
+--     SELECT "x4"."g0" AS "item", CAST(COALESCE("x4"."p0v", 0) AS BIGINT) AS "clients", CAST("x4"."p1v" AS DOUBLE) AS "middle" FROM "x4" AS "x4"
+--
+-- Result: item INTEGER, clients BIGINT, middle DOUBLE
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 44,795,520 bytes: one place would have all the work, for the bytes that it spares
+-- Not taken: bring the rows together at the coordinator, about 67,193,280 bytes: it moves more bytes
+
+-- # The largest table stays, and what is small is sent to all of its nodes
+SELECT i.kind, sum(s.qty) AS qty, count(DISTINCT s.client) AS clients FROM sales s JOIN items i ON i.item = s.item WHERE i.size = 3 GROUP BY i.kind;
+-- Plan with 6 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "i"."kind" AS "kind", "i"."item" AS "item" FROM "items" AS "i" WHERE "i"."size" = 3
+--     -> x1 for s2: sealed, crosses as rows, about 500 rows and 12,000 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns kind, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--     -> x1 for s4: sealed, crosses as rows, about 500 rows and 12,000 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns kind, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes, over x1
+--     SELECT "i"."kind" AS "g0", SUM("s"."qty") AS "p0s" FROM "sales" AS "s", (SELECT "r"."kind" AS "kind", "r"."item" AS "item" FROM "x1" AS "r") AS "i" WHERE "i"."item" = "s"."item" GROUP BY "i"."kind"
+--     -> x2 for s3: crosses as rows, about 80 rows and 2,560 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s3 merge at the coordinator, over x2
+--     SELECT "g0" AS "g0", SUM("p0s") AS "p0s" FROM "x2" AS "x2" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x3 for s6: stays at the coordinator
+--
+-- s4 node at lille, lyon, nantes, rennes, over x1
+--     SELECT "i"."kind" AS "g0", "s"."client" AS "g1" FROM "sales" AS "s", (SELECT "r"."kind" AS "kind", "r"."item" AS "item" FROM "x1" AS "r") AS "i" WHERE "i"."item" = "s"."item" GROUP BY "i"."kind", "s"."client"
+--     -> x4 for s5: crosses as rows, about 1,600 rows and 51,200 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s5 merge at the coordinator, over x4
+--     SELECT "g0" AS "g0", "g1" AS "g1" FROM "x4" AS "x4" GROUP BY "g0", "g1"
+--     may be cut by hash of: g0, g1
+--     -> x5 for s6: stays at the coordinator
+--
+-- s6 finish at the coordinator, over x3, x5
+--     SELECT "x3w"."g0" AS "kind", CAST("x3w"."p0s" AS INT128) AS "qty", CAST(COALESCE("x3w"."p1v", 0) AS BIGINT) AS "clients" FROM (SELECT "x3"."g0" AS "g0", "x3"."p0s" AS "p0s", "x5v"."p1v" AS "p1v" FROM "x3" AS "x3" LEFT JOIN (SELECT "g0" AS "g0", COUNT("g1") AS "p1v" FROM "x5" AS "x5" GROUP BY "g0") AS "x5v" ON "x3"."g0" IS NOT DISTINCT FROM "x5v"."g0") AS "x3w"
+--
+-- Result: kind VARCHAR, qty HUGEINT, clients BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of item; items from lille, lyon, nantes, rennes by hash of item, about 5,427,340 bytes: it moves more bytes
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; items from lyon, nantes, rennes, about 4,819,440 bytes: it moves more bytes
+-- Not taken: bring the rows together at the coordinator, about 72,004,800 bytes: it moves more bytes
+
+-- # Three tables by one key
+SELECT i.kind, count(*) AS n FROM sales s JOIN returns r ON r.item = s.item JOIN items i ON i.item = s.item GROUP BY i.kind;
+-- Plan with 5 stages at 4 nodes and the coordinator
+--
+-- s1 node at lille, lyon, nantes, rennes
+--     SELECT "s"."item" AS "item", COUNT(*) AS "n" FROM "sales" AS "s" GROUP BY "s"."item"
+--     -> x1 for s3: sealed, crosses as rows, about 5,000 rows and 100,000 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns item, n of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lille, lyon, nantes, rennes
+--     SELECT "i"."kind" AS "kind", "i"."item" AS "item" FROM "items" AS "i"
+--     -> x2 for s3: sealed, crosses as rows, about 5,000 rows and 120,000 bytes; allowed by: tables that are not protected: rows may go to this node
+--        each of 'lille', 'lyon', 'nantes', 'rennes' learns kind, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s3 node at lille, lyon, nantes, rennes, over x1, x2
+--     SELECT "i"."kind" AS "g0", SUM("s"."n") AS "p0s" FROM (SELECT "r"."item" AS "item", "r"."n" AS "n" FROM "x1" AS "r") AS "s", "returns" AS "r", (SELECT "r"."kind" AS "kind", "r"."item" AS "item" FROM "x2" AS "r") AS "i" WHERE "r"."item" = "s"."item" AND "i"."item" = "s"."item" GROUP BY "i"."kind"
+--     -> x3 for s4: crosses as rows, about 80 rows and 2,560 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 merge at the coordinator, over x3
+--     SELECT "g0" AS "g0", SUM("p0s") AS "p0s" FROM "x3" AS "x3" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x4 for s5: stays at the coordinator
+--
+-- s5 finish at the coordinator, over x4
+--     SELECT "x4"."g0" AS "kind", CAST(COALESCE(CAST("x4"."p0s" AS INT128), 0) AS BIGINT) AS "n" FROM "x4" AS "x4"
+--
+-- Result: kind VARCHAR, n BIGINT
+-- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
+-- Not taken: run at lille, lyon, nantes, rennes, shipping returns from lille, lyon, nantes, rennes; items from lille, lyon, nantes, rennes, about 961,920 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of item; returns from lille, lyon, nantes, rennes by hash of item; items from lille, lyon, nantes, rennes by hash of item, about 9,181,020 bytes: it moves more bytes
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes; items from lyon, nantes, rennes, about 8,438,400 bytes: it moves more bytes
+-- Not taken: bring the rows together at the coordinator, about 26,517,360 bytes: it moves more bytes
+
+-- # Windows over the key: their rows go to the coordinator anyway
+SELECT s.item, s.sale, row_number() OVER (PARTITION BY s.item ORDER BY s.sale) AS number FROM sales s JOIN returns r ON r.item = s.item AND r.day = s.day;
+-- Plan with 4 stages at 4 nodes and the coordinator
+--
+-- s1 node at lyon, nantes, rennes
+--     SELECT "s"."item" AS "item", "s"."sale" AS "sale", "s"."day" AS "day" FROM "sales" AS "s"
+--     -> x1 for s3: sealed, crosses as rows, about 1,999,800 rows and 31,996,800 bytes; allowed by: tables that are not protected: rows may go to this node
+--        'lille' learns item, sale, day of rows of each of 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s2 node at lyon, nantes, rennes
+--     SELECT "r"."item" AS "item", "r"."day" AS "day" FROM "returns" AS "r"
+--     -> x2 for s3: sealed, crosses as rows, about 1,199,880 rows and 14,398,560 bytes; allowed by: tables that are not protected: rows may go to this node
+--        'lille' learns item, day of rows of each of 'lyon', 'nantes', 'rennes' that are not about persons.
+--
+-- s3 node at lille, over x1, x2
+--     SELECT "s"."item" AS "item", "s"."sale" AS "sale", ROW_NUMBER() OVER (PARTITION BY "s"."item" ORDER BY "s"."sale") AS "number" FROM (SELECT "s"."item" AS "item", "s"."sale" AS "sale", "s"."day" AS "day" FROM "sales" AS "s" UNION ALL SELECT "r"."item" AS "item", "r"."sale" AS "sale", "r"."day" AS "day" FROM "x1" AS "r") AS "s", (SELECT "r"."item" AS "item", "r"."day" AS "day" FROM "returns" AS "r" UNION ALL SELECT "r"."item" AS "item", "r"."day" AS "day" FROM "x2" AS "r") AS "r" WHERE "r"."item" = "s"."item" AND "r"."day" = "s"."day"
+--     -> x3 for s4: crosses as rows, about 2,999,700 rows and 59,994,000 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s4 finish at the coordinator, over x3
+--     SELECT "x3"."item" AS "item", "x3"."sale" AS "sale", "x3"."number" AS "number" FROM "x3" AS "x3"
+--
+-- Result: item INTEGER, sale BIGINT, number BIGINT
+-- Not taken: bring the rows together at the coordinator, about 69,593,040 bytes: it moves more bytes
