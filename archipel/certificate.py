@@ -39,6 +39,8 @@ class Certificate:
     min_persons: int
     linkage: bool
     rules: tuple[str, ...]
+    part_column: str = ""
+    """The output that says to which of the destinations a row goes; empty where each of them gets every row."""
 
 
 class Rejected(Exception):

@@ -18,6 +18,7 @@ def to_wire(certificate: Certificate, node: str) -> common_pb2.Certificate:
         min_persons=certificate.min_persons,
         linkage=certificate.linkage,
         rules=[rule for rule in certificate.rules if rule.startswith(f"{node}: ")],
+        part_column=certificate.part_column,
     )
 
 
@@ -32,4 +33,5 @@ def from_wire(message: common_pb2.Certificate) -> Certificate:
         min_persons=message.min_persons,
         linkage=message.linkage,
         rules=tuple(message.rules),
+        part_column=message.part_column,
     )

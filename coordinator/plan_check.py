@@ -37,7 +37,7 @@ def certified(plan: Plan, catalog: Catalog, permit: Permit) -> Plan:
             everywhere = {name: table for tables in sites.values() for name, table in tables.items()}
             seen = certificate.read(stage.sql, everywhere, checker.inputs_of(stage))
             given = certificate.issue(stage.sql, sites, checker.destinations(exchange), permit, seen)
-            exchange = replace(exchange, certificate=given)
+            exchange = replace(exchange, certificate=replace(given, part_column=exchange.part_column))
             checker.note(exchange, dict.fromkeys(stage.sites, seen))
         exchanges.append(exchange)
     return replace(plan, exchanges=tuple(exchanges))
@@ -102,6 +102,10 @@ class _Checker:
                 raise Rejected("a certificate is for another destination")
             if given.form is not exchange.form:
                 raise Rejected("a certificate is for another form")
+            if given.part_column != exchange.part_column:
+                raise Rejected("a certificate says that rows are cut otherwise")
+            if exchange.part_column and not self._is_cut(exchange, stage):
+                raise Rejected("rows are cut by what says nothing of nodes")
             if {r.partition(": ")[0] for r in given.rules} - set(stage.sites):
                 raise Rejected("a certificate names sites that do not take part")
             readings = {}
@@ -121,6 +125,11 @@ class _Checker:
             if given.min_persons != max(sizes):
                 raise Rejected("a certificate says another group size than any site's policy")
             self.note(exchange, readings)
+
+    def _is_cut(self, exchange: Exchange, stage: Stage) -> bool:
+        """Whether an exchange between nodes has the column by which it is cut."""
+        column = next((c for c in stage.columns if c.name == exchange.part_column), None)
+        return column is not None and column.type == "UINTEGER" and self._plan.is_sealed(exchange)
 
     def _group_size(self, site: str, stage: Stage, seen: Reading) -> int:
         tables = self.tables_at(site, stage)

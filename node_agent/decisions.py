@@ -84,8 +84,8 @@ class Decisions:
         """
         if not order.certificates:
             return
-        wanted = [output.nodes for output in order.outputs] or [(COORDINATOR,)]
-        if [given.destinations for given in order.certificates] != wanted:
+        wanted = [(output.nodes, output.part_column) for output in order.outputs] or [((COORDINATOR,), "")]
+        if [(given.destinations, given.part_column) for given in order.certificates] != wanted:
             raise errors.error(errors.BORDER_REFUSED, "The task's certificates are for other destinations.")
         kept = self._for(order.sql, tables)
         for given in dict.fromkeys(order.certificates):

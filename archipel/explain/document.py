@@ -79,6 +79,9 @@ class CertificateDocument(_Part):
     min_persons: int = Field(description="Fewest persons of a released group; 0 where no table is protected.")
     linkage: bool
     rules: tuple[str, ...] = Field(description='The policies, as "site: table to destination as form".')
+    part_column: str = Field(
+        default="", description="Column that says to which of the destinations a row goes; empty: every row to all."
+    )
 
 
 class ExchangeDocument(_Part):

@@ -705,12 +705,15 @@ class Certificate(_message.Message):
     MIN_PERSONS_FIELD_NUMBER: _builtins.int
     LINKAGE_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
+    PART_COLUMN_FIELD_NUMBER: _builtins.int
     sql_sha256: _builtins.str
     """Of the stage's SQL, hex."""
     form: Global___Form.ValueType
     min_persons: _builtins.int
     """0 where no table is protected."""
     linkage: _builtins.bool
+    part_column: _builtins.str
+    """Output that says to which of the destinations a row goes; empty where each of them gets every row."""
     @_builtins.property
     def destinations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of nodes, or "@coordinator"."""
@@ -738,10 +741,11 @@ class Certificate(_message.Message):
         min_persons: _builtins.int = ...,
         linkage: _builtins.bool = ...,
         rules: _abc.Iterable[_builtins.str] | None = ...,
+        part_column: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "destinations", b"destinations", "form", b"form", "functions", b"functions", "linkage", b"linkage", "min_persons", b"min_persons", "rules", b"rules", "sql_sha256", b"sql_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "destinations", b"destinations", "form", b"form", "functions", b"functions", "linkage", b"linkage", "min_persons", b"min_persons", "part_column", b"part_column", "rules", b"rules", "sql_sha256", b"sql_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import hospital_world
 import pytest
+import spread_world
 from planning import Federation, request
 
 from archipel.certificate import Rejected, digest
@@ -200,6 +201,8 @@ CHANGES: dict[str, Callable[[Plan], Plan | None]] = {
     "one more destination": of_certificate(destinations=(COORDINATOR, "cnam")),
     "no destination": of_certificate(destinations=()),
     "linkage": of_certificate(linkage=True),
+    "rows cut for nodes, a certificate says": of_certificate(part_column="g0"),
+    "rows cut for nodes": of_exchange(part_column="g0"),
     "another digest": of_certificate(sql_sha256="0" * 64),
     "no certificate": of_exchange(certificate=None),
     "the certificate of another exchange": other_certificate,
@@ -242,6 +245,36 @@ def test_every_changed_plan_is_rejected(federation: Federation, name: str) -> No
         accepted.append(change)
     assert accepted == []
     assert tried >= 30
+
+
+SPREAD = "SELECT r.reason, sum(s.qty) AS qty FROM sales s JOIN returns r ON r.item = s.item GROUP BY r.reason"
+
+CUT_OTHERWISE: dict[str, Callable[[Plan], Plan | None]] = {
+    "every row to all": of_exchange(part_column=""),
+    "by another column": of_exchange(part_column="item"),
+    "a certificate for every row": of_certificate(part_column=""),
+    "a certificate for another column": of_certificate(part_column="item"),
+    "by a column that counts no nodes": lambda plan: of_exchange(part_column="item")(
+        of_certificate(part_column="item")(plan) or plan
+    ),
+    "by a column that is not there": lambda plan: of_exchange(part_column="part")(
+        of_certificate(part_column="part")(plan) or plan
+    ),
+    "by another hash": of_sql(lambda sql: sql.replace("48271", "48270"), says_so=False),
+    "with fewer sites": fewer_sites,
+}
+
+
+@pytest.mark.parametrize("change", CUT_OTHERWISE)
+def test_rows_that_are_spread_over_nodes_are_cut_as_their_certificate_says(change: str) -> None:
+    with Federation(spread_world.shards()) as federation:
+        plan = plan_of(federation, SPREAD)
+        assert sent(plan).part_column == "hash_of_item"
+        check_plan(plan, federation.catalog, federation.permit)
+        tampered = CUT_OTHERWISE[change](plan)
+        assert tampered not in {None, plan}
+        with pytest.raises(Rejected):
+            check_plan(tampered, federation.catalog, federation.permit)
 
 
 @dataclass(frozen=True)
