@@ -17,6 +17,7 @@ from archipel.aggregates import REGISTRY, State
 from archipel.border import parsing, readings, refusal, syntax
 from archipel.border.analysis import Analysis
 from archipel.border.block import Block
+from archipel.border.building import alias, call, column, cte, filtered, from_, number
 from archipel.border.decision import Masked, MaskedCount, MaskedOutput, MaskedSpread, Release
 from archipel.border.persons import Count
 from archipel.border.refusal import refused
@@ -74,26 +75,26 @@ def masked_release(
     select.set("with_", None)
     select.set("expressions", [projection for projection in select.expressions if projection.alias in keys])
     for name, value in ingredients:
-        select.append("expressions", _alias(value, name))
+        select.append("expressions", alias(value, name))
     # Each person's hash is computed once a row: the engine would compute it again in every aggregate.
     kept = readings.Kept(select, analysis.prefix)
     over_kept = {projection.alias: projection.unalias() for projection in select.expressions}
     hashes = [kept.value(_hashed(count.carrier.person)) for count in counted]
-    for number, count in enumerate(map(kept.count, counted)):
-        select.append("expressions", _alias(count.rows(), names.rows(number)))
+    for place, count in enumerate(map(kept.count, counted)):
+        select.append("expressions", alias(count.rows(), names.rows(place)))
         for part in range(bitmaps):
-            bits = _bitmap(count, hashes[number], part, bitmaps)
-            select.append("expressions", _alias(bits, names.bits(number, part)))
+            bits = _bitmap(count, hashes[place], part, bitmaps)
+            select.append("expressions", alias(bits, names.bits(place, part)))
     spreads = []
     share = min(table.policy.dominance.share / table.policy.dominance.top for table in protected)
     for name in (name for name, value in ingredients if _adds(value)):
-        for number, count in enumerate(counted):
+        for place, count in enumerate(counted):
             if count.condition is not None:
                 continue
-            parts = tuple(names.part(name, number, part) for part in range(PARTS))
+            parts = tuple(names.part(name, place, part) for part in range(PARTS))
             spreads.append(MaskedSpread(name, parts, share))
             for part, found in enumerate(parts):
-                select.append("expressions", _alias(_part(over_kept[name], hashes[number], part), found))
+                select.append("expressions", alias(_part(over_kept[name], hashes[place], part), found))
     common = [*(with_.expressions if with_ is not None else []), kept.cte()]
     statement = _labelled(select, keys, names, common)
     return Release(
@@ -285,18 +286,18 @@ def _type_of(value: exp.Expr, block: Block, analysis: Analysis) -> str:
 
 def _bitmap(count: Count, hashed: exp.Expr, part: int, bitmaps: int) -> exp.Expr:
     """Return SQL for 64 of the buckets that a person falls into by a keyed hash: a bit for each with somebody in it."""
-    bucket = exp.BitwiseAnd(this=hashed.copy(), expression=_number(BUCKETS - 1))
-    one = exp.cast(_number(1), "UBIGINT", dialect="duckdb")
+    bucket = exp.BitwiseAnd(this=hashed.copy(), expression=number(BUCKETS - 1))
+    one = exp.cast(number(1), "UBIGINT", dialect="duckdb")
     bit = exp.BitwiseLeftShift(this=one, expression=exp.paren(bucket))
     where: list[exp.Expr] = [hashed.copy().is_(exp.null()).not_()]
     if count.where is not None:
         where.append(exp.paren(count.where.copy()))
     if bitmaps > 1:
-        above = exp.BitwiseRightShift(this=hashed.copy(), expression=_number(6))
-        among = exp.Mod(this=exp.paren(above), expression=_number(bitmaps))
-        where.append(exp.EQ(this=exp.paren(among), expression=_number(part)))
-    zero = exp.cast(_number(0), "UBIGINT", dialect="duckdb")
-    return _call("COALESCE", _filtered(_call("BIT_OR", bit), exp.and_(*where)), zero)
+        above = exp.BitwiseRightShift(this=hashed.copy(), expression=number(6))
+        among = exp.Mod(this=exp.paren(above), expression=number(bitmaps))
+        where.append(exp.EQ(this=exp.paren(among), expression=number(part)))
+    zero = exp.cast(number(0), "UBIGINT", dialect="duckdb")
+    return call("COALESCE", filtered(call("BIT_OR", bit), exp.and_(*where)), zero)
 
 
 def _hashed(person: exp.Expr) -> exp.Expr:
@@ -306,8 +307,8 @@ def _hashed(person: exp.Expr) -> exp.Expr:
     and the engine takes half as long for it as for SHA-256. Its own hash could differ between versions of two nodes.
     """
     text = exp.cast(person.copy(), "VARCHAR", dialect="duckdb")
-    whole = _call("MD5", exp.DPipe(this=_key("person"), expression=text))
-    digits = _call("SUBSTR", whole, _number(1), _number(_DIGITS))
+    whole = call("MD5", exp.DPipe(this=_key("person"), expression=text))
+    digits = call("SUBSTR", whole, number(1), number(_DIGITS))
     hexadecimal = exp.paren(exp.DPipe(this=exp.Literal.string("0x"), expression=digits))
     return exp.cast(hexadecimal, "UINTEGER", dialect="duckdb")
 
@@ -318,12 +319,12 @@ def _adds(unit: exp.Expr) -> bool:
 
 def _part(unit: exp.Expr, hashed: exp.Expr, part: int) -> exp.Expr:
     """Return the sum of sizes over a part of the persons, by their hash."""
-    call, condition = syntax.split_filter(unit)
-    (argument,) = syntax.arguments(call)
+    aggregate, condition = syntax.split_filter(unit)
+    (argument,) = syntax.arguments(aggregate)
     where: list[exp.Expr] = [] if condition is None else [exp.paren(condition.copy())]
-    bits = exp.BitwiseRightShift(this=hashed.copy(), expression=_number(4 * _DIGITS - PARTS.bit_length() + 1))
-    where.append(exp.EQ(this=exp.paren(bits), expression=_number(part)))
-    return _filtered(exp.Sum(this=_call("ABS", argument.copy())), exp.and_(*where))
+    bits = exp.BitwiseRightShift(this=hashed.copy(), expression=number(4 * _DIGITS - PARTS.bit_length() + 1))
+    where.append(exp.EQ(this=exp.paren(bits), expression=number(part)))
+    return filtered(exp.Sum(this=call("ABS", argument.copy())), exp.and_(*where))
 
 
 # The statement
@@ -333,21 +334,17 @@ def _labelled(select: exp.Select, keys: Sequence[str], names: _Names, common: Se
     """Return the groups, each with its label: the keyed hash of its keys, of which none can be read as another."""
     text: exp.Expr = _key("label")
     for name in keys:
-        value = exp.cast(_column(name, names.groups), "VARCHAR", dialect="duckdb")
-        size = exp.cast(_call("STRLEN", value.copy()), "VARCHAR", dialect="duckdb")
+        value = exp.cast(column(name, names.groups), "VARCHAR", dialect="duckdb")
+        size = exp.cast(call("STRLEN", value.copy()), "VARCHAR", dialect="duckdb")
         told = exp.DPipe(this=exp.DPipe(this=size, expression=exp.Literal.string(":")), expression=value)
         known = exp.Paren(this=told)
-        text = exp.DPipe(this=text, expression=_call("COALESCE", known, exp.Literal.string("-")))
-    digest = _call("SHA256", text)
-    start = _call("SUBSTR", digest, _number(1), _number(2 * LABEL_BYTES))  # in hexadecimal
-    shown = [_alias(_call("UNHEX", start), LABEL)]
-    shown += [_alias(_column(p.alias, names.groups), p.alias) for p in select.expressions]
-    groups = exp.CTE(
-        this=select, alias=exp.TableAlias(this=exp.to_identifier(names.groups, quoted=True)), materialized=True
-    )
-    return exp.Select(
-        with_=exp.With(expressions=[*common, groups]), expressions=shown, from_=exp.From(this=_table(names.groups))
-    )
+        text = exp.DPipe(this=text, expression=call("COALESCE", known, exp.Literal.string("-")))
+    digest = call("SHA256", text)
+    start = call("SUBSTR", digest, number(1), number(2 * LABEL_BYTES))  # in hexadecimal
+    shown = [alias(call("UNHEX", start), LABEL)]
+    shown += [alias(column(p.alias, names.groups), p.alias) for p in select.expressions]
+    groups = cte(names.groups, select)
+    return exp.Select(with_=exp.With(expressions=[*common, groups]), expressions=shown, from_=from_(names.groups))
 
 
 def _population(select: exp.Select) -> str:
@@ -359,34 +356,5 @@ def _population(select: exp.Select) -> str:
     return over.sql("duckdb")
 
 
-def _key(column: str) -> exp.Expr:
-    return exp.Subquery(
-        this=exp.Select(expressions=[_column(column, ROUND_TABLE)], from_=exp.From(this=_table(ROUND_TABLE)))
-    )
-
-
-def _filtered(aggregate: exp.Expr, condition: exp.Expr | None) -> exp.Expr:
-    if condition is None:
-        return aggregate
-    return exp.Filter(this=aggregate, expression=exp.Where(this=condition.copy()))
-
-
-def _number(value: int) -> exp.Expr:
-    return exp.Literal.number(value)
-
-
-def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this=name, expressions=list(arguments))
-
-
-def _column(name: str, table: str) -> exp.Column:
-    return exp.column(name, table, quoted=True)
-
-
-def _alias(value: exp.Expr, name: str) -> exp.Alias:
-    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
-
-
-def _table(name: str) -> exp.Table:
-    identifier = exp.to_identifier(name, quoted=True)
-    return exp.Table(this=identifier, alias=exp.TableAlias(this=identifier.copy()))
+def _key(name: str) -> exp.Expr:
+    return exp.Subquery(this=exp.Select(expressions=[column(name, ROUND_TABLE)], from_=from_(ROUND_TABLE)))
