@@ -21,6 +21,9 @@ POTENTIAL_IDENTIFIER = re.compile(
 )
 """Names that birth, death, places and dates of care go by, in English and in the tables of the SNDS."""
 
+LARGE_EPSILON = 10.0
+"""Above, what differential privacy promises of one answer is a factor of more than 22,000."""
+
 _DATES = ("DATE", "TIMESTAMP")
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _APPROVALS = {
@@ -85,6 +88,15 @@ def _node(policy: Policy) -> Part:
     lines.append(f"Earlier answers: what differs from one by a few persons is {'refused' if compared else 'answered'}.")
     if not compared:
         warnings.append("ledger.differences is allow: two answers may differ by one person, who is then known")
+    if rules.privacy is not None:
+        budget = rules.privacy
+        in_all = f", and {budget.epsilon_in_all:g} over all permits" if budget.epsilon_in_all else ""
+        lines.append(
+            f"Differential privacy: an epsilon of {budget.epsilon_per_permit:g} and a delta of "
+            f"{budget.delta_per_permit:g} over all answers of a permit{in_all}."
+        )
+        if not budget.epsilon_in_all:
+            warnings.append("node.privacy.epsilon_in_all is absent: several permits together have several budgets")
     if rules.opposition:
         lines += [
             f"Opposition: who is in {each.file or each.table} (source {each.source}) takes part in nothing of a "
@@ -212,6 +224,20 @@ def _limits(rules: TableRules) -> Iterator[str]:
     )
     if rules.rounding:
         yield f"Numbers are rounded to multiples of {rules.rounding}."
+    if rules.noise is not None:
+        yield (
+            f"Numbers are perturbed, the same persons always alike: counts of persons by a standard deviation of "
+            f"{rules.noise.deviation:g}, others by that times the largest part of one person."
+        )
+    if rules.privacy is not None:
+        limits = rules.privacy
+        only = ", and in no other way" if limits.only else ""
+        summed = ", ".join(limits.bounds) or "no column"
+        yield (
+            f"Differential privacy is offered{only}: an epsilon of at most {limits.max_epsilon:g} and a delta of "
+            f"{limits.delta:g} for each answer; a person is in at most {limits.groups_per_person} groups and adds at "
+            f"most {limits.rows_per_person} rows to each; summed may be {summed}."
+        )
     if "federation" in rules.threshold_scope:
         only = "" if "node" in rules.threshold_scope else ", and in no other way"
         yield f"Small groups here may be part of a total of all nodes, counted together under masks{only}."
@@ -238,6 +264,10 @@ def _warnings(rules: TableRules, policy: Policy, name: str, table: schema.Table 
             yield f"the node {peer} gets rows of single persons, under pseudonyms, and is trusted to obey this policy"
     if rules.other_columns not in {"hidden", "link"}:
         yield f"other_columns is {rules.other_columns}: a column that the data gets later is open without a decision"
+    if rules.privacy is not None and policy.node.privacy is None:
+        yield "privacy is offered, but node.privacy is absent: there is no budget, so every such question is refused"
+    if rules.privacy is not None and rules.privacy.max_epsilon > LARGE_EPSILON:
+        yield f"max_epsilon is over {LARGE_EPSILON:g}: such an answer hides next to nothing of a person"
     if rules.tell_withheld_count:
         yield "tell_withheld_count tells that small groups exist, and how many"
     if policy.approval_of(name) == "auto" and policy.node.approval != "auto":
