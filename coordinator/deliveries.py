@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from archipel import errors, frames, receipt
 from archipel.schema import COORDINATOR
 from archipel.v1 import gateway_pb2
-from coordinator import noise_told
+from coordinator import noise_told, rates_told
 from coordinator.events import TaskRef
 from coordinator.relay import Spool
 
@@ -60,6 +60,8 @@ class Note:
     text: str
     noise: bytes = b""
     """A serialised ``archipel.v1.Noise``, or nothing."""
+    match_rate: bytes = b""
+    """A serialised ``archipel.v1.MatchRate``, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,12 @@ def _notes(trailer: gateway_pb2.DeliverTrailer) -> tuple[Note, ...]:
     """Return a node's first notes, each as one short line: it is text that people read, from elsewhere."""
     given = trailer.notes[:MAX_NOTES]
     return tuple(
-        Note(_line(note.kind, 32), _line(note.text, MAX_NOTE_CHARACTERS), noise_told.checked(note))
+        Note(
+            _line(note.kind, 32),
+            _line(note.text, MAX_NOTE_CHARACTERS),
+            noise_told.checked(note),
+            rates_told.checked(note),
+        )
         for note in given
         if note.text
     )

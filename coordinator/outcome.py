@@ -13,7 +13,7 @@ from archipel import tokens
 from archipel.rounds import MIN_CONTRIBUTORS, Step
 from archipel.schema import Form
 from archipel.v1 import common_pb2, query_pb2
-from coordinator import noise_told
+from coordinator import noise_told, rates_told
 from coordinator.deliveries import Delivery, Withheld
 from coordinator.measures import seals_persons
 from coordinator.plan import Plan
@@ -64,7 +64,8 @@ def result_info(
             info.complete = False
         for note in dict.fromkeys(note for delivery in by_node[node] for note in delivery.notes):
             text = f"Node '{node}': {note.text.rstrip('.')}."
-            info.notices.append(query_pb2.Notice(kind=note.kind, text=text, node=node, noise=noise_told.read(note)))
+            noise, rate = noise_told.read(note), rates_told.read(note)
+            info.notices.append(query_pb2.Notice(kind=note.kind, text=text, node=node, noise=noise, match_rate=rate))
     told = [(node, note) for node, found in by_node.items() for delivery in found for note in delivery.notes]
     info.notices.extend(noise_told.of_totals(told))
     for notice in _coverage_notices(coverage):

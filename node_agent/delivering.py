@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from archipel.v1 import common_pb2, gateway_pb2
-from node_agent.order import NoiseNote, Released
+from node_agent.order import MatchRate, NoiseNote, Released
 
 WHOLE_BYTES = 64 * 1024
 """An output up to this size is sent in one message: a stream of three took 0.5 ms longer, and as much CPU."""
@@ -73,8 +73,19 @@ def _trailer(released: Released, own: str) -> gateway_pb2.DeliverTrailer:
         receipt=common_pb2.Receipt(token=own) if own else None,
         engine_ms=released.engine_ms,
         notes=[
-            common_pb2.ReleaseNote(kind=note.kind, text=note.text, noise=_noise(note.noise)) for note in released.notes
+            common_pb2.ReleaseNote(
+                kind=note.kind, text=note.text, noise=_noise(note.noise), match_rate=_match_rate(note.match_rate)
+            )
+            for note in released.notes
         ],
+    )
+
+
+def _match_rate(told: MatchRate | None) -> common_pb2.MatchRate | None:
+    if told is None:
+        return None
+    return common_pb2.MatchRate(
+        table=told.table, nodes=told.nodes, persons=told.persons, matched=told.matched, percent=told.percent
     )
 
 

@@ -75,12 +75,27 @@ class NoiseNote:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchRate:
+    """How many of some ``persons`` were at the other side of a join between holders; all numbers are rounded.
+
+    They are those of a ``table``, or without one those that ``nodes`` sent.
+    """
+
+    table: str
+    nodes: tuple[str, ...]
+    persons: int
+    matched: int
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something that a node says of what it released, such as that it is rounded; the text holds no value."""
 
     kind: str
     text: str
     noise: NoiseNote | None = None
+    match_rate: MatchRate | None = None
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from archipel.border.decision import Release
 from archipel.linkage import PADS_TABLE
 from archipel.schema import COORDINATOR, Table
 from archipel.sealing import StreamId
-from node_agent import intersecting, lattice, ledger_task, perturbation, privacy, scope, sealed
+from node_agent import intersecting, lattice, ledger_task, match_rates, perturbation, privacy, scope, sealed
 from node_agent.audit import AuditLog
 from node_agent.authorise import Asked, authorise
 from node_agent.cancellation import Cancellation
@@ -176,6 +176,8 @@ class TaskRunner:
             started = time.monotonic()
             answer, notes = self._answer(order, data, asked, release, cancellation, known)
             engine_ms = (time.monotonic() - started) * 1000
+            if received and COORDINATOR in releases and asked.request.privacy is None:
+                notes += self._match_rates(order, asked, release, received, data, cancellation, audit, known)
         self.engine.check_unchanged(release.tables)  # what was read is what was registered, not half of a new file
         if COORDINATOR in releases and release.private is None:
             self._rounds.released_alone(asked, release, self.engine)
@@ -184,6 +186,36 @@ class TaskRunner:
         released = self._release(order, asked, releases, answer, notes, engine_ms, audit, known, cancellation)
         self._keeping.forget(tuple(stream for part in received.values() for stream in part.streams))
         return released
+
+    def _match_rates(
+        self,
+        order: TaskOrder,
+        asked: Asked,
+        release: Release,
+        received: Mapping[str, Received],
+        data: Mapping[str, Any],
+        cancellation: Cancellation,
+        audit: AuditLog,
+        known: dict[str, Any],
+    ) -> tuple[Note, ...]:
+        """Return what is told of how many persons matched, each count asked as a question of its own."""
+        permit = asked.permit
+        given = {**data, PADS_TABLE: self.peers.pads(permit.permit_id)} if release.pseudonymised else data
+
+        def ask(sql: str, name: str) -> tuple[Release, Answer]:
+            part = {name: received[name]}
+            decided = self._decisions.decide(
+                sql, self.engine.tables(), {}, permit, received={name: received[name].table}
+            )
+            self.gate.allow(order, asked, decided, {}, part, audit).check(decided.sql)
+            rows = {n: given[n] for n in (name, PADS_TABLE) if n in given}
+            answer, _ = self._answer(order, rows, asked, decided, cancellation, {})
+            return decided, answer
+
+        notes = match_rates.told(release, received, self.engine.tables(), self.node, permit.permit_id, ask)
+        if notes:
+            known["match_rates"] = [asdict(note.match_rate) for note in notes if note.match_rate is not None]
+        return notes
 
     def _answer(
         self,

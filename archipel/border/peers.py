@@ -102,6 +102,7 @@ def protected_release(tree: exp.Expr, analysis: Analysis, used: list[schema.Tabl
             for column, output in zip(columns, relation.outputs, strict=True)
         ),
         tell_withheld_count=all(table.policy.tell_withheld_count for table in protected),
+        tell_match_rates=all(table.policy.tell_match_rates for table in protected),
     )
     carrier = person.person.carrier if person.person is not None else None
     obliges = schema.Table(

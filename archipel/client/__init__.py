@@ -2,7 +2,16 @@
 
 from archipel.client.connection import Connection, connect
 from archipel.client.explanation import Explanation
-from archipel.client.model import Event, NodeInfo, NodeOutcome, Noise, Notice, QuerySummary, TableInfo
+from archipel.client.model import (
+    Event,
+    MatchRate,
+    NodeInfo,
+    NodeOutcome,
+    Noise,
+    Notice,
+    QuerySummary,
+    TableInfo,
+)
 from archipel.client.query import Query
 from archipel.client.result import Result
 from archipel.request import Privacy
@@ -11,6 +20,7 @@ __all__ = [
     "Connection",
     "Event",
     "Explanation",
+    "MatchRate",
     "NodeInfo",
     "NodeOutcome",
     "Noise",

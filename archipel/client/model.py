@@ -110,16 +110,44 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchRate:
+    """How many of some ``persons`` were at the other side of a join between holders; all numbers are rounded.
+
+    They are those of a ``table`` at ``nodes``, or without a table those that these nodes sent.
+    """
+
+    table: str
+    nodes: tuple[str, ...]
+    persons: int
+    matched: int
+    percent: int
+
+    @classmethod
+    def from_wire(cls, message: common_pb2.MatchRate) -> MatchRate:
+        """Return the rate of a message."""
+        return cls(message.table, tuple(message.nodes), message.persons, message.matched, message.percent)
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something to know about a result: ``kind`` is "suppression", "coverage", "approximation" and the like.
 
     Those of kind "privacy" and "noise" have the ``noise`` in numbers; one without a node is of totals over all nodes.
+    Those of kind "match-rate" have the ``match_rate``.
     """
 
     kind: str
     text: str
     node: str = ""
     noise: Noise | None = None
+    match_rate: MatchRate | None = None
+
+    @classmethod
+    def from_wire(cls, message: query_pb2.Notice) -> Notice:
+        """Return the notice of a message."""
+        noise = Noise.from_wire(message.noise) if message.HasField("noise") else None
+        rate = MatchRate.from_wire(message.match_rate) if message.HasField("match_rate") else None
+        return cls(message.kind, message.text, message.node, noise, rate)
 
 
 @dataclass(frozen=True, slots=True)

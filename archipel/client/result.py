@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from archipel import errors
 from archipel.client.explanation import Explanation
-from archipel.client.model import Crossing, NodeOutcome, Noise, Notice, receipts_from_wire
+from archipel.client.model import Crossing, MatchRate, NodeOutcome, Notice, receipts_from_wire
 from archipel.v1 import query_pb2
 
 if TYPE_CHECKING:
@@ -52,16 +52,18 @@ class Result:
             header.query_id,
             table,
             tuple(NodeOutcome.from_wire(n) for n in info.nodes),
-            tuple(
-                Notice(n.kind, n.text, n.node, Noise.from_wire(n.noise) if n.HasField("noise") else None)
-                for n in info.notices
-            ),
+            tuple(Notice.from_wire(n) for n in info.notices),
             receipts_from_wire(list(info.receipts)),
             info.complete,
             info.merged_by,
             info.elapsed_ms,
             crossings=tuple(Crossing.from_wire(crossing) for crossing in info.crossings),
         )
+
+    @property
+    def match_rates(self) -> tuple[MatchRate, ...]:
+        """How many persons matched between holders, where these tell it; rounded."""
+        return tuple(notice.match_rate for notice in self.notices if notice.match_rate is not None)
 
     @property
     def warnings(self) -> tuple[str, ...]:

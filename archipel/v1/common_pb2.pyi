@@ -577,6 +577,7 @@ class ReleaseNote(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     NOISE_FIELD_NUMBER: _builtins.int
+    MATCH_RATE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """"rounding", "noise", "privacy", "interval", …"""
     text: _builtins.str
@@ -584,22 +585,69 @@ class ReleaseNote(_message.Message):
     def noise(self) -> Global___Noise:
         """Of the kinds "noise" and "privacy": the noise in numbers."""
 
+    @_builtins.property
+    def match_rate(self) -> Global___MatchRate:
+        """Of the kind "match-rate"."""
+
     def __init__(
         self,
         *,
         kind: _builtins.str = ...,
         text: _builtins.str = ...,
         noise: Global___Noise | None = ...,
+        match_rate: Global___MatchRate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_noise", b"_noise", "noise", b"noise"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_match_rate", b"_match_rate", "_noise", b"_noise", "match_rate", b"match_rate", "noise", b"noise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_noise", b"_noise", "kind", b"kind", "noise", b"noise", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_match_rate", b"_match_rate", "_noise", b"_noise", "kind", b"kind", "match_rate", b"match_rate", "noise", b"noise", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__match_rate: _TypeAlias = _typing.Literal["match_rate"]  # noqa: Y015
+    _WhichOneofArgType__match_rate: _TypeAlias = _typing.Literal["_match_rate", b"_match_rate"]  # noqa: Y015
     _WhichOneofReturnType__noise: _TypeAlias = _typing.Literal["noise"]  # noqa: Y015
     _WhichOneofArgType__noise: _TypeAlias = _typing.Literal["_noise", b"_noise"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__match_rate) -> _WhichOneofReturnType__match_rate | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__noise) -> _WhichOneofReturnType__noise | None: ...
 
 Global___ReleaseNote: _TypeAlias = ReleaseNote  # noqa: Y015
+
+@_typing.final
+class MatchRate(_message.Message):
+    """How many persons of one side of a join between holders were at the other side, too. All numbers are rounded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    PERSONS_FIELD_NUMBER: _builtins.int
+    MATCHED_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """The table whose persons are counted; empty: those that other nodes sent."""
+    persons: _builtins.int
+    matched: _builtins.int
+    percent: _builtins.int
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where they are."""
+
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        nodes: _abc.Iterable[_builtins.str] | None = ...,
+        persons: _builtins.int = ...,
+        matched: _builtins.int = ...,
+        percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matched", b"matched", "nodes", b"nodes", "percent", b"percent", "persons", b"persons", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MatchRate: _TypeAlias = MatchRate  # noqa: Y015
 
 @_typing.final
 class Noise(_message.Message):

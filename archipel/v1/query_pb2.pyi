@@ -483,6 +483,7 @@ class Notice(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     NODE_FIELD_NUMBER: _builtins.int
     NOISE_FIELD_NUMBER: _builtins.int
+    MATCH_RATE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """"suppression", "coverage", "approximation", "clock", …"""
     text: _builtins.str
@@ -491,6 +492,10 @@ class Notice(_message.Message):
     def noise(self) -> _common_pb2.Noise:
         """Of the kinds "noise" and "privacy": the noise in numbers."""
 
+    @_builtins.property
+    def match_rate(self) -> _common_pb2.MatchRate:
+        """Of the kind "match-rate"."""
+
     def __init__(
         self,
         *,
@@ -498,13 +503,19 @@ class Notice(_message.Message):
         text: _builtins.str = ...,
         node: _builtins.str = ...,
         noise: _common_pb2.Noise | None = ...,
+        match_rate: _common_pb2.MatchRate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_noise", b"_noise", "noise", b"noise"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_match_rate", b"_match_rate", "_noise", b"_noise", "match_rate", b"match_rate", "noise", b"noise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_noise", b"_noise", "kind", b"kind", "node", b"node", "noise", b"noise", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_match_rate", b"_match_rate", "_noise", b"_noise", "kind", b"kind", "match_rate", b"match_rate", "node", b"node", "noise", b"noise", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__match_rate: _TypeAlias = _typing.Literal["match_rate"]  # noqa: Y015
+    _WhichOneofArgType__match_rate: _TypeAlias = _typing.Literal["_match_rate", b"_match_rate"]  # noqa: Y015
     _WhichOneofReturnType__noise: _TypeAlias = _typing.Literal["noise"]  # noqa: Y015
     _WhichOneofArgType__noise: _TypeAlias = _typing.Literal["_noise", b"_noise"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__match_rate) -> _WhichOneofReturnType__match_rate | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__noise) -> _WhichOneofReturnType__noise | None: ...
 
 Global___Notice: _TypeAlias = Notice  # noqa: Y015
