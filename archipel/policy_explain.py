@@ -230,13 +230,13 @@ def _limits(rules: TableRules) -> Iterator[str]:
             f"{rules.noise.deviation:g}, others by that times the largest part of one person."
         )
     if rules.privacy is not None:
-        limits = rules.privacy
-        only = ", and in no other way" if limits.only else ""
-        summed = ", ".join(limits.bounds) or "no column"
+        offered = rules.privacy
+        only = ", and in no other way" if offered.only else ""
+        summed = ", ".join(offered.bounds) or "no column"
         yield (
-            f"Differential privacy is offered{only}: an epsilon of at most {limits.max_epsilon:g} and a delta of "
-            f"{limits.delta:g} for each answer; a person is in at most {limits.groups_per_person} groups and adds at "
-            f"most {limits.rows_per_person} rows to each; summed may be {summed}."
+            f"Differential privacy is offered{only}: an epsilon of at most {offered.max_epsilon:g} and a delta of "
+            f"{offered.delta:g} for each answer; a person is in at most {offered.groups_per_person} groups and adds at "
+            f"most {offered.rows_per_person} rows to each; summed may be {summed}."
         )
     if "federation" in rules.threshold_scope:
         only = "" if "node" in rules.threshold_scope else ", and in no other way"

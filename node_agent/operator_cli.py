@@ -17,6 +17,7 @@ from archipel import errors
 from archipel.cli.exits import Exit
 
 if TYPE_CHECKING:
+    from node_agent.privacy_store import Spent
     from node_agent.switches import Subject, Switches
 
 Config = Annotated[Path, typer.Option("--config", help="The node's configuration file.")]
@@ -71,6 +72,8 @@ def show(config: Config) -> None:
         if used.locked is not None:
             line += f"; LOCKED {datetime.fromtimestamp(used.locked, UTC):%Y-%m-%d %H:%M} UTC: {used.because}"
         print(line)
+    for spent in _spent(config):
+        print(f"permit {spent.permit}: {spent.answers} payments for private answers, epsilon {spent.epsilon:g}")
     _tell(_switches(config))
 
 
@@ -127,6 +130,13 @@ def _folder(config: Path) -> Path:
     from node_agent.ledger import LEDGER_FOLDER
 
     return configuration.load(config).state_dir / LEDGER_FOLDER
+
+
+def _spent(config: Path) -> list[Spent]:
+    from node_agent import config as configuration
+    from node_agent import privacy_store
+
+    return privacy_store.overview(configuration.load(config).state_dir / privacy_store.FOLDER)
 
 
 def _tell(switches: Switches) -> None:

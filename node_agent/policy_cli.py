@@ -89,6 +89,7 @@ def try_statement(
         Path | None, typer.Option("--policy", help="The policy file; without it the one that the node has.")
     ] = None,
     destination: Annotated[str, typer.Option("--to", help="The node that the output would go to.")] = "",
+    epsilon: Annotated[float | None, typer.Option(help="As if asked for with differential privacy.")] = None,
 ) -> None:
     """Show what the node would decide on a statement, and why. Nothing is run, and nothing is written down.
 
@@ -106,7 +107,7 @@ def try_statement(
         for problem in opened.engine.problems():
             print(f"problem: {problem}", file=sys.stderr)
         try:
-            release = _decide(text, opened, granted, destination or COORDINATOR)
+            release = _decide(text, opened, granted, destination or COORDINATOR, epsilon)
         except errors.ArchipelError as problem:
             print(f"REFUSED{f' by the rule {problem.rule}' if problem.rule else ''}")
             show(problem, text)
@@ -168,11 +169,13 @@ def _permit(path: Path, opened: _Opened) -> tuple[Permit, list[str]]:
     return granted, concerns
 
 
-def _decide(sql: str, opened: _Opened, granted: Permit, destination: str) -> Release:
+def _decide(sql: str, opened: _Opened, granted: Permit, destination: str, epsilon: float | None) -> Release:
+    from archipel.request import Privacy
     from node_agent.decisions import Decisions
 
+    privacy = Privacy(epsilon=epsilon) if epsilon is not None else None
     decisions = Decisions(opened.config.node)
-    return decisions.decide(sql, opened.engine.tables(), {}, granted, destination=destination)
+    return decisions.decide(sql, opened.engine.tables(), {}, granted, destination=destination, privacy=privacy)
 
 
 def _tell(release: Release, rules: Policy, destination: str, concerns: list[str]) -> None:

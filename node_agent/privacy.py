@@ -26,6 +26,10 @@ from node_agent.privacy_store import Payment, PrivacyStore
 Run = Callable[[str, Mapping[str, pa.Table]], pa.Table]
 
 
+_MAY_TELL = frozenset({errors.NODE_EXECUTION, errors.SQL_EXECUTION, errors.TIMEOUT, errors.RESULT_TOO_LARGE})
+"""Ends of a statement that depend on the rows: that it came to them may tell of a person."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Who asks: under which permit, by which request."""
@@ -77,8 +81,9 @@ def answered(
         try:
             table = run(release.sql, {private.seed_table: seed_of(store.secret, b"groups of a person")})
             engine.check_unchanged(release.tables)
-        except errors.ArchipelError:
-            told["payment"] = store.fine(payment, private.max_epsilon, now)
+        except errors.ArchipelError as problem:
+            if problem.info.code in _MAY_TELL:
+                told["payment"] = store.fine(payment, private.max_epsilon, now)
             raise
         drawn = privacy_mechanism.drawn(table, private)
         found = store.keep(question, _packed(drawn.table), drawn.threshold)

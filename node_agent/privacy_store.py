@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from archipel import errors
 from archipel.policy_privacy import PrivacyBudget
@@ -36,6 +37,8 @@ CREATE TABLE IF NOT EXISTS spent (
 CREATE INDEX IF NOT EXISTS spent_by ON spent (permit, request);
 CREATE TABLE IF NOT EXISTS answers (question TEXT PRIMARY KEY, answer BLOB NOT NULL, threshold INTEGER NOT NULL);
 """
+
+_SPENT = "SELECT permit, count(*), sum(epsilon), sum(delta) FROM spent GROUP BY permit ORDER BY permit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +159,7 @@ class PrivacyStore:
     def spent(self) -> list[Spent]:
         """Return what every permit has spent."""
         with self._mutex:
-            rows = self._database.execute(
-                "SELECT permit, count(*), sum(epsilon), sum(delta) FROM spent GROUP BY permit ORDER BY permit"
-            ).fetchall()
-        return [Spent(*row) for row in rows]
+            return [Spent(*row) for row in self._database.execute(_SPENT).fetchall()]
 
     def remaining(self, permit: str) -> float:
         """Return how much epsilon a permit has left here; it depends on no data."""
@@ -220,6 +220,22 @@ class PrivacyStore:
             except sqlite3.Error as cause:
                 raise _unavailable("it cannot be read") from cause
         return row if row is not None else (None,)
+
+
+def overview(directory: Path) -> list[Spent]:
+    """Return what every permit has spent, of a record that an agent may hold.
+
+    Raises:
+        ArchipelError: LEDGER_UNAVAILABLE when it cannot be read.
+    """
+    path = directory / DATABASE
+    if not path.exists():
+        return []
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+            return [Spent(*row) for row in database.execute(_SPENT)]
+    except sqlite3.Error as cause:
+        raise _unavailable("it cannot be read") from cause
 
 
 def _secret(path: Path, *, made: bool) -> bytes:

@@ -82,7 +82,7 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         return replace(
             _decided(analysis, protected),
             sql=sql,
-            rule=private.RULE,
+            rule=f"{private.RULE} {described.epsilon:g}",
             min_persons=described.min_persons,
             withheld_column=withheld if analysis.context.rewrites else None,
             persons_column=described.persons if analysis.context.rewrites else None,

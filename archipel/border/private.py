@@ -26,7 +26,8 @@ from archipel.border.refusal import refused
 from archipel.noise import NoisyColumn, Private
 from archipel.request import Privacy
 
-RULE = "protected tables: aggregates with noise for differential privacy may leave"
+RULE = "protected tables: aggregates with noise for differential privacy may leave, for an epsilon of"
+"""The number stands behind: whoever approves a statement approves it with its epsilon."""
 
 _WHOLE = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)")
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")

@@ -19,8 +19,11 @@ from archipel.demo.layout import NOT_COMPARED
 from node_agent import config as configs
 from node_agent.assembly import assemble
 from node_agent.audit_reading import records
+from node_agent.evidence import EVIDENCE_FOLDER
 from node_agent.order import TaskOrder
 from node_agent.perturbation import step_of
+from node_agent.privacy_store import FOLDER, overview
+from node_agent.replay import replay
 from node_agent.tasks import PROTECTED_FAILURE
 
 pytestmark = pytest.mark.attack("noise")
@@ -119,6 +122,8 @@ def test_many_at_once_do_not_get_more_than_the_budget(noisy: Attacker) -> None:
     for thread in threads:
         thread.join()
     assert sorted(ends) == ["BUDGET_EXHAUSTED"] * 6 + ["released"] * 4
+    told = {found.permit: found.epsilon for found in overview(noisy.node.config.state_dir / FOLDER)}
+    assert told["at once"] == 1.0  # also while the agent holds the record
 
 
 @pytest.mark.usefixtures("budget")
@@ -234,7 +239,7 @@ _BLOWN_UP = {
     "copies of one person's rows": ("count(*)", "stays s LEFT JOIN codes c ON s.days = 366", 3),
     "copies of rows": (
         "count(*)",
-        "stays s JOIN stays t ON s.person = t.person JOIN stays u ON u.person = t.person",
+        "stays s JOIN stays t ON s.person = t.person",
         3,
     ),
     "weights": ("count(*)", "stays s CROSS JOIN range(1000) r(i)", 3),
@@ -290,6 +295,8 @@ def test_what_is_said_of_a_noisy_answer_has_no_exact_number(noisy: Attacker) -> 
     assert last["fewest_persons_of_a_group"] is None
     assert last["privacy"]["epsilon"] == 1.0
     assert last["withheld_groups"] == 0
+    played = replay(last, noisy.node.config.state_dir / EVIDENCE_FOLDER)
+    assert played.same is True
 
 
 def test_groups_of_few_persons_are_not_shown_whatever_epsilon(noisy: Attacker) -> None:
