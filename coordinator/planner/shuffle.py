@@ -7,8 +7,9 @@ larger than the others nothing needs to be spread: it stays as it is cut, and th
 
 Which columns are taken for the key is a guess. That the block then has all its rows is proved by ``placement``, to
 which the key is a site key. Equal values must have equal shares: only columns of one type are hashed, or whole numbers
-of any width, whose share is computed by arithmetic. Doubles are no keys (two zeros), and NULL, which equals nothing and
-yet is one group, is the first site's. The engine's own hash is the same at all nodes of a plan, which run one version.
+of any width, which are widened first. Doubles are no keys (two zeros), and NULL, which equals nothing and yet is one
+group, is the first site's. Engines hash alike because all nodes of a plan run the same version, which the coordinator
+checks.
 """
 
 from __future__ import annotations
@@ -32,9 +33,6 @@ MOST_KEYS = 2
 
 _WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
 _HASHED = re.compile(r"VARCHAR|DATE|TIMESTAMP|UBIGINT|HUGEINT|UUID|DECIMAL\(\d+,\s*\d+\)")
-
-_PRIME, _FACTOR = 2_147_483_647, 48_271
-"""Of the generator of Park, Miller and Stockmeyer (CACM 1993): multiplying modulo a prime mixes, and fits 64 bits."""
 
 TypeOf = Callable[[rewrite.ColumnName], str | None]
 
@@ -179,16 +177,11 @@ def placed_by(column: str, kind: str, sites: tuple[str, ...]) -> Placement:
 
 
 def part_of(key: exp.Expr, kind: str, number: int) -> exp.Expr:
-    """Return which of so many sites a value falls to, as UINTEGER: the same for equal values, 0 for NULL."""
-    value: exp.Expr
-    if kind == "BIGINT":
-        whole = exp.Mod(this=exp.cast(key.copy(), "BIGINT", dialect="duckdb"), expression=_number(_PRIME))
-        mixed = exp.Mod(
-            this=exp.paren(exp.Mul(this=exp.paren(whole), expression=_number(_FACTOR))), expression=_number(_PRIME)
-        )
-        value = exp.Abs(this=mixed)
-    else:
-        value = exp.Anonymous(this="hash", expressions=[exp.cast(key.copy(), kind, dialect="duckdb")])
+    """Return which of so many sites a value falls to, as UINTEGER: the same for equal values, 0 for NULL.
+
+    The hash takes a second argument since tables may have been cut by the engine's hash of the key alone.
+    """
+    value = exp.Anonymous(this="hash", expressions=[exp.cast(key.copy(), kind, dialect="duckdb"), _number(number)])
     part = exp.Mod(this=value, expression=_number(number))
     known = exp.case().when(exp.Is(this=key.copy(), expression=exp.Null()), _number(0)).else_(part)
     return exp.cast(known, "UINTEGER", dialect="duckdb")

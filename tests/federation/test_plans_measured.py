@@ -7,12 +7,13 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from archipel import errors
+from archipel import errors, receipt
 from archipel.demo.layout import NodeSetup, TableSetup, write_layout
 from archipel.demo.oracle import Oracle
 from archipel.demo.processes import LocalFederation
@@ -120,9 +121,34 @@ FROM orders o JOIN customers c ON c.customer = o.customer GROUP BY c.region ORDE
 """
 
 
+LARGE = 20_000
+"""Rows of each of two large tables at each node: so many that it is worth to join them at all nodes."""
+
+
+def _large(node: str) -> dict[str, pa.Table]:
+    """Return two tables whose rows lie anywhere: those of one shop are at several nodes."""
+    numbers = range(LARGE) if node == "north" else range(LARGE * 2, LARGE * 3) if node == "south" else range(0)
+    bought = pa.table(
+        {
+            "shop": pa.array([None if n % 9 == 0 else n * 7 % 50_021 for n in numbers], pa.int64()),
+            "amount": pa.array([n % 7 for n in numbers], pa.int64()),
+        }
+    )
+    asked = pa.table(
+        {
+            "shop": pa.array([n * 3 % 50_021 for n in numbers], pa.int32()),
+            "times": pa.array([n % 5 for n in numbers], pa.int64()),
+        }
+    )
+    return {"bought": bought, "asked": asked}
+
+
 @pytest.fixture(scope="module")
 def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFederation]:
-    """Two nodes with orders and one with customers, whose rows may go from node to node but not to the coordinator."""
+    """Two nodes with orders and one with customers, whose rows may go from node to node but not to the coordinator.
+
+    Two large tables are cut over all of them, and one of the nodes has none of their rows.
+    """
     folder = tmp_path_factory.mktemp("apart")
     orders = pa.table({"customer": [n % 50 for n in range(3_000)], "amount": [n % 7 for n in range(3_000)]})
     customers = pa.table({"customer": list(range(40)), "region": [f"r{n % 4}" for n in range(40)]})
@@ -133,7 +159,11 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFederation]
         ("east", "customers", customers),
     ):
         pq.write_table(rows, folder / f"{node}.parquet")
-        setups.append(NodeSetup(node, f"Holder of {node}", (TableSetup(name, folder / f"{node}.parquet", PEERS),)))
+        tables = [TableSetup(name, folder / f"{node}.parquet", PEERS)]
+        for large, columns in _large(node).items():
+            pq.write_table(columns, folder / f"{node}-{large}.parquet")
+            tables.append(TableSetup(large, folder / f"{node}-{large}.parquet", PEERS))
+        setups.append(NodeSetup(node, f"Holder of {node}", tuple(tables)))
     with LocalFederation(write_layout(folder / "federation", setups)) as running:
         yield running
 
@@ -158,3 +188,31 @@ def test_what_goes_sealed_from_node_to_node_is_measured_without_being_read(apart
         "".join(element.itertext()) == f"{sealed['exchange_id']}: rows, sealed"
         for element in ET.fromstring(plan.svg).iter()
     )
+
+
+def test_two_large_tables_are_joined_at_all_nodes_each_of_which_sends_the_others_their_parts(
+    apart: LocalFederation,
+) -> None:
+    outputs = "count(*) AS n, sum(b.amount) AS total, max(a.times) AS times"
+    sql = f"SELECT {outputs} FROM bought b JOIN asked a ON a.shop = b.shop"  # noqa: S608 - a test's own text
+    with apart.connect() as connection:
+        plan = connection.explain(sql, analyze=True)
+        result = connection.get_query(plan.query_id).result()
+    with duckdb.connect() as oracle:
+        for name in ("bought", "asked"):
+            oracle.register(name, pa.concat_tables(_large(node)[name] for node in ("north", "south")))
+        expected = oracle.execute(sql).to_arrow_table()
+    assert result.to_arrow().to_pylist() == expected.to_pylist()
+    assert expected.column("n")[0].as_py() > 1_000
+    document = plan.to_dict()
+    jsonschema.validate(document, SCHEMA)
+    cut = [exchange for exchange in document["exchanges"] if exchange["part_column"]]
+    assert [exchange["part_column"] for exchange in cut] == ["hash_of_shop"] * 2
+    assert all(exchange["certificate"]["part_column"] == "hash_of_shop" for exchange in cut)
+    assert "sealed, crosses as rows cut by hash_of_shop" in plan.text
+    signed = [receipt.read_unverified(token) for token in result.receipts]
+    sent = {(r["node"], r["destination"], r["exchange"]): r["bytes"] for r in signed}
+    for exchange in cut:
+        assert sent["north", "north", exchange["exchange_id"]] < 2_000, "its own part does not travel"
+        assert sent["north", "south", exchange["exchange_id"]] > 50_000
+        assert sent["east", "south", exchange["exchange_id"]] < 2_000, "a node without rows sends streams without any"

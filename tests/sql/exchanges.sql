@@ -202,7 +202,7 @@ SELECT kind, median(beds) AS m FROM wards GROUP BY kind;
 -- Plan with 4 stages at 3 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes
---     SELECT "wards"."kind" AS "kind", "wards"."beds" AS "beds", CAST(CASE WHEN "wards"."kind" IS NULL THEN 0 ELSE HASH(CAST("wards"."kind" AS TEXT)) % 3 END AS UINTEGER) AS "hash_of_kind" FROM "wards" AS "wards"
+--     SELECT "wards"."kind" AS "kind", "wards"."beds" AS "beds", CAST(CASE WHEN "wards"."kind" IS NULL THEN 0 ELSE HASH(CAST("wards"."kind" AS TEXT), 3) % 3 END AS UINTEGER) AS "hash_of_kind" FROM "wards" AS "wards"
 --     -> x1 for s2: sealed, crosses as rows cut by hash_of_kind, about 25 rows and 334 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes' learns kind, beds of rows of each of 'lille', 'lyon', 'nantes' that are not about persons.
 --

@@ -25,12 +25,12 @@ SELECT r.reason, sum(s.qty) AS qty, count(*) AS n FROM sales s JOIN returns r ON
 -- Plan with 5 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes, rennes
---     SELECT "s"."qty" AS "qty", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     SELECT "s"."qty" AS "qty", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE HASH(CAST("s"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
 --     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 17,998,200 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns qty, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
 -- s2 node at lille, lyon, nantes, rennes
---     SELECT "r"."reason" AS "reason", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     SELECT "r"."reason" AS "reason", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE HASH(CAST("r"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
 --     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 32,396,760 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns reason, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
@@ -56,12 +56,12 @@ SELECT r.reason, count(*) AS n, max(s.price) AS dearest FROM sales s JOIN return
 -- Plan with 5 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes, rennes
---     SELECT "s"."price" AS "price", "s"."client" AS "client", "s"."day" AS "day", CAST(CASE WHEN "s"."client" IS NULL THEN 0 ELSE HASH(CAST("s"."client" AS TEXT)) % 4 END AS UINTEGER) AS "hash_of_client" FROM "sales" AS "s"
+--     SELECT "s"."price" AS "price", "s"."client" AS "client", "s"."day" AS "day", CAST(CASE WHEN "s"."client" IS NULL THEN 0 ELSE HASH(CAST("s"."client" AS TEXT), 4) % 4 END AS UINTEGER) AS "hash_of_client" FROM "sales" AS "s"
 --     -> x1 for s3: sealed, crosses as rows cut by hash_of_client, about 2,999,700 rows and 80,991,900 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns price, client, day of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
 -- s2 node at lille, lyon, nantes, rennes
---     SELECT "r"."reason" AS "reason", "r"."client" AS "client", "r"."day" AS "day", CAST(CASE WHEN "r"."client" IS NULL THEN 0 ELSE HASH(CAST("r"."client" AS TEXT)) % 4 END AS UINTEGER) AS "hash_of_client" FROM "returns" AS "r"
+--     SELECT "r"."reason" AS "reason", "r"."client" AS "client", "r"."day" AS "day", CAST(CASE WHEN "r"."client" IS NULL THEN 0 ELSE HASH(CAST("r"."client" AS TEXT), 4) % 4 END AS UINTEGER) AS "hash_of_client" FROM "returns" AS "r"
 --     -> x2 for s3: sealed, crosses as rows cut by hash_of_client, about 1,799,820 rows and 48,595,140 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns reason, client, day of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
@@ -88,12 +88,12 @@ SELECT s.day, count(*) AS n, count(r.ret) AS back, min(s.sale) AS first FROM sal
 -- Plan with 5 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes, rennes
---     SELECT "s"."day" AS "day", "s"."sale" AS "sale", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     SELECT "s"."day" AS "day", "s"."sale" AS "sale", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE HASH(CAST("s"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
 --     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 35,996,400 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns day, sale, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
 -- s2 node at lille, lyon, nantes, rennes
---     SELECT "r"."ret" AS "ret", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     SELECT "r"."ret" AS "ret", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE HASH(CAST("r"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
 --     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 21,597,840 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns ret, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
@@ -119,12 +119,12 @@ SELECT r.reason, count(*) AS n, count(s.sale) AS sold FROM sales s RIGHT JOIN re
 -- Plan with 5 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes, rennes
---     SELECT "s"."sale" AS "sale", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     SELECT "s"."sale" AS "sale", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE HASH(CAST("s"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
 --     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 26,997,300 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns sale, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
 -- s2 node at lille, lyon, nantes, rennes
---     SELECT "r"."reason" AS "reason", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     SELECT "r"."reason" AS "reason", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE HASH(CAST("r"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
 --     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 32,396,760 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns reason, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
@@ -150,12 +150,12 @@ SELECT count(*) AS n, count(s.sale) AS sold, count(r.ret) AS back FROM sales s F
 -- Plan with 5 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes, rennes
---     SELECT "s"."sale" AS "sale", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     SELECT "s"."sale" AS "sale", "s"."item" AS "item", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE HASH(CAST("s"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
 --     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 26,997,300 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns sale, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
 -- s2 node at lille, lyon, nantes, rennes
---     SELECT "r"."ret" AS "ret", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     SELECT "r"."ret" AS "ret", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE HASH(CAST("r"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
 --     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 21,597,840 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns ret, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
@@ -180,12 +180,12 @@ SELECT s.day, sum(s.qty) AS qty, avg(s.price) AS price FROM sales s WHERE EXISTS
 -- Plan with 5 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes, rennes
---     SELECT "s"."day" AS "day", "s"."item" AS "item", SUM("s"."qty") AS "a0", SUM("s"."price") AS "a1", COUNT("s"."price") AS "a2", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s" GROUP BY "s"."day", "s"."item"
+--     SELECT "s"."day" AS "day", "s"."item" AS "item", SUM("s"."qty") AS "a0", SUM("s"."price") AS "a1", COUNT("s"."price") AS "a2", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE HASH(CAST("s"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s" GROUP BY "s"."day", "s"."item"
 --     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 400 rows and 16,800 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns day, item, a0, a1, a2 of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
 -- s2 node at lille, lyon, nantes, rennes
---     SELECT DISTINCT "r"."item" AS "item", "r"."day" AS "day", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     SELECT DISTINCT "r"."item" AS "item", "r"."day" AS "day", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE HASH(CAST("r"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
 --     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,600 rows and 14,400 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns item, day of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
@@ -267,17 +267,17 @@ SELECT sum(s.price) AS price FROM sales s, returns r WHERE r.item = s.item AND s
 -- Plan with 6 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes, rennes
---     SELECT "s"."price" AS "price", "s"."item" AS "item", "s"."qty" AS "qty", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     SELECT "s"."price" AS "price", "s"."item" AS "item", "s"."qty" AS "qty", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE HASH(CAST("s"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
 --     -> x1 for s4: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 53,994,600 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns price, item, qty of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
 -- s2 node at lille, lyon, nantes, rennes
---     SELECT "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     SELECT "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE HASH(CAST("r"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
 --     -> x2 for s4: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 10,798,920 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
 -- s3 node at lille, lyon, nantes, rennes
---     SELECT "o"."qty" AS "qty", "o"."item" AS "item", CAST(CASE WHEN "o"."item" IS NULL THEN 0 ELSE ABS(((CAST("o"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "o"
+--     SELECT "o"."qty" AS "qty", "o"."item" AS "item", CAST(CASE WHEN "o"."item" IS NULL THEN 0 ELSE HASH(CAST("o"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "o"
 --     -> x3 for s4: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 17,998,200 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns qty, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
@@ -330,7 +330,7 @@ SELECT item, count(DISTINCT client) AS clients FROM sales GROUP BY item;
 -- Plan with 4 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes, rennes
---     SELECT DISTINCT "sales"."item" AS "item", "sales"."client" AS "client", CAST(CASE WHEN "sales"."item" IS NULL THEN 0 ELSE ABS(((CAST("sales"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "sales"
+--     SELECT DISTINCT "sales"."item" AS "item", "sales"."client" AS "client", CAST(CASE WHEN "sales"."item" IS NULL THEN 0 ELSE HASH(CAST("sales"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "sales"
 --     -> x1 for s2: sealed, crosses as rows cut by hash_of_item, about 1,600 rows and 24,000 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns item, client of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
@@ -354,12 +354,12 @@ SELECT s.item, count(DISTINCT r.client) AS clients, median(s.qty) AS middle FROM
 -- Plan with 5 stages at 4 nodes and the coordinator
 --
 -- s1 node at lille, lyon, nantes, rennes
---     SELECT "s"."item" AS "item", "s"."qty" AS "qty", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE ABS(((CAST("s"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
+--     SELECT "s"."item" AS "item", "s"."qty" AS "qty", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE HASH(CAST("s"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s"
 --     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 2,999,700 rows and 17,998,200 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns item, qty of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
 -- s2 node at lille, lyon, nantes, rennes
---     SELECT "r"."client" AS "client", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE ABS(((CAST("r"."item" AS BIGINT) % 2147483647) * 48271) % 2147483647) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
+--     SELECT "r"."client" AS "client", "r"."item" AS "item", CAST(CASE WHEN "r"."item" IS NULL THEN 0 ELSE HASH(CAST("r"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "returns" AS "r"
 --     -> x2 for s3: sealed, crosses as rows cut by hash_of_item, about 1,799,820 rows and 32,396,760 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns client, item of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --

@@ -260,7 +260,7 @@ CUT_OTHERWISE: dict[str, Callable[[Plan], Plan | None]] = {
     "by a column that is not there": lambda plan: of_exchange(part_column="part")(
         of_certificate(part_column="part")(plan) or plan
     ),
-    "by another hash": of_sql(lambda sql: sql.replace("48271", "48270"), says_so=False),
+    "by another hash": of_sql(lambda sql: sql.replace(", 4) % 4", ", 5) % 4")),
     "with fewer sites": fewer_sites,
 }
 
