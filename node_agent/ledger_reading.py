@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from archipel.border import populations
 from archipel.border.measures import BUCKETS, PRIME, Measure, Populations
+from node_agent.ledger_rows import Gathering, Groups, TooMany
 from node_agent.ledger_sketch import CELL, MARGIN, WHOLE, Sketches, Sums, margins, together
 
 FAMILY = {Measure.PERSONS: 0, Measure.ROWS: 1, Measure.VALUES: 1}
@@ -17,58 +19,67 @@ FAMILY = {Measure.PERSONS: 0, Measure.ROWS: 1, Measure.VALUES: 1}
 Codes = NDArray[np.int64]
 
 
-def of_answer(found: pa.Table, populations: Populations, released: pa.Table, minimum: int) -> Sketches:
+Gather = Callable[[str, Mapping[str, pa.Table], Callable[[pa.RecordBatchReader], Groups]], Groups]
+"""Runs a statement over the node's data and some more, and returns what is made of its rows as they come."""
+
+
+def gathered(asked: Populations, seed: pa.Table, gather: Gather) -> Groups:
+    """Return the groups behind an answer: from their rows or, where these are too many, from the engine."""
+    more = {asked.seed_table: seed}
+    try:
+        return gather(asked.sql, more, Gathering(asked).take)
+    except TooMany:
+        return gather(populations.grouped(asked), more, lambda reader: of_grouped(reader.read_all(), asked))
+
+
+def of_answer(found: Groups, asked: Populations, released: pa.Table, minimum: int) -> Sketches:
     """Return the sketches of the released groups, and of sums over those that agree in some of their keys.
 
     Where the answer shows every key, what left is known; otherwise it is all groups of enough persons.
     """
-    keys, shown = key_codes(found, populations, released)
-    sets = _numbers(found, populations.keys) if populations.sets else np.zeros(found.num_rows, np.int64)
-    label, group = np.unique(np.column_stack([sets, keys]), axis=0, return_inverse=True)
-    group = group.reshape(-1)
-    first = populations.keys + populations.sets
-    bucket = _numbers(found, first)
-    persons = [_numbers(found, first + 1 + 2 * number) for number in range(len(populations.measures))]
+    keys, shown = key_codes(found, asked, released)
     if shown is None:
-        left = np.bincount(group, persons[0], len(label)) >= minimum
+        left = found.persons[:, 0] >= minimum
         if not released.num_rows:
             left[:] = False
     else:
-        left = _are_in(label[:, 1:], shown)
-    place = np.full(len(label), -1)
-    place[left] = np.arange(left.sum())
-    groups, measures = int(left.sum()), len(populations.measures)
-    fine = np.zeros((groups, measures, BUCKETS), np.uint32)
-    counts = np.zeros((groups, measures), np.int64)
-    kept = place[group] >= 0
-    at = place[group[kept]]
-    for number in range(measures):
-        added = _numbers(found, first + 2 + 2 * number)[kept] % PRIME
-        fine[at, number, bucket[kept]] = added.astype(np.uint32)
-        np.add.at(counts[:, number], at, persons[number][kept])
+        left = _are_in(keys, shown)
+    keys, sets, fine = keys[left], found.sets[left], found.fine[left]
     flat: Sums = fine.reshape(-1, BUCKETS)
-    family = np.tile(np.array([FAMILY[measure] for measure in populations.measures], np.int8), groups)
-    cells = _sketches(flat, family, counts.reshape(-1), CELL, minimum)
-    parts = [cells.take(np.flatnonzero(cells.persons > 0))]
-    if groups > 1:
-        sums, families = margins(flat, family, label[left][:, 1:], label[left][:, 0])
+    family = np.tile(np.array([FAMILY[measure] for measure in asked.measures], np.int8), len(fine))
+    cells = _sketches(flat, family, found.persons[left].reshape(-1), CELL, minimum)
+    parts = [cells.take(np.flatnonzero(flat.any(axis=1)))]
+    if len(fine) > 1:
+        sums, families = margins(flat, family, keys, sets)
         unknown = np.full(len(sums), -1, np.int64)
         total = _sketches(sums, families, unknown, MARGIN, minimum)
         parts.append(total.take(np.flatnonzero(sums.any(axis=1))))
     return together(parts).without_repeats()
 
 
-def of_whole(found: pa.Table, populations: Populations, minimum: int) -> Sketches:
+def of_whole(found: Groups, asked: Populations, minimum: int) -> Sketches:
     """Return the sketches of everybody in a table."""
-    measures = len(populations.measures)
-    fine = np.zeros((measures, BUCKETS), np.uint32)
-    counts = np.zeros(measures, np.int64)
-    for number in range(measures):
-        fine[number, _numbers(found, 0)] = (_numbers(found, 2 + 2 * number) % PRIME).astype(np.uint32)
-        counts[number] = _numbers(found, 1 + 2 * number).sum()
-    family = np.array([FAMILY[measure] for measure in populations.measures], np.int8)
-    whole = _sketches(fine, family, counts, WHOLE, minimum)
-    return whole.take(np.flatnonzero(whole.persons > 0))
+    flat: Sums = found.fine.reshape(-1, BUCKETS)
+    family = np.tile(np.array([FAMILY[measure] for measure in asked.measures], np.int8), len(found.fine))
+    whole = _sketches(flat, family, found.persons.reshape(-1), WHOLE, minimum)
+    return whole.take(np.flatnonzero(flat.any(axis=1)))
+
+
+def of_grouped(found: pa.Table, asked: Populations) -> Groups:
+    """Return what the engine grouped (``archipel.border.populations.grouped``)."""
+    columns = [found.column(number).combine_chunks() for number in range(asked.keys)]
+    labels = [_encoded([column]) for column in columns]
+    first = asked.keys + 1
+    label = np.column_stack([_numbers(found, asked.keys), *labels])
+    _, one, group = np.unique(label, axis=0, return_index=True, return_inverse=True)
+    group, bucket = group.reshape(-1), _numbers(found, first)
+    shape = (len(one), len(asked.measures))
+    fine, persons = np.zeros((*shape, BUCKETS), np.uint32), np.zeros(shape, np.int64)
+    for number in range(shape[1]):
+        fine[group, number, bucket] = (_numbers(found, first + 2 + 2 * number) % PRIME).astype(np.uint32)
+        np.add.at(persons[:, number], group, _numbers(found, first + 1 + 2 * number))
+    keys = tuple(column.take(pa.array(one)) for column in columns)
+    return Groups(keys, label[one, 0], fine, persons)
 
 
 def _sketches(fine: Sums, family: NDArray[np.int8], persons: Codes, origin: int, minimum: int) -> Sketches:
@@ -76,12 +87,11 @@ def _sketches(fine: Sums, family: NDArray[np.int8], persons: Codes, origin: int,
     return Sketches(fine, family, persons, np.full(rows, origin, np.int8), np.full(rows, minimum, np.int32))
 
 
-def key_codes(found: pa.Table, populations: Populations, released: pa.Table) -> tuple[Codes, Codes | None]:
-    """Return the keys of each row as numbers, and those of the released groups, if the answer shows all of them."""
+def key_codes(found: Groups, asked: Populations, released: pa.Table) -> tuple[Codes, Codes | None]:
+    """Return the keys of each group as numbers, and those of the released groups, if the answer shows all of them."""
     mine: list[Codes] = []
     shown: list[Codes] = []
-    for number, name in enumerate(populations.outputs):
-        column = found.column(number).combine_chunks()
+    for column, name in zip(found.keys, asked.outputs, strict=True):
         other = released.column(name).combine_chunks() if name is not None else None
         if other is not None and other.type != column.type:
             other = None
@@ -89,8 +99,8 @@ def key_codes(found: pa.Table, populations: Populations, released: pa.Table) -> 
         mine.append(codes[: len(column)])
         if other is not None:
             shown.append(codes[len(column) :])
-    every = np.column_stack(mine) if mine else np.zeros((found.num_rows, 0), np.int64)
-    if len(shown) < populations.keys or not populations.keys:
+    every = np.column_stack(mine) if mine else np.zeros((len(found.sets), 0), np.int64)
+    if len(shown) < asked.keys or not asked.keys:
         return every, None
     return every, np.column_stack(shown)
 

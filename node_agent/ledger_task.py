@@ -17,6 +17,8 @@ from archipel.permit import Permit
 from node_agent import lattice, ledger_reading, linked_tables
 from node_agent.engine.base import Engine
 from node_agent.ledger import Answer, Ledger
+from node_agent.ledger_reading import Gather
+from node_agent.ledger_rows import Groups
 from node_agent.ledger_sketch import Sketches, together
 from node_agent.ledger_store import LinkedRow
 
@@ -40,6 +42,7 @@ def answered(
     permit: Permit,
     *,
     run: Run,
+    gather: Gather,
     answer_of: Callable[[pa.Table], Answer],
     about: Mapping[str, Any],
     note: Note,
@@ -69,10 +72,12 @@ def answered(
             errors.RESULT_TOO_LARGE, f"The answer has more than the {most:,} groups that this node compares."
         )
     sketches: dict[str, Sketches] = {}
+    behind: list[Groups] = []
     if ledger.rules.differences == "refuse":
         if ledger.rules.whole_tables == "known" and not release.pseudonymised:
-            _know_whole_tables(ledger, release, engine, run, now)
-        sketches = _sketches(ledger, release, run, answer)
+            _know_whole_tables(ledger, release, engine, gather, now)
+        behind = [ledger_reading.gathered(asked, ledger.seed(), gather) for asked in release.populations]
+        sketches = _sketches(release, behind, answer)
     for _ in range(TRIES):
         part = _part_of_linked(ledger, release, (table, settled), run, permit, about, state)
         if part.more:
@@ -81,7 +86,7 @@ def answered(
             table = linked_tables.without(table, release, part.more, ledger.mark_key())
             settled = lattice.settled(table, release)
             answer = answer_of(settled)
-            sketches = _sketches(ledger, release, run, answer)
+            sketches = _sketches(release, behind, answer)
             part = replace(part, row=_row(ledger, release, (table, settled), permit, about, state))
         engine.check_unchanged(release.tables)  # the answer and who is behind it are of the same rows
         entered = ledger.enter(
@@ -167,16 +172,15 @@ def _digest(table: Any) -> str:
     return found.hexdigest()
 
 
-def _sketches(ledger: Ledger, release: Release, run: Run, answer: Answer) -> dict[str, Sketches]:
+def _sketches(release: Release, behind: list[Groups], answer: Answer) -> dict[str, Sketches]:
     found: dict[str, list[Sketches]] = {}
-    for asked in release.populations:
-        read = run(asked.sql, {asked.seed_table: ledger.seed()})
-        part = ledger_reading.of_answer(read, asked, answer.output, release.min_persons)
+    for asked, groups in zip(release.populations, behind, strict=True):
+        part = ledger_reading.of_answer(groups, asked, answer.output, release.min_persons)
         found.setdefault(asked.domain, []).append(part)
     return {domain: together(parts).without_repeats() for domain, parts in found.items()}
 
 
-def _know_whole_tables(ledger: Ledger, release: Release, engine: Engine, run: Run, now: float) -> None:
+def _know_whole_tables(ledger: Ledger, release: Release, engine: Engine, gather: Gather, now: float) -> None:
     by_name = {table.name: table for table in engine.tables()}
     for name in release.tables:
         table = by_name[name]
@@ -186,8 +190,7 @@ def _know_whole_tables(ledger: Ledger, release: Release, engine: Engine, run: Ru
         text = json.dumps(["whole", asked.sql, engine.state_of((name,))])
         question = hashlib.sha256(text.encode()).hexdigest()
         if not ledger.knows_whole(question):
-            read = run(asked.sql, {asked.seed_table: ledger.seed()})
             minimum = max(schema.MIN_PERSONS_FLOOR, table.policy.min_persons)
-            sketches = ledger_reading.of_whole(read, asked, minimum)
+            sketches = ledger_reading.of_whole(ledger_reading.gathered(asked, ledger.seed(), gather), asked, minimum)
             engine.check_unchanged((name,))
             ledger.enter_whole(question, name, asked.domain, sketches, now)

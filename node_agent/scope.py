@@ -23,10 +23,11 @@ from archipel.border.measures import Populations
 from archipel.rounds import KEY_BYTES, Round, RoundStep, Step
 from archipel.schema import COORDINATOR, Form, Scope
 from archipel.sealing import Header, StreamId
-from node_agent import scope_ledger
+from node_agent import ledger_reading, scope_ledger
 from node_agent.authorise import Asked
 from node_agent.engine.base import Engine
 from node_agent.ledger import Answer, Ledger
+from node_agent.ledger_rows import Groups
 from node_agent.order import TaskOrder, Withheld
 from node_agent.parcels import Parcel
 from node_agent.scope_book import Entry, RoundBook
@@ -75,8 +76,10 @@ class Services(Protocol):
     def run(self, release: Release, data: Mapping[str, Any]) -> pa.Table:
         """Return what a statement gives, once whatever guards the node lets it run."""
 
-    def read(self, release: Release, data: Mapping[str, Any]) -> pa.Table:
-        """Return what a further statement of the node's gives, over the rows of one that was let run before."""
+    def gather(
+        self, release: Release, data: Mapping[str, Any], take: Callable[[pa.RecordBatchReader], Groups]
+    ) -> Groups:
+        """Return what is made of the rows of a further statement, over those of one that was let run before."""
 
     def stream_id(self, exchange_id: str, receiver: str) -> StreamId:
         """Return the identity of a stream of this task."""
@@ -357,11 +360,14 @@ class _Step:
             self.rounds.forget(self.round.digest, contribution=True)
         return self._sent(parts, contribution.release)
 
-    def _read(self, contribution: Contribution, asked: Populations) -> pa.Table:
+    def _read(self, contribution: Contribution, asked: Populations) -> Groups:
         """Run a statement of populations over the rows that the node's numbers are of."""
         release = contribution.release
-        seed = {asked.seed_table: scope_ledger.seed_table(contribution.seed)}
-        found = self.services.read(replace(release, sql=asked.sql), seed)
+
+        def gather(sql: str, more: Mapping[str, pa.Table], take: Callable[[pa.RecordBatchReader], Groups]) -> Groups:
+            return self.services.gather(replace(release, sql=sql), more, take)
+
+        found = ledger_reading.gathered(asked, scope_ledger.seed_table(contribution.seed), gather)
         if self.engine.state_of(release.tables) != contribution.state:
             self.rounds.forget(self.round.digest, contribution=True)
             raise errors.error(errors.NODE_CHANGED, "The node's data changed during the round.")

@@ -20,6 +20,7 @@ from archipel.border.measures import Populations
 from archipel.masking import Masker, Numbers, Places, Shape, Words
 from archipel.rounds import LABEL_BYTES, Round, Step
 from node_agent import scope_ledger
+from node_agent.ledger_rows import Groups
 from node_agent.scope_messages import Demands, Description
 
 MAX_GROUPS = 2_000_000
@@ -287,7 +288,7 @@ class Contribution:
 
     # The veto
 
-    def veto(self, shown: Shown, read: Callable[[Populations], pa.Table] | None = None) -> dict[str, bytes]:
+    def veto(self, shown: Shown, read: Callable[[Populations], Groups] | None = None) -> dict[str, bytes]:
         """Return the parts of its message that say, masked, which of the groups shown it strikes, and who is in them.
 
         A random word stands for a strike and 0 for none, so that the sum over all nodes says whether anybody struck,

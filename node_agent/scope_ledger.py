@@ -26,6 +26,7 @@ from archipel.rounds import Round
 from node_agent import ledger_sketch
 from node_agent.ledger import Ledger
 from node_agent.ledger_reading import FAMILY, key_codes
+from node_agent.ledger_rows import Groups
 from node_agent.ledger_sketch import CELL, MARGIN, Sketches, Sums
 
 SEED_BYTES = 8
@@ -92,23 +93,20 @@ def question_of(round_: Round, states: Mapping[str, str]) -> str:
 # A contributor
 
 
-def sketched(found: pa.Table, asked: Populations, groups: pa.Table) -> Sums:
+def sketched(found: Groups, asked: Populations, groups: pa.Table) -> Sums:
     """Return a node's sketches, of its ``groups`` that are left: measures, then groups, then buckets."""
     here = _rows(found, asked, groups)
     known = here >= 0
     sums = np.zeros((len(asked.measures), groups.num_rows, BUCKETS), np.uint32)
-    bucket = found.column(asked.keys).to_numpy()[known]
-    for number in range(len(asked.measures)):
-        added = found.column(asked.keys + 2 + 2 * number).to_numpy()[known] % PRIME
-        sums[number, here[known], bucket] = added.astype(np.uint32)
+    sums[:, here[known]] = found.fine[known].transpose(1, 0, 2)
     return sums
 
 
-def _rows(found: pa.Table, asked: Populations, groups: pa.Table) -> Places:
-    """Return which of the groups each row of what a statement of populations gave is about, -1 for none of them."""
+def _rows(found: Groups, asked: Populations, groups: pa.Table) -> Places:
+    """Return which of the node's groups each of those found is, -1 for none of them."""
     mine, shown = key_codes(found, asked, groups)
     if not asked.keys:
-        return np.full(found.num_rows, 0 if groups.num_rows else -1)
+        return np.full(len(found.fine), 0 if groups.num_rows else -1)
     if shown is None:
         raise errors.error(errors.LEDGER_UNAVAILABLE, "What the groups are called cannot be compared.")
     _, number = np.unique(np.concatenate([shown, mine]), axis=0, return_inverse=True)

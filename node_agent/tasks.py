@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -32,6 +32,7 @@ from node_agent.gate import Gate, content_digest
 from node_agent.intersecting import Intersections
 from node_agent.keeping import Keeping
 from node_agent.ledger import Answer, Ledger
+from node_agent.ledger_rows import Groups
 from node_agent.order import Note, Released, Stream, TaskOrder, Withheld
 from node_agent.parcels import Parcel, packed
 from node_agent.privacy_store import PrivacyStore
@@ -41,6 +42,8 @@ from node_agent.scope_book import RoundBook
 from node_agent.sealed import Peers, Pull, Received, ReceiveLimits, Sender
 
 log = logging.getLogger(__name__)
+
+Taken = TypeVar("Taken")
 
 MAX_SQL_KEPT = 1_000_000
 """Characters of a statement that the audit log keeps."""
@@ -235,6 +238,9 @@ class TaskRunner:
             stated = replace(release, sql=sql)
             return self._execute(order, {**data, **more}, asked, stated, cancellation, told=sql == release.sql)
 
+        def gather(sql: str, more: Mapping[str, pa.Table], take: Callable[[pa.RecordBatchReader], Groups]) -> Groups:
+            return self._taken(order, {**data, **more}, asked, replace(release, sql=sql), cancellation, take)
+
         if release.private is not None:
             return self._private_answer(order, data, asked, release, run, known)
         if not ledger_task.concerns(release):
@@ -249,6 +255,7 @@ class TaskRunner:
             data,
             asked.permit,
             run=run,
+            gather=gather,
             answer_of=lambda table: perturbation.of(_strip(table, release), release.perturbed, self.budgets, run),
             about={"researcher": asked.researcher, "query": order.query_id},
             note=known.update,
@@ -379,8 +386,21 @@ class TaskRunner:
         told: bool = True,
     ) -> pa.Table:
         """Run the release's statement; one that nothing is told of gives as much as the node lets any give."""
-        timeout_s = min(self.statement_timeout_s, order.timeout_s, asked.request.timeout_s)
         max_bytes = min((order.max_bytes if told else 0) or self.max_release_bytes, self.max_release_bytes)
+        # Read whole before the first frame leaves, also what is not protected: the record must name its size.
+        return self._taken(order, inputs, asked, release, cancellation, lambda reader: _read(reader, max_bytes))
+
+    def _taken(
+        self,
+        order: TaskOrder,
+        inputs: Mapping[str, Any],
+        asked: Asked,
+        release: Release,
+        cancellation: Cancellation,
+        take: Callable[[pa.RecordBatchReader], Taken],
+    ) -> Taken:
+        """Run the release's statement and return what is made of its rows as they come."""
+        timeout_s = min(self.statement_timeout_s, order.timeout_s, asked.request.timeout_s)
         summary = " ".join(("SELECT", *release.tables))
         statement = self.engine.statement(release.sql, inputs, timeout_s=timeout_s)
         started, failed = time.monotonic(), ""
@@ -391,8 +411,7 @@ class TaskRunner:
                 ),
                 cancellation.reaching(statement),
             ):
-                # Read whole before the first frame leaves, also what is not protected: the record must name its size.
-                return _read(statement.run(), max_bytes)
+                return take(statement.run())
         except errors.ArchipelError as problem:
             failed = problem.code
             if problem.info.code is errors.CANCELLED:
@@ -594,11 +613,13 @@ class _OfStep:
         runner.engine.check_unchanged(release.tables)
         return table
 
-    def read(self, release: Release, data: Mapping[str, Any]) -> pa.Table:
+    def gather(
+        self, release: Release, data: Mapping[str, Any], take: Callable[[pa.RecordBatchReader], Groups]
+    ) -> Groups:
         runner = self.runner
-        table = runner._execute(self.order, data, self.asked, release, self.cancellation, told=False)
+        groups = runner._taken(self.order, data, self.asked, release, self.cancellation, take)
         runner.engine.check_unchanged(release.tables)
-        return table
+        return groups
 
     def note(self, facts: Mapping[str, Any]) -> None:
         self.known.update(facts)

@@ -11,6 +11,9 @@ BUCKETS = 256
 PRIME = 2_147_483_647
 """Sums are kept modulo this prime (2^31 - 1), so that one sketch may be found to be a multiple of another."""
 
+FACTOR_SHIFT = 34
+"""A person's bucket are the lowest bits of the secret number, the factor is what stands above so many, plus one."""
+
 SEED_COLUMN = "seed"
 
 
@@ -24,21 +27,37 @@ class Measure(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Populations:
-    """A statement that gives the sketches of an answer's groups, over the persons of one protected table under it.
+    """A statement for the rows behind an answer's groups, over the persons of one protected table under them.
 
-    Its columns: ``keys`` group keys, then with ``sets`` the number of the grouping set, the bucket, and for each of
-    ``measures`` the persons who add something and the sum. ``outputs`` are the columns of the answer that show the
-    keys, None for one that is not shown. ``seed_table`` is the name under which the node hands in its key: one row with
-    one UBIGINT column.
+    Its columns: ``keys`` group keys, the person as a secret number (UBIGINT), ``flags`` conditions (BOOLEAN) and
+    ``values`` that are added up, as whole numbers (BIGINT); none but the keys is NULL. ``groupings`` are
+    the grouping sets by the places of their keys where there are several. ``outputs`` are the columns of the answer
+    that show the keys, None for one that is not shown. Names in the statement begin with ``prefix``.
     """
 
     domain: str
     sql: str
+    prefix: str
     keys: int
-    sets: bool
+    groupings: tuple[tuple[int, ...], ...]
     outputs: tuple[str | None, ...]
-    measures: tuple[Measure, ...]
-    seed_table: str
+    flags: int
+    values: int
+
+    @property
+    def seed_table(self) -> str:
+        """The name under which the node hands in its key: one row with one UBIGINT column."""
+        return f"{self.prefix}seed"
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Persons and rows of a group, both again for each flag, and values."""
+        counted = (Measure.PERSONS, Measure.ROWS) * (1 + self.flags)
+        return (*counted, *([Measure.VALUES] * self.values))
+
+    def set_number(self, grouping: tuple[int, ...]) -> int:
+        """Return the number of a grouping set as GROUPING_ID gives it: a bit for each key that is not in it."""
+        return sum(1 << (self.keys - 1 - key) for key in range(self.keys) if key not in grouping)
 
 
 @dataclass(frozen=True, slots=True)

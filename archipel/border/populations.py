@@ -20,9 +20,10 @@ import sqlglot
 from sqlglot import exp
 
 from archipel import schema
-from archipel.border import linking, parsing, syntax
+from archipel.border import linking, parsing, refusal, syntax
 from archipel.border.analysis import Analysis
-from archipel.border.measures import BUCKETS, PRIME, SEED_COLUMN, Measure, Populations
+from archipel.border.measures import BUCKETS, FACTOR_SHIFT, PRIME, SEED_COLUMN, Populations
+from archipel.border.refusal import refused
 from archipel.border.relations import CUT_LIST, Carrier
 
 Tree = TypeVar("Tree", bound=exp.Expr)
@@ -31,6 +32,8 @@ _SUMS = frozenset({"sum", "avg", "fsum", "kahan_sum", "favg", "mean", "sum_no_ov
 _WHOLE_LIST = 2_147_483_647
 _STEPS = 65_536
 """Values that are added up are told apart to this part of one."""
+MOST_GROUPINGS = 65_535
+"""Grouping sets that the engine takes."""
 
 
 def of(select: exp.Select, carriers: list[Carrier], analysis: Analysis) -> tuple[Populations, ...]:
@@ -44,20 +47,36 @@ def whole(table: schema.Table) -> Populations:
     source, person = f"{prefix}table", table.column(table.person_column or "")
     if person is None:
         raise ValueError("a table without persons")
-    rows, cells, seed = f"{prefix}rows_of_persons", f"{prefix}persons_of_cells", f"{prefix}seed"
+    rows, seed = f"{prefix}rows_of_persons", f"{prefix}seed"
     scan = exp.Table(this=exp.to_identifier(table.name, quoted=True), alias=exp.TableAlias(this=_name(source)))
     select = exp.Select(
         expressions=[_alias(_column(person.name, source), f"{prefix}person")], from_=exp.From(this=scan)
     )
     if table.policy.rows_where:
         select.set("where", exp.Where(this=sqlglot.parse_one(table.policy.rows_where, read="duckdb")))
-    nothing = _Parts({}, {}, {})
     carrier = Carrier(linking.domain_of(table), person.type, exp.null(), exp.true())
-    statement, measures = _sketched(nothing, cells, prefix, several=False)
-    statement.set(
-        "with_", exp.With(expressions=[_cte(rows, select), _cte(cells, _cells(nothing, rows, seed, carrier, prefix))])
-    )
-    return Populations(carrier.domain, parsing.render(statement), 0, False, (), measures, seed)
+    statement = _each_row(_Parts({}, {}, {}), rows, seed, carrier, prefix)
+    statement.set("with_", exp.With(expressions=[_cte(rows, select)]))
+    return Populations(carrier.domain, parsing.render(statement), prefix, 0, (), (), 0, 0)
+
+
+def grouped(asked: Populations) -> str:
+    """Return the statement that gives the sketches themselves, for more rows than fit into memory.
+
+    Its columns: the keys, the number of the grouping set (``Populations.set_number``), the bucket, and for each measure
+    the persons who add something and the sum. It takes the engine three times as long.
+    """
+    prefix = asked.prefix
+    keys = [f"{prefix}key_{number}" for number in range(asked.keys)]
+    flags = [f"{prefix}flag_{number}" for number in range(asked.flags)]
+    values = [f"{prefix}value_{number}" for number in range(asked.values)]
+    rows, cells, sets = f"{prefix}each_row", f"{prefix}persons_of_cells", f"{prefix}persons_of_sets"
+    ctes = [_cte(rows, sqlglot.parse_one(asked.sql, read=parsing.DIALECT))]
+    ctes.append(_cte(cells, _cells(keys, flags, values, rows, prefix)))
+    ctes.append(_cte(sets, _sets(asked, keys, [f"{prefix}rows", *flags, *values], cells)))
+    statement = _sketched(keys, flags, values, sets, prefix)
+    statement.set("with_", exp.With(expressions=ctes))
+    return parsing.render(statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +96,11 @@ def _of(select: exp.Select, carrier: Carrier, analysis: Analysis) -> Populations
     clause = source.args.get("with_")
     parts = _parts(source, group, prefix, _base_sources(source, analysis))
     several = group is not None and syntax.has_grouping_sets(group)
+    groupings = _groupings(group, list(parts.keys.values())) if several and group is not None else ()
     outputs = _shown(source, parts)
     for part in ("with_", "group"):
         source.set(part, None)
-    rows, cells, sets = f"{prefix}rows_of_persons", f"{prefix}persons_of_cells", f"{prefix}persons_of_sets"
-    seed = f"{prefix}seed"
+    rows, seed = f"{prefix}rows_of_persons", f"{prefix}seed"
     if carrier.optional:
         present = exp.Paren(this=carrier.marker.copy())
         where = source.args.get("where")
@@ -97,22 +116,55 @@ def _of(select: exp.Select, carrier: Carrier, analysis: Analysis) -> Populations
         ctes += [_cte(lists, source), _cte(rows, _one_by_one(parts, lists, prefix))]
     else:
         ctes.append(_cte(rows, source))
-    ctes += [_cte(cells, _cells(parts, rows, seed, carrier, prefix))]
-    if several and group is not None:
-        ctes.append(_cte(sets, _sets(parts, group, cells, prefix)))
-    statement, measures = _sketched(parts, sets if several else cells, prefix, several=several)
+    statement = _each_row(parts, rows, seed, carrier, prefix)
     with_ = exp.With(expressions=ctes, recursive=clause.args.get("recursive") if clause is not None else None)
     statement.set("with_", with_)
     linking.with_scans(statement, analysis)
     return Populations(
         domain=carrier.domain,
         sql=parsing.render(statement),
+        prefix=prefix,
         keys=len(parts.keys),
-        sets=several,
+        groupings=groupings,
         outputs=outputs,
-        measures=measures,
-        seed_table=seed,
+        flags=len(parts.flags),
+        values=len(parts.values),
     )
+
+
+def _groupings(group: exp.Expr, keys: list[exp.Expr]) -> tuple[tuple[int, ...], ...]:
+    """Return each grouping set of a GROUP BY once, by the places of its keys.
+
+    Raises:
+        ArchipelError: BORDER_REFUSED when there are more than the engine takes.
+    """
+    items = [item for part in ("expressions", "grouping_sets", "rollup", "cube") for item in group.args.get(part) or ()]
+    found: list[frozenset[int]] = [frozenset()]
+    for item in items:
+        ways = _ways(item, keys)
+        if len(found) * len(ways) > MOST_GROUPINGS:
+            raise refused(refusal.CONSTRUCT, group, "so many grouping sets")
+        found = [before | more for before in found for more in ways]
+    return tuple(tuple(sorted(places)) for places in dict.fromkeys(found))
+
+
+def _ways(item: exp.Expr, keys: list[exp.Expr]) -> list[frozenset[int]]:
+    """Return the sets of keys that one item of a GROUP BY stands for."""
+    item = syntax.unwrapped(item)
+    if isinstance(item, exp.GroupingSets):
+        return [way for part in item.expressions for way in _ways(part, keys)]
+    if not isinstance(item, exp.Rollup | exp.Cube):
+        parts = item.expressions if isinstance(item, exp.Tuple) else [item]
+        return [frozenset(keys.index(syntax.unwrapped(part)) for part in parts if syntax.unwrapped(part) in keys)]
+    parts = [_ways(part, keys)[0] for part in item.expressions]
+    if isinstance(item, exp.Rollup):
+        return [frozenset().union(*parts[:size]) for size in range(len(parts), -1, -1)]
+    if len(parts) > MOST_GROUPINGS.bit_length():
+        raise refused(refusal.CONSTRUCT, item, "so many grouping sets")
+    return [
+        frozenset().union(*(part for place, part in enumerate(parts) if number >> place & 1))
+        for number in range(1 << len(parts))
+    ]
 
 
 def _with_whole_lists(tree: Tree) -> Tree:
@@ -149,8 +201,7 @@ def _parts(source: exp.Select, group: exp.Expr | None, prefix: str, bases: froze
             if value is not None:
                 values.setdefault(value.sql("duckdb"), value)
     for number, condition in enumerate(conditions.values()):
-        # True or NULL: counting those is cheaper than counting with a filter.
-        parts.flags[f"{prefix}flag_{number}"] = exp.Case(ifs=[exp.If(this=condition, true=exp.true())])
+        parts.flags[f"{prefix}flag_{number}"] = _call("COALESCE", condition, exp.false())
     for number, value in enumerate(values.values()):
         parts.values[f"{prefix}value_{number}"] = value
     return parts
@@ -182,11 +233,9 @@ def _contribution(unit: exp.Expr, bases: frozenset[str]) -> tuple[exp.Expr | Non
         steps = _call("ROUND", exp.Mul(this=number, expression=exp.Literal.number(_STEPS)))
         near = exp.TryCast(this=steps, to=exp.DataType.build("BIGINT", dialect="duckdb"))
         whole = _call("COALESCE", near, whole)
-    # Whole numbers below 2^31 as DOUBLE: exact for 4 million rows of a person, and four times faster than as HUGEINT.
-    rest = exp.Mod(this=exp.Paren(this=whole), expression=exp.Literal.number(PRIME))
-    value = exp.cast(rest, "DOUBLE", dialect="duckdb")
     every = [*parts, *(a.copy().is_(exp.null()).not_() for a in unique if a not in chosen)]
-    return flag, exp.Case(ifs=[exp.If(this=exp.and_(*(part.copy() for part in every)), true=value)])
+    taken = exp.If(this=exp.and_(*(part.copy() for part in every)), true=whole)
+    return flag, exp.Case(ifs=[taken], default=exp.cast(exp.Literal.number(0), "BIGINT", dialect="duckdb"))
 
 
 def _is_own_column(value: exp.Expr, bases: frozenset[str]) -> bool:
@@ -214,59 +263,68 @@ def _one_by_one(parts: _Parts, lists: str, prefix: str) -> exp.Select:
     )
 
 
-def _cells(parts: _Parts, rows: str, seed: str, carrier: Carrier, prefix: str) -> exp.Select:
-    """Return one row for each person of each group by all keys: rows in all, rows for each flag, values."""
+def _each_row(parts: _Parts, rows: str, seed: str, carrier: Carrier, prefix: str) -> exp.Select:
+    """Return the keys of each row with a person, the person as a secret number, flags and values."""
     person = _column(f"{prefix}person", rows)
     known = person.copy().is_(exp.null()).not_()
     text = person if _is_whole_number(carrier.kind) else exp.cast(person, "VARCHAR", dialect="duckdb")
     keyed = _call("HASH", _call("XOR", _call("HASH", text), _column(SEED_COLUMN, seed)))
     outputs = [*(_alias(_column(name, rows), name) for name in parts.keys), _alias(keyed, f"{prefix}person")]
-    outputs.append(_alias(exp.Count(this=exp.Star()), f"{prefix}rows"))
-    outputs += [_alias(exp.Count(this=_column(name, rows)), name) for name in parts.flags]
-    outputs += [
-        _alias(_call("COALESCE", exp.Sum(this=_column(name, rows)), exp.Literal.number(0)), name)
-        for name in parts.values
-    ]
-    keys = [*(_column(name, rows) for name in parts.keys), keyed.copy()]
+    outputs += [_alias(_column(name, rows), name) for name in (*parts.flags, *parts.values)]
     return exp.Select(
         expressions=outputs,
         from_=_from(rows),
         joins=[exp.Join(this=_table(seed), kind="CROSS")],
         where=exp.Where(this=known),
-        group=exp.Group(expressions=keys),
     )
 
 
-def _sets(parts: _Parts, group: exp.Expr, cells: str, prefix: str) -> exp.Select:
+def _cells(keys: list[str], flags: list[str], values: list[str], rows: str, prefix: str) -> exp.Select:
+    """Return one row for each person of each group by all keys: rows in all, rows for each flag, values."""
+    by = [*keys, f"{prefix}person"]
+    outputs = [_alias(_column(name, rows), name) for name in by]
+    outputs.append(_alias(exp.Count(this=exp.Star()), f"{prefix}rows"))
+    outputs += [_alias(exp.CountIf(this=_column(name, rows)), name) for name in flags]
+    outputs += [_alias(exp.Sum(this=_small(_column(name, rows))), name) for name in values]
+    group = exp.Group(expressions=[_column(name, rows) for name in by])
+    return exp.Select(expressions=outputs, from_=_from(rows), group=group)
+
+
+def _small(value: exp.Expr) -> exp.Expr:
+    """Return what is left of a value modulo the prime, as DOUBLE.
+
+    It is exact when it is added up for 4 million rows of a person, and four times faster than as HUGEINT.
+    """
+    return exp.cast(exp.Mod(this=value, expression=exp.Literal.number(PRIME)), "DOUBLE", dialect="duckdb")
+
+
+def _sets(asked: Populations, keys: list[str], added: list[str], cells: str) -> exp.Select:
     """Return the same for each group of every grouping set."""
-    clause = group.copy()
-    by_key = {key: name for name, key in parts.keys.items()}
-    for key in syntax.grouping_keys(clause):
-        name = by_key.get(syntax.unwrapped(key))
-        if name is not None:
-            key.replace(_column(name, cells))
-    clause.append("expressions", _column(f"{prefix}person", cells))
-    outputs = [*(_alias(_column(name, cells), name) for name in parts.keys)]
-    keys = [_column(name, cells) for name in parts.keys]
-    outputs.append(_alias(exp.GroupingId(expressions=keys), f"{prefix}set"))
-    outputs.append(_alias(_column(f"{prefix}person", cells), f"{prefix}person"))
-    added = (f"{prefix}rows", *parts.flags, *parts.values)
+    person = f"{asked.prefix}person"
+    by = asked.groupings or (tuple(range(asked.keys)),)
+    sets = [
+        exp.Tuple(expressions=[_column(n, cells) for n in (*(keys[place] for place in places), person)])
+        for places in by
+    ]
+    of_keys = [_column(name, cells) for name in keys]
+    number: exp.Expr = exp.GroupingId(expressions=of_keys) if of_keys else exp.Literal.number(0)
+    outputs = [*(_alias(_column(name, cells), name) for name in keys), _alias(number, f"{asked.prefix}set")]
+    outputs.append(_alias(_column(person, cells), person))
     outputs += [_alias(exp.Sum(this=_column(name, cells)), name) for name in added]
-    return exp.Select(expressions=outputs, from_=_from(cells), group=clause)
+    group = exp.Group(grouping_sets=[exp.GroupingSets(expressions=sets)])
+    return exp.Select(expressions=outputs, from_=_from(cells), group=group)
 
 
-def _sketched(parts: _Parts, table: str, prefix: str, *, several: bool) -> tuple[exp.Select, tuple[Measure, ...]]:
+def _sketched(keys: list[str], flags: list[str], values: list[str], table: str, prefix: str) -> exp.Select:
     person = _column(f"{prefix}person", table)
-    keys = [*parts.keys, *([f"{prefix}set"] if several else [])]
+    by = [*keys, f"{prefix}set"]
     bucket = exp.Paren(this=exp.BitwiseAnd(this=person.copy(), expression=exp.Literal.number(BUCKETS - 1)))
-    factor = exp.Paren(this=exp.Add(this=_bits(person.copy(), 34), expression=exp.Literal.number(1)))
-    outputs = [*(_alias(_column(name, table), name) for name in keys)]
+    factor = exp.Paren(this=exp.Add(this=_bits(person.copy(), FACTOR_SHIFT), expression=exp.Literal.number(1)))
+    outputs = [*(_alias(_column(name, table), name) for name in by)]
     outputs.append(_alias(exp.cast(bucket, "INTEGER", dialect="duckdb"), f"{prefix}bucket"))
-    measures: list[Measure] = []
 
-    def add(measure: Measure, amount: exp.Expr | None, some: exp.Expr | None) -> None:
-        number = len(measures)
-        measures.append(measure)
+    def add(amount: exp.Expr | None, some: exp.Expr | None) -> None:
+        number = len(outputs)
         product = factor.copy() if amount is None else exp.Mul(this=factor.copy(), expression=amount)
         counted: exp.Expr = exp.Count(this=exp.Star())
         summed: exp.Expr = exp.Sum(this=product)
@@ -281,16 +339,16 @@ def _sketched(parts: _Parts, table: str, prefix: str, *, several: bool) -> tuple
         rest = exp.Mod(this=_column(name, table), expression=exp.Literal.number(PRIME))
         return exp.cast(rest, "BIGINT", dialect="duckdb")
 
-    add(Measure.PERSONS, None, None)
-    add(Measure.ROWS, amount_of(f"{prefix}rows"), None)
-    for name in parts.flags:
+    add(None, None)
+    add(amount_of(f"{prefix}rows"), None)
+    for name in flags:
         some = exp.GT(this=_column(name, table), expression=exp.Literal.number(0))
-        add(Measure.PERSONS, None, some)
-        add(Measure.ROWS, amount_of(name), some)
-    for name in parts.values:
-        add(Measure.VALUES, amount_of(name), exp.NEQ(this=amount_of(name), expression=exp.Literal.number(0)))
-    group = exp.Group(expressions=[*(_column(name, table) for name in keys), bucket.copy()])
-    return exp.Select(expressions=outputs, from_=_from(table), group=group), tuple(measures)
+        add(None, some)
+        add(amount_of(name), some)
+    for name in values:
+        add(amount_of(name), exp.NEQ(this=amount_of(name), expression=exp.Literal.number(0)))
+    group = exp.Group(expressions=[*(_column(name, table) for name in by), bucket.copy()])
+    return exp.Select(expressions=outputs, from_=_from(table), group=group)
 
 
 def _is_whole_number(kind: str) -> bool:
