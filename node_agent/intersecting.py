@@ -27,7 +27,7 @@ from archipel.v1 import gateway_pb2
 from node_agent.authorise import Asked
 from node_agent.order import TaskOrder, Withheld
 from node_agent.parcels import Parcel, packed
-from node_agent.private_matching import Asker, answer
+from node_agent.private_matching import POINT_BYTES, Asker, answer
 from node_agent.scope_messages import COLUMNS, obliges
 from node_agent.sealed import Output, Peers, Received, Sender, padded
 
@@ -224,9 +224,10 @@ class Intersections:
             )
         ((name, senders),) = order.senders.items()
         (output,) = order.outputs
-        parcels = []
+        parcels, asked_about = [], {}
         for sender in senders:
             told = _unpacked(services.receive(name, sender), ("nonce", "question"))
+            asked_about[sender.node] = len(told["question"]) // POINT_BYTES
             doubled, digests = answer(told["question"], persons, services.check)
             parts = {
                 "nonce": told["nonce"],
@@ -236,7 +237,8 @@ class Intersections:
             }
             bound = replace(releases[sender.node], rule=RULE_ANSWER)
             parcels.append(self._message(output.exchange_id, sender.node, parts, bound, services))
-        return Sent(tuple(parcels), release, _NOTHING_WITHHELD, _facts(step, persons=len(persons)))
+        facts = _facts(step, persons=len(persons), asked_about_at_most=asked_about)
+        return Sent(tuple(parcels), release, _NOTHING_WITHHELD, facts)
 
     # Messages
 
