@@ -89,13 +89,13 @@ class _Gatherer:
         """Return a query over what is at the sites and what is shipped there. With ``once`` repeated rows are one."""
         if not entries_in(query, self.catalog) or self._is_here(placement_of(query, self.catalog)):
             return query.copy()
-        kept = len(self.shipments)
+        before = list(self.shipments)
         made = self._taken_apart(query, once=once)
         result = self._as_result(query, once=once)
         copies = 1 if self.spread is None else len(self.sites)
-        if result is not None and result.size * copies < size_of(self.shipments[kept:], len(self.sites)):
-            del self.shipments[kept:]
-            self.shipments.append(result)
+        spared = size_of(self.shipments, len(self.sites)) - size_of(before, len(self.sites))
+        if result is not None and result.size * copies < spared:
+            self.shipments[:] = [*before, result]
             return _passed_on(result, query.named_selects)
         return made
 
@@ -414,13 +414,35 @@ class _Gatherer:
             made = eager(work, clauses, group.aliases, alias, columns.type_of, outer=outer)
             if made is None:
                 continue
-            before = self._bytes_of(group, clauses)
+            before = self._bytes_of(group, clauses) - self._bytes_sent(group, clauses)
             copies = self._copies(group, made.keys)
             after = self._grouped_rows(group, made, columns) * self._grouped_width(made, columns) * copies
             spared = before - after
             if spared > LEAST_SPARED * before and (best is None or spared > best[0]):
                 best = (spared, group, made)
         return None if best is None else best[1:]
+
+    def _sent(self, group: Group, tree: exp.Select) -> Shipment | None:
+        """Return the shipment that takes the rows of a group to the sites already, with all columns of ``tree``.
+
+        Within one query a table may be read twice under the same conditions.
+        """
+        asked = _rows_of_table(tree)
+        if not self.rules.common_subplans or asked is None or self.spread or self._persons(group.sources):
+            return None
+        sites = senders(group.placed, self.catalog)
+        for shipment in self.shipments:
+            if _rows_of_table(shipment.tree) == asked and set(shipment.sites) == set(sites) - set(self.sites):
+                return _widened(shipment, tree, self.catalog)
+        return None
+
+    def _bytes_sent(self, group: Group, clauses: list[exp.Expr]) -> float:
+        """Return the estimated bytes of what a group would take to all sites that another shipment takes there."""
+        used = rewrite.columns_used(clauses, set(group.aliases))
+        tree = group.select([rewrite.aliased(rewrite.column(*c), c[1]) for c in used])
+        sent = self._sent(group, tree)
+        before = next((s.size for s in self.shipments if sent is not None and s.name == sent.name), 0)
+        return self._bytes_of(group, clauses) - (sent.size - before) * len(self.sites) if sent is not None else 0.0
 
     def _grouped_rows(self, group: Group, made: Eager, columns: Columns) -> float:
         """Return the estimated rows of a group once each of its senders has aggregated what it has.
@@ -486,10 +508,15 @@ class _Gatherer:
         if rows is not None:
             each = shipment.size / shipment.rows
             shipment = replace(shipment, rows=math.ceil(rows), size=math.ceil(rows * each))
-        self.shipments.append(shipment)
-        brought: exp.Query = _passed_on(shipment, names or ["c0"])
+        sent = self._sent(group, tree) if rows is None else None
+        if sent is None:
+            self.shipments.append(shipment)
+        else:
+            self.shipments[:] = [sent if s.name == sent.name else s for s in self.shipments]
+        brought: exp.Query = _passed_on(sent or shipment, names or ["c0"], tree.named_selects)
         if own:
-            held = group.held(tree)
+            # Filters spare what travels. Rows that stay are aggregated below the join only if fewer are left first.
+            held = group.held(tree) if rows is not None else group.unfiltered(tree)
             held.set("distinct", None)
             brought = exp.union(held, brought, distinct=False, copy=False)
         return exp.Subquery(this=brought, alias=exp.TableAlias(this=rewrite.quoted(alias)))
@@ -633,14 +660,44 @@ def placed_column(name: rewrite.ColumnName, select: exp.Expr) -> exp.Column:
     return made
 
 
-def _passed_on(shipment: Shipment, names: list[str]) -> exp.Select:
-    """Return a SELECT of all columns of a shipment, under the names given."""
-    given = shipment.tree.named_selects
+def _passed_on(shipment: Shipment, names: list[str], given: list[str] | None = None) -> exp.Select:
+    """Return a SELECT of columns of a shipment, all of them if ``given`` names none, under other names."""
+    given = given or shipment.tree.named_selects
     outputs = [
         rewrite.aliased(rewrite.column(_PASSED_ON, g), names[i] if i < len(names) and names[i] else g)
         for i, g in enumerate(given)
     ]
     return exp.select(*outputs).from_(rewrite.table(shipment.name, _PASSED_ON))
+
+
+def _rows_of_table(tree: exp.Query) -> exp.Expr | None:
+    """Return what says which rows of one table a SELECT of plain columns gives; None of any other query."""
+    if not isinstance(tree, exp.Select) or any(tree.args.get(k) for k in ("distinct", "group", "limit", "joins")):
+        return None
+    source = rewrite.sources_of(tree)[0]
+    if not isinstance(source, exp.Table) or any(source.args.get(k) for k in ("sample", "pivots", "joins", "laterals")):
+        return None
+    if not all(isinstance(p.unalias(), exp.Column) and p.alias_or_name == p.unalias().name for p in tree.expressions):
+        return None
+    plain = exp.select(exp.Star()).from_(rewrite.table(source.name, _PASSED_ON))
+    if tree.args.get("where"):
+        plain.where(tree.args["where"].this.copy(), copy=False)
+        names = rewrite.columns_used([tree.args["where"]], {source.alias_or_name})
+        rewrite.renamed(plain, {name: (_PASSED_ON, name[1]) for name in names})
+    return plain
+
+
+def _widened(shipment: Shipment, tree: exp.Select, catalog: Catalog) -> Shipment:
+    """Return a shipment of rows of one table with the columns of ``tree`` beside its own, each under its own name."""
+    alias = shipment.tree.args["from_"].this.alias_or_name
+    known = set(shipment.tree.named_selects)
+    more = [p.unalias().name for p in tree.expressions if p.alias_or_name not in known]
+    if not more:
+        return shipment
+    made = shipment.tree.copy()
+    made.set("expressions", [*made.expressions, *(rewrite.aliased(rewrite.column(alias, c), c) for c in more)])
+    size = shipment.size + shipment.rows * sum(_width(p, made, catalog) for p in made.selects[-len(more) :])
+    return replace(shipment, tree=made, size=size)
 
 
 def _names_of(

@@ -21,6 +21,7 @@ from sqlglot import exp
 from archipel.schema import Form
 from coordinator.catalog import Catalog
 from coordinator.planner import rewrite
+from coordinator.planner.conditions import is_correlated, subqueries_in
 from coordinator.planner.draft import Shipment
 from coordinator.planner.estimate import width
 from coordinator.planner.group import Columns, Group, Names, joined, senders
@@ -146,10 +147,10 @@ def reduce(
                 best = max(found, key=lambda r: (_gain(r, group, size, catalog), r.of), default=None)
                 if best is not None:
                     small = group.copied()
-                    _apply(best, small, reducing.names)
+                    _apply(best, small, reducing)
                     sides.append(replace(_side(small, catalog), stages=best.side.stages + (not best.is_local)))
                 break
-            _apply(best, group, reducing.names)
+            _apply(best, group, reducing)
             left.remove(best.side)
             size *= best.kept
         sides.append(_side(group, catalog))
@@ -267,10 +268,14 @@ def _words(keys: int) -> int:
     return min(MOST_WORDS, max(1, math.ceil(keys * BITS_A_KEY / 64)))
 
 
-def _apply(reduction: _Reduction, group: Group, names: Names) -> None:
+def _apply(reduction: _Reduction, group: Group, reducing: Reducing) -> None:
     of, key = rewrite.column(*reduction.of), rewrite.column(*reduction.key)
     group.kept *= reduction.kept
     if reduction.is_local:
+        said = _of_keys_alone(reduction, reducing.columns)
+        if said:
+            group.local += said
+            return
         columns = [rewrite.column(*column) for column, _ in reduction.pairs]
         matching: list[exp.Expr] = [
             rewrite.aliased(rewrite.column(*other), f"k{i}") for i, (_, other) in enumerate(reduction.pairs)
@@ -278,7 +283,7 @@ def _apply(reduction: _Reduction, group: Group, names: Names) -> None:
         asked = columns[0] if len(columns) == 1 else exp.Tuple(expressions=columns)
         group.local.append(exp.In(this=asked, query=exp.Subquery(this=reduction.side.select(matching))))
         return
-    name, words = names.next(), _words(reduction.keys)
+    name, words = reducing.names.next(), _words(reduction.keys)
     if reduction.is_bloom:
         inner = reduction.side.select(
             [rewrite.aliased(_word_of(of, words), "i"), rewrite.aliased(_bits_of(of), "bits")]
@@ -289,7 +294,7 @@ def _apply(reduction: _Reduction, group: Group, names: Names) -> None:
         )
         tree.set("group", exp.Group(expressions=[index.copy()]))
         rows = words
-        word = f"k{names.used}"
+        word = f"k{reducing.names.used}"
         while word in group.aliases:
             word += "_"
         group.filtering.append(_words_sent(name, word))
@@ -301,6 +306,33 @@ def _apply(reduction: _Reduction, group: Group, names: Names) -> None:
         keys = exp.select(rewrite.column("k", "k")).from_(rewrite.table(name, "k"))
         group.filters.append(exp.In(this=key, query=exp.Subquery(this=keys)))
     group.inputs.append(Shipment(name, tree, reduction.side.sites, rows, max(1, reduction.size), reduction.side.inputs))
+
+
+def _of_keys_alone(reduction: _Reduction, columns: Columns) -> list[exp.Expr]:
+    """Return what a side says of its keys, said of the group's columns; nothing if it says anything of other columns.
+
+    A side that is a table under such conditions alone need not be read: it tells no more than they do, except that its
+    keys are there, and they mostly are.
+    """
+    side = reduction.side
+    names = {other: column for column, other in reduction.pairs if _is_alike(column, other, columns)}
+    if len(side.sources) != 1:
+        return []
+    said = []
+    for condition in side.conditions:
+        used = rewrite.columns_used([condition], {side.sources[0].alias_or_name})
+        if len(used) != 1 or used[0] not in names or any(is_correlated(s) for s in subqueries_in(condition)):
+            return []
+        holder = exp.Paren(this=condition.copy())
+        rewrite.renamed(holder, names)
+        said.append(holder.this)
+    return said
+
+
+def _is_alike(column: rewrite.ColumnName, other: rewrite.ColumnName, columns: Columns) -> bool:
+    """Whether what is said of one column holds of the other wherever they are equal."""
+    kind = columns.type_of(column)
+    return kind in _HASHED_TYPES and kind == columns.type_of(other)
 
 
 def _hash(key: exp.Expr) -> exp.Expr:

@@ -219,7 +219,7 @@ SELECT g0, p0v, p1s, gid, (SELECT count(*) FROM wards w WHERE w.kind = x.g0) AS 
 --
 -- Result: g0 VARCHAR, p0v BIGINT, p1s HUGEINT, gid INTEGER, c0 BIGINT
 -- Not pushed down: Groups of this aggregation may have rows at several nodes.
--- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 1,540 bytes: it moves more bytes
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 1,300 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # Derived tables named like the merge's own
 SELECT m.kind, c.n FROM (SELECT kind, stddev(beds) AS s FROM wards GROUP BY kind) m JOIN (SELECT kind, count(*) AS n FROM wards GROUP BY kind) c
@@ -249,7 +249,7 @@ USING (kind) ORDER BY m.kind;
 --
 -- Result: kind VARCHAR, n BIGINT
 -- Not pushed down: Groups of this aggregation may have rows at several nodes.
--- Not taken: run at lille, shipping wards from lyon, nantes; wards from lyon, nantes, about 940 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
+-- Not taken: run at lille, shipping wards from lyon, nantes, about 700 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # The same alias at two levels
 SELECT w.kind, sum(w.n) AS n FROM (SELECT w.kind, w.ward, count(*) AS n FROM wards w GROUP BY w.kind, w.ward) w GROUP BY w.kind ORDER BY w.kind;

@@ -294,8 +294,8 @@ SELECT sum(s.price) AS price FROM sales s, returns r WHERE r.item = s.item AND s
 --
 -- Result: price DECIMAL(38,2)
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes; sales from lyon, nantes, rennes, about 73,592,640 bytes: one place would have all the work, for the bytes that it spares
--- Not taken: bring the rows together at the coordinator, about 110,388,960 bytes: it moves more bytes
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 57,594,240 bytes: one place would have all the work, for the bytes that it spares
+-- Not taken: bring the rows together at the coordinator, about 86,391,360 bytes: it moves more bytes
 
 -- # Groups by the key that are joined on it
 SELECT r.reason, sum(t.qty) AS qty FROM returns r JOIN (SELECT item, sum(qty) AS qty FROM sales GROUP BY item HAVING sum(qty) > 20) t ON t.item = r.item GROUP BY r.reason;

@@ -62,9 +62,9 @@ def _items() -> Rows:
 
 def _shards() -> dict[str, list[Shard]]:
     """Orders lie over three nodes without any rule, at a fourth none; customers are copied, items at one node."""
-    orders = _table("orders", "o INT; cust INT; qty INT; price DECIMAL(12,2); item INT; note VARCHAR")
-    customers = _table("customers", "cust INT; zone VARCHAR; rank INT; credit DECIMAL(10,2)", copied=True)
-    clients = _table("clients", "cust INT; zone VARCHAR; rank INT; credit DECIMAL(10,2)")
+    orders = _table("orders", "o INT; cust INTEGER; qty INT; price DECIMAL(12,2); item INT; note VARCHAR")
+    customers = _table("customers", "cust INTEGER; zone VARCHAR; rank INTEGER; credit DECIMAL(10,2)", copied=True)
+    clients = _table("clients", "cust INTEGER; zone VARCHAR; rank INTEGER; credit DECIMAL(10,2)")
     items = _table("items", "item INT; kind VARCHAR; size INT")
     made: dict[str, list[Shard]] = {node: [_shard(customers, _customers())] for node in NODES}
     for number, node in enumerate(NODES[:3]):
@@ -118,6 +118,48 @@ def test_of_a_subquery_only_what_the_rows_around_it_ask_for_is_shipped(federatio
     answer = _answered(federation, REDUCED[name].replace("FEW", FEW))
     assert answer.sealed
     assert _sealed_rows(answer) < ORDERS / 8
+
+
+def _sent(answer: Answer) -> list[str]:
+    return [answer.plan.stage(e.source).sql for e in answer.plan.exchanges if answer.plan.is_sealed(e)]
+
+
+TWICE = {
+    "with columns that travel anyway": "SELECT sum(o.price) AS s FROM orders o, customers c WHERE c.cust = o.cust "
+    "AND FEW AND o.qty < (SELECT 0.7 * avg(p.qty) FROM orders p WHERE p.cust = c.cust)",
+    "with a column more": "SELECT sum(o.price) AS s FROM orders o, customers c WHERE c.cust = o.cust "
+    "AND FEW AND o.qty < (SELECT median(p.item) FROM orders p WHERE p.cust = c.cust)",
+    "in one block": "SELECT count(*) AS n FROM orders o, orders p WHERE o.o = p.item AND o.qty > 55 AND p.qty > 55",
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_rows_that_a_query_reads_twice_travel_once(federation: Federation, name: str) -> None:
+    answer = _answered(federation, TWICE[name].replace("FEW", FEW))
+    assert len(_sent(answer)) == 1
+
+
+def test_rows_under_other_conditions_travel_apart(federation: Federation) -> None:
+    sql = "SELECT count(*) AS n FROM orders o, orders p WHERE o.o = p.item AND o.qty > 55 AND p.qty > 56"
+    assert len(_sent(_answered(federation, sql))) == 2
+
+
+def test_keys_filter_what_travels_and_not_what_stays(federation: Federation) -> None:
+    answer = _answered(federation, REDUCED["not exists"].replace("FEW", FEW))
+    assert [" IN (SELECT " in sql for sql in _sent(answer)] == [True]
+    at_site = next(s for s in reversed(answer.plan.stages) if s.sites)
+    assert " IN (SELECT " not in at_site.sql
+
+
+@pytest.mark.parametrize("condition", ["c.cust < 40", "c.cust IN (SELECT d.rank FROM customers d WHERE d.rank > 40)"])
+def test_a_table_of_which_only_the_key_is_asked_something_is_not_read_to_filter(
+    federation: Federation, condition: str
+) -> None:
+    sql = "SELECT c.rank FROM customers c WHERE ASKED AND NOT EXISTS (SELECT * FROM orders o WHERE o.cust = c.cust)"
+    sql = sql.replace("ASKED", condition)
+    (sent,) = _sent(_answered(federation, sql))
+    assert 'FROM "customers" AS "c"' not in sent
+    assert '"o"."cust" <' in sent or '"o"."cust" IN (SELECT "d"."rank"' in sent
 
 
 RIGHT_WITHOUT_REDUCTION = (
