@@ -29,6 +29,10 @@ LEAST_PROBES = 4
 where each of those is touched by a person who tells the groups apart, or empty in one of them."""
 PROBED = 500_000
 """Pairs of a new and an earlier group times probes: with fewer pairs all sixteen are probed."""
+FILTER = (1 << 17) - 1
+"""Lowest bits of a sum by which it is seen at once that nearly none of those looked for is there."""
+COMPARED_AT_ONCE = 1 << 20
+"""New sketches times earlier ones."""
 WHOLES = 16
 """Tables of which everybody is taken together with earlier groups."""
 MORE_MARGINS = 256
@@ -159,7 +163,7 @@ class Index:
     def __init__(self) -> None:
         self._size = 0
         self._coarse: Sums = np.zeros((0, COARSE), np.uint32)
-        self._ratios: Sums = np.zeros((0, RATIOS), np.uint32)
+        self._ratios: Sums = np.zeros((RATIOS, 0), np.uint32)  # by columns: few of them are looked at
         self._facts = np.zeros((0, 4), np.int64)  # family, persons, origin, minimum
 
     def __len__(self) -> int:
@@ -171,12 +175,14 @@ class Index:
         end = self._size + len(sums)
         if end > len(self._coarse):
             room = max(end, 2 * len(self._coarse), 64)
-            self._coarse, self._ratios, self._facts = (
+            self._coarse, self._facts = (
                 np.concatenate([kept[: self._size], np.zeros((room - self._size, kept.shape[1]), kept.dtype)])
-                for kept in (self._coarse, self._ratios, self._facts)
+                for kept in (self._coarse, self._facts)
             )
+            more = np.zeros((RATIOS, room - self._size), np.uint32)
+            self._ratios = np.concatenate([self._ratios[:, : self._size], more], axis=1)
         self._coarse[self._size : end] = sums
-        self._ratios[self._size : end] = ratios(sums)
+        self._ratios[:, self._size : end] = ratios(sums).T
         self._facts[self._size : end] = np.column_stack(
             [sketches.family, sketches.persons, sketches.origin, sketches.minimum]
         )
@@ -211,16 +217,24 @@ class Index:
             return
         least = np.maximum(facts[:, 3], minimum)
         found = ratios(coarse(new.fine))
-        for row in range(len(new)):
-            may = facts[:, 0] == new.family[row]
-            if new.origin[row] != CELL:
-                may &= facts[:, 2] != WHOLE
-            if new.persons[row] >= 0:
-                may &= (facts[:, 1] < 0) | (np.abs(facts[:, 1] - new.persons[row]) < least)
-            rows = np.flatnonzero(may)
-            same = (self._ratios[rows] == found[row]).sum(axis=1)
-            for candidate in rows[same > RATIOS - least[rows]]:
-                yield row, int(candidate)
+        # Fewer than so many ratios differ, so that of any so many one is the same.
+        looked_at = int(least.max())
+        step = max(1, COMPARED_AT_ONCE // len(facts))
+        for start in range(0, len(new), step):
+            some = found[start : start + step]
+            hits = np.full((len(some), len(facts)), looked_at > RATIOS)
+            for ratio in range(min(looked_at, RATIOS)):
+                hits |= some[:, ratio, None] == self._ratios[ratio, None, : self._size]
+            mine, theirs = np.nonzero(hits)
+            rows = mine + start
+            may = facts[theirs, 0] == new.family[rows]
+            may &= (new.origin[rows] == CELL) | (facts[theirs, 2] != WHOLE)
+            known = (new.persons[rows] >= 0) & (facts[theirs, 1] >= 0)
+            may &= ~known | (np.abs(facts[theirs, 1] - new.persons[rows]) < least[theirs])
+            rows, theirs = rows[may], theirs[may]
+            same = (self._ratios[:, theirs] == found[rows].T).sum(axis=0)
+            close = same > RATIOS - least[theirs]
+            yield from zip(rows[close].tolist(), theirs[close].tolist(), strict=True)
 
     def known(self, sketches: Sketches) -> NDArray[np.bool_]:
         """Return which of some sketches are those of groups that were released before."""
@@ -247,21 +261,26 @@ class Index:
             ours, theirs = _blocks(coarse(new.fine[rows])), _blocks(self._coarse[pool])
             probes = max(LEAST_PROBES, min(BLOCKS, PROBED // (len(rows) * len(pool))))
             for probe in range(probes):
-                known = theirs[:, probe]
+                known = theirs[:, probe].astype(np.int32)
                 order = np.argsort(known, kind="stable")
                 sorted_known = known[order]
-                rest = (ours[:, probe][:, None] - known[None, :]) % PRIME
+                there = np.zeros(FILTER + 1, np.bool_)
+                there[known & FILTER] = True
+                rest = ours[:, probe].astype(np.int32)[:, None] - known[None, :]
+                rest += (rest >> 31) & np.int32(PRIME)
                 for sign in (1, -1):
                     # new = b + c: look for c among new - b; new = b - c: for c among b - new.
-                    wanted = rest if sign == 1 else (-rest) % PRIME
-                    at = np.searchsorted(sorted_known, wanted)
-                    at[at == len(known)] = 0
-                    hits = (sorted_known[at] == wanted) & (wanted != 0)
-                    for number, b in zip(*np.nonzero(hits), strict=True):
-                        start = int(at[number, b])
-                        end = int(np.searchsorted(sorted_known, wanted[number, b], side="right"))
+                    wanted = (rest if sign == 1 else np.int32(PRIME) - rest).reshape(-1)
+                    maybe = np.flatnonzero(there.take(wanted & FILTER))
+                    values = wanted[maybe]
+                    begin = np.searchsorted(sorted_known, values)
+                    begin[begin == len(known)] = 0
+                    hits = np.flatnonzero((sorted_known[begin] == values) & (values != 0))
+                    for pair, value, start in zip(maybe[hits], values[hits], begin[hits].tolist(), strict=True):
+                        number, b = divmod(int(pair), len(known))
+                        end = int(np.searchsorted(sorted_known, value, side="right"))
                         for c in order[start : min(end, start + 8)]:
-                            if int(c) != int(b):
+                            if int(c) != b:
                                 yield int(rows[number]), int(pool[b]), int(pool[c]), sign
 
 
