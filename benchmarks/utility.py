@@ -1,11 +1,13 @@
 """How much of an answer is left: the share of cells and of persons that are released under each way to keep few apart.
 
-The same questions over the same rows, asked with thresholds at each node, with these and rounding, and with thresholds
-over all nodes together; what is missing is counted against one DuckDB that holds every row.
+The same questions over the same rows, asked with thresholds at each node, with these and rounding or noise, with
+thresholds over all nodes together, and with differential privacy; what is missing or wrong is counted against one
+DuckDB that holds every row.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import archipel
-from archipel import errors, synthetic
+from archipel import Privacy, errors, synthetic
 from archipel.demo.layout import NOT_COMPARED, NodeSetup, TableSetup, write_layout
 from archipel.demo.processes import LocalFederation
 from benchmarks import measure
@@ -26,11 +28,20 @@ AGGREGATOR = "insurer"
 PERSONS, HOSPITALS, SEED = 20_000, 5, 7
 
 LOCAL: Mapping[str, Any] = {"coordinator": "aggregate", "other_columns": "group", "tell_withheld_count": True}
-MODES: Mapping[str, Mapping[str, Any]] = {
-    "each node": LOCAL,
-    "each node, rounded to 5": {**LOCAL, "rounding": 5},
-    "all nodes together": {**LOCAL, "threshold_scope": ["federation"], "peers": {AGGREGATOR: "aggregate"}},
+DEVIATION = 3
+"""Of the noise that is the same for the same persons."""
+EPSILONS = (0.1, 1.0, 10.0)
+PRIVATE: Mapping[str, Any] = {"max_epsilon": 10.0, "groups_per_person": 3, "rows_per_person": 2}
+NODE_POLICY: Mapping[str, Any] = {**NOT_COMPARED, "privacy": {"epsilon_per_permit": 1e6, "delta_per_permit": 1e-3}}
+
+MODES: Mapping[str, tuple[Mapping[str, Any], Sequence[float]]] = {
+    "each node": (LOCAL, ()),
+    "each node, rounded to 5": ({**LOCAL, "rounding": 5}, ()),
+    f"each node, noise of {DEVIATION} persons": ({**LOCAL, "noise": {"deviation": DEVIATION}}, ()),
+    "all nodes together": ({**LOCAL, "threshold_scope": ["federation"], "peers": {AGGREGATOR: "aggregate"}}, ()),
+    "differential privacy": ({**LOCAL, "privacy": PRIVATE}, EPSILONS),
 }
+"""What the policy says in each, and with which epsilons the same questions are asked; none: without."""
 
 
 _HEARTS = (
@@ -48,21 +59,26 @@ _ROWS_AND_PERSONS = "SELECT KEYS, count(*), count(DISTINCT PERSON) FROM shard GR
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One table of rows about persons, a file at each hospital, and the columns by which it is grouped."""
+    """One table of rows about persons, a file at each hospital, and the columns by which it is grouped.
+
+    ``one_row`` says that a person has one, as whoever asks knows, and so asks for less noise.
+    """
 
     name: str
     table: str
     person: str
     shards: Mapping[str, Path]
     groupings: Sequence[tuple[str, ...]]
+    one_row: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """What was released of one grouping of a world in one mode.
 
-    Persons are counted at each hospital and in each cell where they are. ``error`` is the mean of the relative errors
-    of the counts that were released, what is missing of them counted as an error.
+    Persons are counted at each hospital and in each cell where they are. ``error`` is the mean and ``median_error`` the
+    median of the relative errors of the counts that were released, what is missing of them counted as an error; None
+    where none was.
     """
 
     world: str
@@ -73,7 +89,8 @@ class Row:
     exact: int
     persons: int
     released_persons: int
-    error: float
+    error: float | None
+    median_error: float | None
 
 
 def worlds(directory: Path, shared: Path) -> Iterator[World]:
@@ -93,7 +110,7 @@ def worlds(directory: Path, shared: Path) -> Iterator[World]:
             sql = _HEARTS.replace("HOSPITAL", path.stem)
             hearts[path.stem] = _written(database, sql, directory / "hearts" / f"{path.stem}.parquet")
         groupings = [("sex",), ("num",), ("cp", "sex"), ("decade", "sex"), ("cp", "num"), ("decade", "cp", "sex")]
-        yield World("heart patients of four hospitals", "patients", "patient", hearts, groupings)
+        yield World("heart patients of four hospitals", "patients", "patient", hearts, groupings, one_row=True)
         for name in ("conditions", "encounters", "split/organization_node"):
             database.read_parquet(str(shared / "synthea" / f"{name}.parquet")).create_view(name.rpartition("/")[2])
         care = {}
@@ -113,13 +130,15 @@ def _written(database: duckdb.DuckDBPyConnection, sql: str, path: Path) -> Path:
 def run(directory: Path, world: World) -> Iterator[Row]:
     """Ask every grouping of a world in every mode."""
     truth = {grouping: _truth(world, grouping) for grouping in world.groupings}
-    for mode, policy in MODES.items():
+    for mode, (policy, epsilons) in MODES.items():
         layout = write_layout(
-            directory / mode.replace(" ", "-"), _setups(directory, world, policy), node_policy=NOT_COMPARED
+            directory / mode.replace(" ", "-"), _setups(directory, world, policy), node_policy=NODE_POLICY
         )
         with LocalFederation(layout) as federation, federation.connect() as connection:
-            for grouping in world.groupings:
-                yield _row(world, mode, grouping, truth[grouping], connection)
+            for epsilon in epsilons or (None,):
+                called = mode if epsilon is None else f"{mode}, epsilon {epsilon:g}"
+                for grouping in world.groupings:
+                    yield _row(world, called, grouping, truth[grouping], connection, epsilon)
 
 
 def _setups(directory: Path, world: World, policy: Mapping[str, Any]) -> list[NodeSetup]:
@@ -136,11 +155,14 @@ def _setups(directory: Path, world: World, policy: Mapping[str, Any]) -> list[No
 
 Cell = tuple[Any, ...]
 
-_EXPLAINED = """Counts by ever finer groups, with a threshold of 11 persons: held by each node for itself, the same with
-numbers rounded to multiples of 5, and held over all nodes together (`threshold_scope = federation`), where moreover no
-node may make up more than 90 % of a group. Against one DuckDB with all rows. A count of which one node withheld its
-part is released, not exact, and marked as incomplete; its error is what is missing. Persons are counted in each cell
-and at each hospital where they are."""
+_EXPLAINED = """Counts by ever finer groups, with a threshold of 11 persons: held by each node for itself, the same
+with numbers rounded to multiples of 5, the same with noise that depends on who is counted, and held over all nodes
+together (`threshold_scope = federation`), where moreover no node may make up more than 90 % of a group. Then with
+differential privacy (docs/privacy.md): each person in at most 3 groups with at most 2 rows in each at each node
+(heart patients, who have one row: 1 and 1), delta 1e-8; epsilon is that of one question at one node, and half of it
+goes into the choice of groups. Against one DuckDB with all rows. A count of which one node withheld its part, or that
+lacks rows of persons who have many, is released, not exact, and its error is what is missing. Persons are counted in
+each cell and at each hospital where they are."""
 
 
 def _truth(world: World, grouping: tuple[str, ...]) -> dict[Cell, dict[str, tuple[int, int]]]:
@@ -162,19 +184,24 @@ def _row(
     grouping: tuple[str, ...],
     truth: Mapping[Cell, Mapping[str, tuple[int, int]]],
     connection: archipel.Connection,
+    epsilon: float | None,
 ) -> Row:
     keys = ", ".join(grouping)
     together = "together" in mode
     scope = "federation" if together else "node"
     counted = _BY.replace("TABLE", world.table)
+    most = 1 if world.one_row else None
+    privacy = Privacy(epsilon=epsilon, groups_per_person=most, rows_per_person=most) if epsilon is not None else None
     try:
-        answer = _cells(connection.query_and_wait(counted.replace("KEYS", keys), threshold_scope=scope))
+        asked = connection.query_and_wait(counted.replace("KEYS", keys), threshold_scope=scope, privacy=privacy)
+        answer = _cells(asked)
     except errors.ArchipelError as refused:
         raise SystemExit(f"{world.name}, {mode}: {refused}") from refused
     if together:
         persons = sum(p for cell in answer for _, p in truth[cell].values())
     else:
-        parts = _cells(connection.query_and_wait(counted.replace("KEYS", f"{keys}, _node")))
+        by_node = connection.query_and_wait(counted.replace("KEYS", f"{keys}, _node"), privacy=privacy)
+        parts = _cells(by_node)
         persons = sum(truth[cell[:-1]][cell[-1]][1] for cell in parts)
     whole = {cell: sum(rows for rows, _ in nodes.values()) for cell, nodes in truth.items()}
     wrong = [abs(n - whole[cell]) / whole[cell] for cell, n in answer.items()]
@@ -187,7 +214,8 @@ def _row(
         exact=sum(n == whole[cell] for cell, n in answer.items()),
         persons=sum(p for nodes in truth.values() for _, p in nodes.values()),
         released_persons=persons,
-        error=sum(wrong) / len(wrong) if wrong else 0.0,
+        error=statistics.mean(wrong) if wrong else None,
+        median_error=statistics.median(wrong) if wrong else None,
     )
 
 
@@ -199,11 +227,12 @@ def _cells(result: archipel.Result) -> dict[Cell, int]:
 def report(rows: Sequence[Row]) -> str:
     """Return the report in Markdown."""
     header = ["rows", "by", "cells", "thresholds of", "cells released", "cells exact", "persons released"]
-    header += ["mean error of released counts"]
+    header += ["mean error of released counts", "median"]
     body = [
         [
             *(row.world, row.grouping, row.cells, row.mode, _share(row.released, row.cells)),
-            *(_share(row.exact, row.cells), _share(row.released_persons, row.persons), f"{row.error:.1%}"),
+            *(_share(row.exact, row.cells), _share(row.released_persons, row.persons)),
+            *("" if wrong is None else f"{wrong:.1%}" for wrong in (row.error, row.median_error)),
         ]
         for row in rows
     ]
