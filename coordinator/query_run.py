@@ -312,15 +312,22 @@ class QueryRun:
 
     def _begin_to_compute(self, stage: Stage) -> None:
         self._measures.began(stage.stage_id)
+        executor = ""
         try:
-            table = None if stage.kind is StageKind.MERGE else self._picked_here(stage)
+            if stage.kind is not StageKind.MERGE:
+                table = self._picked_here(stage)
+            elif (merged := self._merged_here(stage)) is not None:
+                table, executor = merged
+                self._merged_by = max(self._merged_by, executor)
+            else:
+                table = None
         except errors.ArchipelError as problem:
             self.handle(events.ComputeFailed(stage.stage_id, problem.info))
             return
         if table is None:
             self._spawn(self._compute(stage))
         else:
-            self._computed(stage, table)
+            self._computed(stage, table, executor)
 
     async def _compute(self, stage: Stage) -> None:
         executor = ""
@@ -350,6 +357,15 @@ class QueryRun:
             return table
         inputs = {e: input_table(self._planned, e, self._outputs, with_shard=True) for e in stage.inputs}
         return self._shared.merger.finish(stage.sql, inputs, timeout_s=self._left_s(), stop=stop, **self._bounds(stage))
+
+    def _merged_here(self, stage: Stage) -> tuple[pa.Table, str] | None:
+        """Return what a merge of little gives that needs no engine, on the loop's thread."""
+        if self._input_bytes(stage) > SMALL_BYTES:
+            return None
+        if not self._shared.merger.merges_at_once(stage.sql, merge_input(self._planned, stage, self._outputs)):
+            return None
+        with self._stage_span(stage.stage_id):
+            return self._merge(stage, self._stop)
 
     def _picked_here(self, stage: Stage) -> pa.Table | None:
         """Return what a stage that only picks columns of little gives, on the loop's thread."""

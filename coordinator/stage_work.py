@@ -26,6 +26,8 @@ class MergerLike(Protocol):
         self, sql: str, source: MergeInput, keys: tuple[str, ...], *, timeout_s: float, stop: Stop | None = None
     ) -> tuple[pa.Table, str]: ...
 
+    def merges_at_once(self, sql: str, source: MergeInput) -> bool: ...
+
     def finish(
         self,
         sql: str,

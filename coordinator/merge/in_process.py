@@ -9,6 +9,7 @@ from coordinator.merge.engine import Engine
 from coordinator.merge.executor import MergeInput
 from coordinator.merge.partials import prepared
 from coordinator.merge.stop import Stop
+from coordinator.merge.summing import summed, sums
 
 
 class InProcessExecutor:
@@ -29,7 +30,12 @@ class InProcessExecutor:
             telemetry.Attribute.MERGE_PARTITIONS: 1,
         }
         with telemetry.span("merge", attributes=attributes):
-            return self._engine.run(sql, source.exchange_id, prepared(source, keys), timeout_s=timeout_s, stop=stop)
+            tables = prepared(source, keys)
+            added = sums(sql, source.exchange_id)
+            table = None if added is None else summed(tables, added)
+            if table is not None:
+                return table
+            return self._engine.run(sql, source.exchange_id, tables, timeout_s=timeout_s, stop=stop)
 
     def close(self) -> None:
         """Close the engine; idempotent."""
