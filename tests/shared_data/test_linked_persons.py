@@ -373,6 +373,32 @@ def test_a_question_about_linked_persons_has_the_released_groups_of_one_database
     _crosses_as_it_may(answer)
 
 
+MATCHED_FIRST = ("stays of persons with a long illness, by IN", "costs and days of a person side by side")
+NOT_WITHOUT_OTHERS = ("beneficiaries who were never in hospital", "persons in both, by INTERSECT")
+
+
+@pytest.mark.parametrize("name", [*MATCHED_FIRST, *NOT_WITHOUT_OTHERS])
+def test_a_private_set_intersection_changes_no_answer_and_where_it_would_the_question_is_refused(
+    name: str, linked: Federation
+) -> None:
+    text, free = QUESTIONS[name], linked.permit
+    asked = unsigned(_without_threshold(text))
+    try:
+        linked.permit = free.model_copy(update={"intersection": True})
+        if name in NOT_WITHOUT_OTHERS:
+            with pytest.raises(errors.ArchipelError) as refusal:
+                linked.ask(asked)
+            assert refusal.value.rule == "intersection-required"
+            return
+        answer = linked.ask(asked)
+    finally:
+        linked.permit = free
+    expected = linked.oracle(asked, sql=text.replace("[[", "").replace("]]", ""))
+    assert [stage for stage in answer.plan.stages if stage.intersection is not None]
+    assert comparing.difference(answer.table, expected, asked.sql) == ""
+    _crosses_as_it_may(answer)
+
+
 @pytest.mark.parametrize("name", QUANTILES)
 def test_a_quantile_of_linked_persons_lies_in_the_interval_that_is_told(name: str, linked: Federation) -> None:
     text = QUANTILES[name]
