@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,8 @@ def generator() -> str | None:
 def generate(directory: Path, scale: float) -> Path:
     """Write the eight tables at a scale as Parquet into ``directory``, unless they are there; return it.
 
+    Several processes may do so at once: whoever is first puts the tables there.
+
     Raises:
         FileNotFoundError: tpchgen-cli is not installed.
     """
@@ -120,13 +123,16 @@ def generate(directory: Path, scale: float) -> Path:
     program = generator()
     if program is None:
         raise FileNotFoundError("tpchgen-cli is not installed")
-    partial = directory.with_name(f"{directory.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    command = [program, "parquet", "-s", str(scale), "--output-dir", str(partial)]
-    subprocess.run(command, check=True, capture_output=True, timeout=GENERATOR_TIMEOUT_S)
-    shutil.rmtree(directory, ignore_errors=True)
-    partial.rename(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f"{directory.name}.") as made:
+        partial = Path(made) / "tables"
+        command = [program, "parquet", "-s", str(scale), "--output-dir", str(partial)]
+        subprocess.run(command, check=True, capture_output=True, timeout=GENERATOR_TIMEOUT_S)
+        try:
+            partial.rename(directory)
+        except OSError:  # another process was faster
+            if not all((directory / f"{table}.parquet").exists() for table in TABLES):
+                raise
     return directory
 
 
