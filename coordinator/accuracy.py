@@ -1,4 +1,4 @@
-"""How well results are known that were worked out from counts in cells: one sentence for each. Pure."""
+"""How well results are known that were worked out from rows in cells: one sentence for each. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import datetime
 import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 
-from coordinator.plan import Interval, Plan
+from coordinator.plan import VALUES, Interval, Plan
 
 _FIRST_MOMENT = datetime.datetime(1970, 1, 1)
 
@@ -25,7 +26,7 @@ def told(plan: Plan, outputs: Mapping[str, pa.Table | Mapping[str, pa.Table]]) -
     for interval in plan.intervals:
         table = outputs.get(sources.get(interval.exchange_id, ""))
         if isinstance(table, pa.Table):
-            found = _sentence(interval, table)
+            found = _of_values(interval, table) if interval.kind == VALUES else _sentence(interval, table)
             if found is not None:
                 yield found
 
@@ -48,6 +49,45 @@ def _sentence(interval: Interval, table: pa.Table) -> str | None:
         text += ", with an open end" if whole else f"; in {len(wide) - len(closed)} of them it has an open end"
         text += _open_end(wide[0], interval) if whole else ""
     return f"{text}. The result is its middle, or the end that is known."
+
+
+def _of_values(interval: Interval, table: pa.Table) -> str | None:
+    """Return the sentence about estimates: between which values the exact one lies, where it is known least well."""
+    total, low, high = (_values(table.column(name)) for name in (interval.total, interval.lower, interval.upper))
+    groups = [(first, last) for rows, first, last in zip(total, low, high, strict=True) if rows]
+    widths = [_place(last) - _place(first) for first, last in groups]
+    wide = [i for i, (first, last) in enumerate(groups) if first != last and not _is_point(_place(first), _place(last))]
+    if not wide:
+        return None
+    first, last = groups[max(wide, key=lambda i: widths[i] if math.isfinite(widths[i]) else math.inf)]
+    ends = f"from {_shown(first)} to {_shown(last)}"
+    if len(groups) == 1:
+        return f"{interval.text} is an estimate: the exact value lies in the interval {ends}."
+    return (
+        f"{interval.text} is an estimate in {len(wide)} of {len(groups)} groups: the exact values lie in intervals, "
+        f"the widest {ends}."
+    )
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    if pa.types.is_timestamp(column.type):  # of nanoseconds there are no Python values
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    return list(column.to_pylist())
+
+
+def _place(value: Any) -> float:
+    """Return where a value lies among those of its type."""
+    if isinstance(value, datetime.datetime):
+        return value.replace(tzinfo=datetime.UTC).timestamp()
+    if isinstance(value, datetime.date):
+        return float(value.toordinal())
+    if isinstance(value, datetime.time):
+        return value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6
+    return float(value)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _open_end(ends: Ends, interval: Interval) -> str:

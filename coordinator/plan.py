@@ -22,6 +22,10 @@ SHARD_COLUMN = "_shard"
 """INTEGER column that the coordinator adds to what nodes deliver: the index of the node in the stage's sites."""
 
 
+VALUES = "values"
+"""The kind of an interval whose ends are values, in the type of the result."""
+
+
 class StageKind(Enum):
     """Where and how a stage runs."""
 
@@ -103,7 +107,8 @@ class Interval:
 
     ``total`` is the column with the number of its values, NULL where there is none; ``lower`` and ``upper`` hold the
     ends in units of ``kind``: ``whole``, ``double``, ``decimal`` (with ``scale`` digits after the point), ``date``
-    (days since 1970), ``timestamp`` (microseconds since 1970). An open end is NULL.
+    (days since 1970), ``timestamp`` (microseconds since 1970). An open end is NULL. Where ``kind`` is ``VALUES`` the
+    ends are values themselves, and the result is an estimate that is one of the values between them.
     """
 
     text: str

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from archipel import errors
 from archipel.aggregates import REGISTRY, Leak, State
-from coordinator.planner import aggregation, distinct, formula, histograms, rewrite, sketches, states, values
+from coordinator.planner import aggregation, distinct, formula, histograms, ranks, rewrite, sketches, states, values
 from coordinator.planner.assembly import Assembly, Source
 from coordinator.planner.carried import as_sent
 from coordinator.planner.placement import Placement, covers_key
@@ -108,7 +108,8 @@ def cut_aggregation(
             assembly.intervals[merged.name] = tuple(histograms.intervals(merged.name, quantiles))
         groups = rewrite.table(merged.name)
     if wanted:
-        groups = _with_values(select, cut, groups, wanted, sites, inputs, assembly)
+        about = {f"p{i}v": types[i][0][0] for i in range(len(calls)) if types[i][0]}
+        groups = _with_values(select, cut, groups, wanted, about, sites, inputs, assembly)
     assert groups is not None
     return _above(select, cut, groups)
 
@@ -118,11 +119,15 @@ def _with_values(
     cut: _Cut,
     groups: exp.Expr | None,
     wanted: list[tuple[str, values.Wanted]],
+    about: Mapping[str, str],
     sites: tuple[str, ...],
     inputs: Mapping[str, Source],
     assembly: Assembly,
 ) -> exp.Expr:
-    """Return the groups with what is finished from values; ``groups`` are those with everything else, if there are."""
+    """Return the groups with what is finished from values; ``groups`` are those with everything else, if there are.
+
+    ``about`` has the types of what calls are about, by the names of their results.
+    """
     by_parts: dict[tuple[exp.Expr, ...], list[tuple[str, values.Wanted]]] = {}
     for name, needed in wanted:
         by_parts.setdefault(needed.parts, []).append((name, needed))
@@ -132,6 +137,12 @@ def _with_values(
         counted = any(needed.counted for _, needed in calls)
         valued = _Cut((*cut.keys, *parts), (), (), ())
         tree = _node_tree(select.copy(), valued)
+        if all(ranks.finishes(needed.call) for _, needed in calls):
+            tree = _keys_first(tree, valued, f"{assembly.prefix}0")
+            asked = [(name, needed.call) for name, needed in calls]
+            found = ranks.side(tree, keys, asked, about[asked[0][0]], sites, inputs, assembly)
+            sides.append((found, [name for name, _ in asked]))
+            continue
         if counted:
             tree.select(rewrite.aliased(exp.Count(this=exp.Star(), big_int=True), values.COUNT_COLUMN), copy=False)
         delivered = assembly.node_stage(_keys_first(tree, valued, f"{assembly.prefix}0"), sites, inputs)
