@@ -20,6 +20,7 @@ from archipel.request import Privacy
 from archipel.schema import Column, Form, Scope, Table
 from coordinator.catalog import Catalog
 from coordinator.plan import COORDINATOR, SHARD_COLUMN, Alternative, Exchange, Interval, OutputColumn, Stage, StageKind
+from coordinator.planner import quantiles
 from coordinator.planner.bind import Describe
 from coordinator.planner.carried import as_sent, check_carried
 from coordinator.planner.estimate import estimate, rows_of
@@ -181,7 +182,7 @@ class Assembly:
         Raises:
             ArchipelError: the border check of one of the sites refuses it.
         """
-        tree = self._typed(tree, tuple(inputs))
+        tree = self._typed(quantiles.exactly(tree), tuple(inputs))
         sql = tree.sql("duckdb")
         key = ("node", sql, sites, to, part_column, matched)
         if key in self._known and self.rules.common_subplans:
@@ -314,7 +315,7 @@ class Assembly:
         """
         names = self.read_by(tree)
         self._check_own(tree, names)
-        sql = self._typed(tree, names).sql("duckdb")
+        sql = self._typed(quantiles.exactly(tree), names).sql("duckdb")
         columns = self.describe(sql, self.columns_of(names))
         stage_id = self._next_stage()
         self.stages.append(Stage(stage_id, StageKind.FINISH, (COORDINATOR,), sql, columns, names))
