@@ -63,7 +63,7 @@ class Merger:
         return self._merged(self._in_process, sql, source, keys, timeout_s, stop)
 
     def merges_at_once(self, sql: str, source: MergeInput) -> bool:
-        """Whether a merge needs neither Ray nor, unless its numbers are large, the engine: of little it takes 0.1 ms."""
+        """Whether a merge needs neither Ray nor, unless its numbers are large, the engine: it takes 0.1 ms then."""
         here = self._ray is None or source.bytes < self._settings.threshold_bytes
         return here and sums(sql, source.exchange_id) is not None
 

@@ -118,7 +118,7 @@ def _is_key(kind: pa.DataType) -> bool:
         or pa.types.is_integer(kind)
         or pa.types.is_boolean(kind)
         or pa.types.is_date32(kind)
-        or pa.types.is_timestamp(kind)
+        or (pa.types.is_timestamp(kind) and kind.tz is None)
         or pa.types.is_decimal128(kind)
     )
 
