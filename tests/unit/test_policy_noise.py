@@ -9,11 +9,14 @@ from typing import Any
 
 import jsonschema
 import pytest
+import typer
 from pydantic import ValidationError
 
 from archipel import noise, policy_schema, schema, wire
+from archipel.cli.queries import _privacy
 from archipel.policy import Policy
 from archipel.policy_explain import explain
+from archipel.request import Privacy
 from archipel.schema import Bound, Column, PrivacyLimits
 
 PRIVACY: dict[str, Any] = {"max_epsilon": 1, "groups_per_person": 3, "rows_per_person": 5, "bounds": {"days": [0, 60]}}
@@ -89,6 +92,14 @@ def test_a_policy_in_plain_words_says_what_is_offered_and_what_is_risky() -> Non
     assert "max_epsilon is over 10" in warnings
     lines, _ = said(document(privacy=None, noise={"deviation": 3}))
     assert "perturbed" in lines
+
+
+def test_the_command_line_asks_for_an_epsilon_and_for_less_of_each_person_only_with_one() -> None:
+    assert _privacy(None, None, None) is None
+    assert _privacy(0.5, 2, None) == Privacy(epsilon=0.5, groups_per_person=2)
+    for wrong in ((None, 2, None), (None, None, 1), (0.0, None, None), (float("nan"), None, None)):
+        with pytest.raises(typer.BadParameter):
+            _privacy(*wrong)
 
 
 def test_half_widths_hold_95_percent_of_sums_of_laplace_noise() -> None:
