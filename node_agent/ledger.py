@@ -33,6 +33,9 @@ LEDGER_FOLDER = "ledger"
 REFUSED = "Together with an earlier answer this one would tell about fewer persons than the threshold."
 """Always this text: how many they are, and which answer it was, stands only in the node's audit log."""
 
+OTHER_QUANTILES = "Quantiles of this column were answered by another expression before."
+OTHER_QUANTILES_HINT = "Ask for quantiles of the same expression as before, and compute with what you get."
+
 MOST_BUCKETS = 192
 """Where more persons than this are wanted, so many buckets apart are enough: that is about 350 persons."""
 NEWEST = 1024
@@ -224,6 +227,7 @@ class Ledger:
         note: Callable[[dict[str, Any]], None],
         linked: LinkedRow | None = None,
         seen: int = 0,
+        quantiles: tuple[tuple[str, str], ...] = (),
     ) -> Recorded | None:
         """Decide about an answer and, if it may leave, write it down. What was answered meanwhile is given instead.
 
@@ -243,13 +247,21 @@ class Ledger:
             self._room(now)
             if linked is not None and self._store.linked(linked.family, "", "")[0] != seen:
                 return None
+            askers = (f"permit {permit.permit_id}", f"researcher {about.get('researcher')}")
+            self._same_quantiles(askers, quantiles, note)
             self.compare(sketches, minimum, permit=permit, now=now, note=note)
             told = {"withheld": answer.withheld, "fewest": answer.fewest, "rows": answer.output.num_rows}
             with self._store.change() as database:
                 stored = self._store.append(
                     database,
                     question,
-                    {"kind": "answer", "permit": permit.permit_id, "time": round(now, 3), **about},
+                    {
+                        "kind": "answer",
+                        "permit": permit.permit_id,
+                        "time": round(now, 3),
+                        **about,
+                        **({"quantiles": quantiles} if quantiles else {}),
+                    },
                     told=told,
                     answer=_packed(answer.output),
                     until=permit.expires + self.rules.keep_days * DAY_S,
@@ -257,6 +269,7 @@ class Ledger:
                     linked=linked,
                 )
                 self._store.charge(database, permit.permit_id, questions=1, cells=answer.output.num_rows)
+            self._counted_by |= {(asker, column): mark for asker in askers for column, mark in quantiles}
             for domain, found_sketches in sketches.items():
                 self._remember(stored.sequence, domain, found_sketches)
             return Recorded(answer, stored.sequence, stored.digest, repeated=False)
@@ -280,9 +293,28 @@ class Ledger:
 
     def _load(self) -> None:
         self._known = {}
+        self._counted_by: dict[tuple[str, str], str] = {}
+        for content in self._store.contents("quantiles"):
+            askers = (f"permit {content['permit']}", f"researcher {content.get('researcher')}")
+            self._counted_by |= {(asker, column): mark for asker in askers for column, mark in content["quantiles"]}
         self._fine = lru_cache(maxsize=KEPT_CHUNKS)(self._store.fine)
         for kept in self._store.kept():
             self._remember(kept.entry, kept.domain, kept.sketches, kept.coarse)
+
+    def _same_quantiles(
+        self, askers: tuple[str, ...], quantiles: tuple[tuple[str, str], ...], note: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """Make sure that a permit's and a researcher's quantiles of a column are all of one expression over it.
+
+        The cells of x and of x + 1 are about the same persons, whom sketches do not tell apart, and differ by few.
+        """
+        if self.rules.differences != "refuse":
+            return
+        for asker in askers:
+            for column, mark in quantiles:
+                if self._counted_by.get((asker, column), mark) != mark:
+                    note({"ledger_refusal": {"differs_from": "quantiles by another expression", "column": column}})
+                    raise errors.error(errors.DIFFERENCING_REFUSED, OTHER_QUANTILES, hint=OTHER_QUANTILES_HINT)
 
     def _closest(self, sketches: Mapping[str, Sketches], minimum: int) -> Close | None:
         for domain, new in sketches.items():

@@ -209,6 +209,14 @@ class LedgerStore:
         found: dict[str, Any] = json.loads(row[0]) if row else {}
         return found
 
+    def contents(self, name: str) -> Iterator[dict[str, Any]]:
+        """Return what the answers say of themselves that were not purged and have a certain entry, oldest first."""
+        with self._mutex:
+            statement = "SELECT content FROM entries WHERE told <> '{}' AND instr(content, ?) > 0 ORDER BY sequence"
+            rows = self._database.execute(statement, (json.dumps(name),)).fetchall()
+        found = (json.loads(content) for (content,) in rows)
+        return (content for content in found if name in content)
+
     def append(
         self,
         database: sqlite3.Connection,

@@ -100,6 +100,7 @@ def answered(
             note=note,
             linked=part.row,
             seen=part.seen,
+            quantiles=release.quantiles,
         )
         if entered is not None:
             note(entered.facts())

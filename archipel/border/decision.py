@@ -148,6 +148,9 @@ class Release:
     """For protected tables: the statements by which the node's ledger learns who stands behind each group."""
     placement: Placement | None = None
     """For protected tables: where the groups stand in a table that the answer shares with others."""
+    quantiles: tuple[tuple[str, str], ...] = ()
+    """For histograms: each column of a protected table that is counted, and a mark of the value that it is counted by;
+    empty for the column itself."""
     pseudonymised: bool = False
     """Whether the statement reads ``archipel.linkage.PADS_TABLE``: person columns in it are project pseudonyms."""
     lattice: Lattice | None = None

@@ -9,6 +9,7 @@ bound, the bits that their hashes set, since bits of two intervals are those of 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -123,6 +124,36 @@ def _values(calls: Mapping[str, exp.Expr], block: Block, analysis: Analysis) -> 
                 raise refused(refusal.HISTOGRAM, found, "of one column in two ways: their cells would differ by few")
         values[name] = given[0]
     return values
+
+
+def counted(select: exp.Select, block: Block, analysis: Analysis) -> tuple[tuple[str, str], ...]:
+    """Return each column of a protected table that histograms count, and a mark of the value that it is counted by.
+
+    The mark of a column itself is empty. Of a value whose columns are computed below, all of the statement is the mark.
+    """
+    found: set[tuple[str, str]] = set()
+    for unit in filter(None, map(_call, select.expressions)):
+        value = syntax.unwrapped(syntax.arguments(syntax.split_filter(unit)[0])[0])
+        named: exp.Expr = value.copy()
+        plain = True
+        for written in [value] if isinstance(value, exp.Column) else list(value.find_all(exp.Column)):
+            plain &= analysis.expressions.is_plain(written, block)
+        below = [] if plain else [select.args.get(part) for part in ("with_", "from_", "joins")]
+        for written in list(named.find_all(exp.Column)):
+            bases = analysis.expressions.columns(written, block)
+            if plain and len(bases) == 1:
+                base = next(iter(bases))
+                written.set("this", exp.to_identifier(f"{base.table}.{base.column}".lower(), quoted=True))
+                written.set("table", None)
+        alone = plain and isinstance(value, exp.Column)
+        parts = [named, *(node for part in below for node in (part if isinstance(part, list) else [part]) if node)]
+        text = " ".join(part.sql("duckdb") for part in parts)
+        mark = "" if alone else hashlib.sha256(text.encode()).hexdigest()
+        for base in analysis.expressions.columns(value, block):
+            owner = analysis.context.tables.get(base.table.lower())
+            if owner is not None and owner.policy.protected:
+                found.add((f"{base.table}.{base.column}".lower(), mark))
+    return tuple(sorted(found))
 
 
 def attached(statement: exp.Select, asked: Asked, carriers: list[Carrier], names: Names) -> exp.Select:

@@ -96,6 +96,7 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         read = read_columns(analysis, protected)
         whole = masked.masked_release(select, block, wanted.counts, analysis, protected, tables=tables, columns=read)
         return replace(whole, populations=behind)
+    quantiles = histogram.counted(select, block, analysis) if asked else ()
     cells = histogram.taken_out(select, block, analysis)
     if not analysis.context.rewrites:
         return replace(_decided(analysis, protected), perturbed=noisy)
@@ -111,6 +112,7 @@ def protected_release(tree: exp.Expr, analysis: Analysis, protected: list[schema
         persons_column=persons,
         populations=behind,
         placement=placed,
+        quantiles=quantiles,
         pseudonymised=pseudonymised,
         lattice=_lattice(held, wanted, units),
         rounding=wanted.rounding,

@@ -370,3 +370,22 @@ def test_no_key_of_a_person_stands_in_the_ledger(tmp_path: Path) -> None:
         part.close()
     written = b"".join(file.read_bytes() for file in (tmp_path / "ledger").iterdir())
     assert b"PERSON" not in written
+
+
+def test_quantiles_of_a_column_are_given_by_one_expression_to_a_permit_and_researcher(nodes: Nodes) -> None:
+    node = nodes()
+    cells = "SELECT archipel_histogram({}) AS h FROM {} WHERE year > {}"
+    assert node.ask(cells.format("days", "stays", 2000)).num_rows == 1
+    assert node.ask(cells.format("s.days", "stays s", 2019)).num_rows == 1  # of other rows, and under another name
+    assert node.ask(cells.format("x", "(SELECT cost + 1 AS x, year FROM stays) t", 2000)).num_rows == 1
+    shifted = ("days + 1", "stays"), ("x", "(SELECT days + 1 AS x, year FROM stays) t"), ("days + cost", "stays")
+    for value, source in (*shifted, ("cost", "stays")):
+        problem = node.refused(cells.format(value, source, 2000))
+        assert problem.code == "DIFFERENCING_REFUSED"
+        assert "another expression" in problem.info.message
+    node.reopen()
+    assert node.refused(cells.format("days + 1", "stays", 2000)).code == "DIFFERENCING_REFUSED"
+    assert node.refused(cells.format("days + 1", "stays", 2000), permit={"permit_id": "p2"}).code == (
+        "DIFFERENCING_REFUSED"
+    )
+    assert node.ask(cells.format("x", "(SELECT cost + 1 AS x, year FROM stays) t", 2000)).num_rows == 1
