@@ -139,7 +139,6 @@ def withheld_more(
     run: Run,
     secret: bytes,
     *,
-    max_seconds: float = MAX_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> set[tuple[int, Mark]]:
     """Return the groups of a new answer, by grouping and mark, that must be withheld beside those that are.
@@ -149,7 +148,7 @@ def withheld_more(
     """
     others = [other for other in _merged(earlier) if not _tells_nothing(new, other)]
     found: set[tuple[int, Mark]] = set()
-    until, size = clock() + max_seconds, MAX_TOGETHER
+    until, size = clock() + MAX_SECONDS, MAX_TOGETHER
     while others:
         together, rest = others[:size], others[size:]
         asked = placement.joint([new.placement, *(other.placement for other in together)], MAX_ATOMS)
