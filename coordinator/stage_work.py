@@ -14,7 +14,7 @@ from archipel import errors, frames
 from coordinator.merge.executor import MergeInput
 from coordinator.merge.partials import prepared
 from coordinator.merge.stop import Stop
-from coordinator.picking import Picks, picked, picks
+from coordinator.picking import OrderedPicks, Picks, ordered, ordered_picks, picked, picks
 from coordinator.plan import SHARD_COLUMN, Exchange, Plan, Stage, StageKind
 from coordinator.planning import Planned
 
@@ -66,15 +66,16 @@ def input_table(planned: Planned, exchange_id: str, outputs: Outputs, *, with_sh
 
 
 def only_picks(plan: Plan, stage: Stage) -> bool:
-    """Whether a finish stage only picks columns of one input."""
+    """Whether a finish stage only picks columns of one input, and perhaps orders them."""
     return _picks_of(plan, stage) is not None
 
 
-def _picks_of(plan: Plan, stage: Stage) -> Picks | None:
+def _picks_of(plan: Plan, stage: Stage) -> Picks | OrderedPicks | None:
     if len(stage.inputs) != 1:
         return None
     source = plan.stage(exchange_named(plan, stage.inputs[0]).source)
-    return picks(stage.sql, stage.inputs[0], tuple((column.name, column.type) for column in source.columns))
+    asked = (stage.sql, stage.inputs[0], tuple((column.name, column.type) for column in source.columns))
+    return picks(*asked) or ordered_picks(*asked)
 
 
 def picked_table(planned: Planned, stage: Stage, outputs: Outputs, *, max_rows: int, max_bytes: int) -> pa.Table | None:
@@ -88,7 +89,8 @@ def picked_table(planned: Planned, stage: Stage, outputs: Outputs, *, max_rows: 
     columns = _picks_of(planned.plan, stage)
     if columns is None:
         return None
-    table = picked(input_table(planned, stage.inputs[0], outputs, with_shard=True), columns)
+    source = input_table(planned, stage.inputs[0], outputs, with_shard=True)
+    table = ordered(source, columns) if isinstance(columns, OrderedPicks) else picked(source, columns)
     return None if table is None else _bounded(table, max_rows, max_bytes)
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import duckdb
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlglot import exp
 
 from archipel import errors
 from archipel.schema import Form
 from coordinator.merge.engine import Engine
-from coordinator.picking import picked, picks
+from coordinator.picking import ordered, ordered_picks, picked, picks
 from coordinator.plan import COORDINATOR, Exchange, OutputColumn, Plan, Stage, StageKind
 from coordinator.planning import Planned
 from coordinator.stage_work import only_picks, picked_table, result_table
@@ -144,3 +146,65 @@ def test_limits_hold_for_what_is_picked_too() -> None:
         with pytest.raises(errors.ArchipelError) as problem:
             picked_table(whole, stage, {"s1": {"n1": table}}, **bounds)
         assert problem.value.info.code is errors.RESULT_TOO_LARGE
+
+
+ORDERINGS = [
+    'SELECT "x1"."t" AS "a", "x1"."n" AS "b", "x1"."p" AS "c" FROM "x1" AS "x1" ORDER BY "a", "b" DESC, "c"',
+    'SELECT "x1"."n" AS "b", "x1"."t" AS "a", "x1"."p" AS "c" FROM "x1" AS "x1" ORDER BY "c" DESC, "a" DESC, "b"',
+    'SELECT "x1"."d" AS "n", "x1"."n" AS "d", "x1"."y" AS "y" FROM "x1" AS "x1" ORDER BY "n" DESC, "y", "d" LIMIT 3',
+    'SELECT "x1"."y" AS "y", "x1"."d" AS "d", "x1"."n" AS "n" FROM "x1" AS "x1" ORDER BY "y" DESC, "d", "n" LIMIT 1000',
+]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.none() | st.sampled_from(["", "a", "B", "\u00e9", "e\u0301", "\U0001f600", "\uffff", "\x00", "ab"]),
+            st.none() | st.integers(-(2**63), 2**63 - 1),
+            st.none() | st.decimals(-(10**12), 10**12, places=2),
+            st.none() | st.dates(),
+            st.none() | st.booleans(),
+        ),
+        max_size=12,
+    )
+)
+@pytest.mark.parametrize("sql", ORDERINGS)
+def test_what_is_ordered_is_ordered_as_the_engine_does(
+    sql: str, rows: list[tuple[object, ...]], engine: Engine
+) -> None:
+    kinds = {"t": pa.string(), "n": pa.int64(), "p": pa.decimal128(15, 2), "d": pa.date32(), "y": pa.bool_()}
+    columns = [pa.array([row[i] for row in rows], kind) for i, kind in enumerate(kinds.values())]
+    table = pa.table(columns, names=list(kinds))
+    wanted = ordered_picks(sql, "x1")
+    assert wanted is not None
+    theirs = engine.answer(sql, {"x1": table}, timeout_s=10, max_rows=1000, max_bytes=1 << 20)
+    assert ordered(table, wanted).equals(theirs)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'SELECT "x1"."g" AS "a" FROM "x1" AS "x1" ORDER BY "a" NULLS FIRST',
+        'SELECT "x1"."g" AS "a" FROM "x1" AS "x1" ORDER BY "g"',
+        'SELECT "x1"."g" AS "a" FROM "x1" AS "x1" ORDER BY "x1"."a"',
+        'SELECT "x1"."g" AS "a" FROM "x1" AS "x1" ORDER BY "a" COLLATE NOCASE',
+        'SELECT "x1"."g" AS "a" FROM "x1" AS "x1" ORDER BY 1',
+        'SELECT "x1"."g" AS "a" FROM "x1" AS "x1" ORDER BY ALL',
+        'SELECT "x1"."g" AS "a", "x1"."h" AS "A" FROM "x1" AS "x1" ORDER BY "a"',
+        'SELECT "x1"."g" AS "a" FROM "x1" AS "x1" ORDER BY "a" LIMIT 10%',
+        'SELECT "x1"."g" AS "a" FROM "x1" AS "x1" ORDER BY "a" LIMIT 3 OFFSET 1',
+        'SELECT "x1"."g" AS "a" FROM "x1" AS "x1" ORDER BY "a" LIMIT (SELECT 1)',
+        'SELECT "x1"."g" AS "a" FROM "x1" AS "x1" WHERE "x1"."g" > 1 ORDER BY "a"',
+        'SELECT DISTINCT "x1"."g" AS "a" FROM "x1" AS "x1" ORDER BY "a"',
+        'SELECT "x1"."g" AS "a" FROM "x1" AS "x1" LIMIT 1',
+    ],
+)
+def test_another_order_is_left_to_the_engine(sql: str) -> None:
+    assert ordered_picks(sql, "x1") is None
+
+
+def test_doubles_are_ordered_by_the_engine() -> None:
+    wanted = ordered_picks('SELECT "x1"."g" AS "a" FROM "x1" AS "x1" ORDER BY "a"', "x1")
+    assert wanted is not None
+    assert ordered(pa.table({"g": [1.5, float("nan"), None]}), wanted) is None
