@@ -66,6 +66,11 @@ def replay(record: Record, folder: Path) -> Replay:
         )
         played.say(f"The record says: {_ended(record)}")
         return played
+    if "intersection_step" in record:
+        played.say(
+            f"It is '{record['intersection_step']}' of a private set intersection: who is in both is not played again, "
+            "but whether its statement may go, of persons in both only."
+        )
     try:
         releases = _decided(record, found, setting, asked)
     except errors.ArchipelError as problem:
@@ -154,6 +159,7 @@ def _decided(record: Record, found: Mapping[str, str], setting: Mapping[str, Any
             received=received,
             destination=str(destination),
             privacy=asked.request.privacy,
+            intersected="intersection_step" in record,
         )
         for destination in record.get("destinations", (COORDINATOR,))
     }

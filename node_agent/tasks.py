@@ -302,7 +302,9 @@ class TaskRunner:
         if order.round is not None:
             sent = self._rounds.run(order, asked, self.engine, services)
         else:
+            known["intersection_step"] = order.intersection.step.value if order.intersection is not None else ""
             sent = self._intersections.run(order, asked, services)
+            known |= _release_facts(sent.release)
         self.running.check(asked.permit.permit_id, asked.researcher)
         cancellation.check()
         told = {"bytes": sum(p.size for p in sent.parcels), "sent": [p.facts() for p in sent.parcels]}

@@ -10,11 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from node_support import NOW
 from test_node_sealed import JOIN_STAYS, LINKED, NODES, POLICY, RECEIVER, SEND_ROWS, SENDERS, Scene, refusal_of
 
-from archipel import errors, frames
+from archipel import errors, frames, tokens
 from archipel.intersection import IntersectionStep, Step
-from node_agent import private_matching
+from node_agent import audit, private_matching, replay
+from node_agent.evidence import Evidence, Grounds
 from node_agent.order import Released
 from node_agent.private_matching import Asker, answer
 from node_agent.sealed import Output, Sender
@@ -222,6 +224,21 @@ def test_rows_of_another_statement_do_not_go_with_an_answer(scene: Intersecting)
     scene.step(Step.ANSWER, RECEIVER)
     other = "SELECT person, region FROM stays"
     assert refusal_of(lambda: scene.step(Step.SEND, SENDERS[0], sql=other)).code == "EXCHANGE_REFUSED"
+
+
+def test_the_decisions_of_all_steps_are_reached_again_from_what_was_kept(scene: Intersecting) -> None:
+    key = tokens.encode_public_key(scene.party.authority.public_key())
+    kept = {}
+    for node in (SENDERS[0], RECEIVER):
+        kept[node] = scene.directory / node / "evidence"
+        grounds = Grounds(Evidence(kept[node], lambda: NOW), node, "dev", key, "version: 1\n")
+        scene.set(node, grounds=grounds)
+    scene.matched()
+    for node, number in ((SENDERS[0], 2), (RECEIVER, 1)):
+        records = list(audit.records(scene.directory / node / "audit"))
+        assert len(records) == number
+        for record in records:
+            assert replay.replay(dict(record), kept[node]).same, record["intersection_step"]
 
 
 @pytest.mark.parametrize(
