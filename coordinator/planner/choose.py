@@ -112,15 +112,18 @@ def _spared(draft: Draft) -> int:
 
 
 def _bytes_of_partials(query: exp.Query, tree: exp.Select, placed: Placement, catalog: Catalog) -> int:
-    """Return the estimated bytes of a block's partial aggregates, beyond those of its groups from one site."""
+    """Return the estimated bytes of a block's partial aggregates, beyond those of its result.
+
+    Each of the sites may have a part of each group, unless they are grouped by what the rows are cut by.
+    """
     sites = placed.nodes or ()
-    if covers_key(aggregation.plain_keys(tree) or [], placed):
-        return 0
     plain = query.copy()
     for key in ("having", "order", "limit", "offset"):
         plain.set(key, None)
-    groups = rows_of(plain, catalog, sites) * DECIMAL_WIDTH * max(1, len(plain.selects))
-    return groups * (len(sites) - 1) // len(sites)
+    apart = 1 if covers_key(aggregation.plain_keys(tree) or [], placed) else len(sites)
+    groups = rows_of(plain, catalog, sites) * apart // len(sites)
+    left = rows_of(query, catalog, sites) // len(sites)
+    return max(0, groups - left) * DECIMAL_WIDTH * max(1, len(plain.selects))
 
 
 def candidates(query: exp.Query, catalog: Catalog) -> Iterator[tuple[str, ...]]:

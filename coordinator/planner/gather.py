@@ -450,7 +450,8 @@ class _Gatherer:
         A filter by keys leaves as few values of them.
         """
         rows = group.rows(self.catalog)
-        values = float(max(1, len([n for n in senders(group.placed, self.catalog) if n not in self.sites])))
+        at_sites = () if self.spread is not None else self.sites
+        values = float(max(1, len([n for n in senders(group.placed, self.catalog) if n not in at_sites])))
         for key in made.keys:
             base = columns.joined_rows(key)
             values *= base * group.kept if base is not None else DISTINCT_OF_KEY

@@ -327,7 +327,6 @@ SELECT `kind`, COUNT(*) AS n, STD(beds) AS s, SUM(beds) / SUM(flags) AS q, GROUP
 --
 -- Result: kind VARCHAR, n BIGINT, s DOUBLE, q DOUBLE, l VARCHAR
 -- Not pushed down: string_agg(...) cannot be split over several nodes yet: it needs every row.
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of kind, about 600 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes, about 540 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # MySQL: texts and days

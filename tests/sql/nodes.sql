@@ -203,7 +203,7 @@ WHERE s._node = 'lyon' GROUP BY w.finess;
 -- Not pushed down: This join's tables are not at the same nodes.
 -- Not taken: run at lille, shipping shifts from lyon, nantes, about 7,040 bytes: it moves more bytes
 -- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of finess; shifts from lille, lyon, nantes by hash of finess, about 3,468 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of ward; shifts from lille, lyon, nantes by hash of ward, about 4,001 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
+-- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of ward; shifts from lille, lyon, nantes by hash of ward, about 4,012 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 3,120 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # The node as a parameter

@@ -181,7 +181,7 @@ SELECT s.day, sum(s.qty) AS qty, avg(s.price) AS price FROM sales s WHERE EXISTS
 --
 -- s1 node at lille, lyon, nantes, rennes
 --     SELECT "s"."day" AS "day", "s"."item" AS "item", SUM("s"."qty") AS "a0", SUM("s"."price") AS "a1", COUNT("s"."price") AS "a2", CAST(CASE WHEN "s"."item" IS NULL THEN 0 ELSE HASH(CAST("s"."item" AS BIGINT), 4) % 4 END AS UINTEGER) AS "hash_of_item" FROM "sales" AS "s" GROUP BY "s"."day", "s"."item"
---     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 400 rows and 16,800 bytes; allowed by: tables that are not protected: rows may go to this node
+--     -> x1 for s3: sealed, crosses as rows cut by hash_of_item, about 1,600 rows and 67,200 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns day, item, a0, a1, a2 of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
 -- s2 node at lille, lyon, nantes, rennes
@@ -203,8 +203,8 @@ SELECT s.day, sum(s.qty) AS qty, avg(s.price) AS price FROM sales s WHERE EXISTS
 --
 -- Result: day DATE, qty HUGEINT, price DOUBLE
 -- Not pushed down: A subquery may need rows of other nodes than the row that it is asked for.
--- Not taken: run at lille, lyon, nantes, rennes, shipping returns from lille, lyon, nantes, rennes, about 79,680 bytes: it moves more bytes
--- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 81,600 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping returns from lille, lyon, nantes, rennes, about 79,680 bytes: one place would have all the work, for the bytes that it spares
+-- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 81,600 bytes: one place would have all the work, for the bytes that it spares
 -- Not taken: bring the rows together at the coordinator, about 84,010,800 bytes: it moves more bytes
 
 -- # NOT EXISTS: what is not there must be missing at the node that has the key
@@ -230,8 +230,8 @@ SELECT s.client, count(*) AS n FROM sales s WHERE NOT EXISTS (SELECT 1 FROM retu
 --
 -- Result: client VARCHAR, n BIGINT
 -- Not pushed down: A subquery may need rows of other nodes than the row that it is asked for.
--- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of item; returns from lille, lyon, nantes, rennes by hash of item, about 256,320 bytes: it moves more bytes
--- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of client; returns from lille, lyon, nantes, rennes, about 316,800 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of item; returns from lille, lyon, nantes, rennes by hash of item, about 976,320 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of client; returns from lille, lyon, nantes, rennes, about 1,036,800 bytes: it moves more bytes
 -- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 974,400 bytes: it moves more bytes
 -- Not taken: bring the rows together at the coordinator, about 72,012,000 bytes: it moves more bytes
 
@@ -299,30 +299,39 @@ SELECT sum(s.price) AS price FROM sales s, returns r WHERE r.item = s.item AND s
 
 -- # Groups by the key that are joined on it
 SELECT r.reason, sum(t.qty) AS qty FROM returns r JOIN (SELECT item, sum(qty) AS qty FROM sales GROUP BY item HAVING sum(qty) > 20) t ON t.item = r.item GROUP BY r.reason;
--- Plan with 4 stages at 4 nodes and the coordinator
+-- Plan with 6 stages at 4 nodes and the coordinator
 --
--- s1 node at lille, lyon, nantes, rennes
+-- s1 node at lyon, nantes, rennes
 --     SELECT "sales"."item" AS "item", SUM("sales"."qty") AS "a0" FROM "sales" AS "sales" GROUP BY "sales"."item"
---     -> x1 for s2: sealed, crosses as rows, about 20 rows and 400 bytes; allowed by: tables that are not protected: rows may go to this node
---        each of 'lille', 'lyon', 'nantes', 'rennes' learns item, a0 of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
+--     -> x1 for s2: sealed, crosses as rows, about 60 rows and 1,200 bytes; allowed by: tables that are not protected: rows may go to this node
+--        'lille' learns item, a0 of rows of each of 'lyon', 'nantes', 'rennes' that are not about persons.
 --
--- s2 node at lille, lyon, nantes, rennes, over x1
---     SELECT "r"."reason" AS "g0", SUM("t"."qty") AS "p0s" FROM "returns" AS "r", (SELECT "sales"."item" AS "item", SUM("sales"."a0") AS "qty" FROM (SELECT "r"."item" AS "item", "r"."a0" AS "a0" FROM (SELECT "x1"."item" AS "item", CAST("x1"."a0" AS INT128) AS "a0" FROM "x1" AS "x1") AS "r") AS "sales" GROUP BY "sales"."item" HAVING SUM("sales"."a0") > 20) AS "t" WHERE "t"."item" = "r"."item" GROUP BY "r"."reason"
---     -> x2 for s3: crosses as rows, about 80 rows and 2,560 bytes; allowed by: tables that are not protected: rows may leave
+-- s2 node at lille, over x1
+--     SELECT "t"."qty" AS "qty", "t"."item" AS "item" FROM (SELECT "sales"."item" AS "item", SUM("sales"."a0") AS "qty" FROM (SELECT "sales"."item" AS "item", SUM("sales"."qty") AS "a0" FROM "sales" AS "sales" GROUP BY "sales"."item" UNION ALL SELECT "r"."item" AS "item", "r"."a0" AS "a0" FROM (SELECT "x1"."item" AS "item", CAST("x1"."a0" AS INT128) AS "a0" FROM "x1" AS "x1") AS "r") AS "sales" GROUP BY "sales"."item" HAVING SUM("sales"."a0") > 20) AS "t"
+--     -> x2 for s3: crosses as rows, about 6 rows and 120 bytes; allowed by: tables that are not protected: rows may leave
 --
--- s3 merge at the coordinator, over x2
---     SELECT "g0" AS "g0", SUM("p0s") AS "p0s" FROM "x2" AS "x2" GROUP BY "g0"
---     may be cut by hash of: g0
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2"."qty" AS "qty", "x2"."item" AS "item" FROM (SELECT CAST("x2"."qty" AS INT128) AS "qty", "x2"."item" AS "item" FROM "x2" AS "x2") AS "x2"
 --     -> x3 for s4: stays at the coordinator
 --
--- s4 finish at the coordinator, over x3
---     SELECT "x3"."g0" AS "reason", CAST(CAST("x3"."p0s" AS DECIMAL(38, 0)) AS INT128) AS "qty" FROM "x3" AS "x3"
+-- s4 node at lille, lyon, nantes, rennes, over x3
+--     SELECT "r"."reason" AS "g0", SUM("t"."qty") AS "p0s" FROM "returns" AS "r" JOIN (SELECT CAST("x3"."qty" AS INT128) AS "qty", "x3"."item" AS "item" FROM "x3" AS "x3") AS "t" ON "t"."item" = "r"."item" GROUP BY "r"."reason"
+--     -> x4 for s5: crosses as rows, about 80 rows and 2,560 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s5 merge at the coordinator, over x4
+--     SELECT "g0" AS "g0", SUM("p0s") AS "p0s" FROM "x4" AS "x4" GROUP BY "g0"
+--     may be cut by hash of: g0
+--     -> x5 for s6: stays at the coordinator
+--
+-- s6 finish at the coordinator, over x5
+--     SELECT "x5"."g0" AS "reason", CAST(CAST("x5"."p0s" AS DECIMAL(38, 0)) AS INT128) AS "qty" FROM "x5" AS "x5"
 --
 -- Result: reason VARCHAR, qty HUGEINT
 -- Not pushed down: Groups of this aggregation may have rows at several nodes.
--- Not taken: bring the rows together at the coordinator, about 4,360 bytes: it moves more bytes
--- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes; returns from lille, lyon, nantes, rennes by hash of reason, about 32,398,360 bytes: it moves more bytes
--- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of item; returns from lille, lyon, nantes, rennes by hash of item, about 32,398,980 bytes: it moves more bytes
+-- Not taken: bring the rows together at the coordinator, about 1,600 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes, about 8,320 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of item; returns from lille, lyon, nantes, rennes by hash of item, about 32,399,880 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes; returns from lille, lyon, nantes, rennes by hash of reason, about 32,403,160 bytes: it moves more bytes
 -- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes, about 28,798,320 bytes: it moves more bytes
 
 -- # Distinct values of groups by no site key: each group is whole at one node
@@ -424,7 +433,7 @@ SELECT i.kind, count(*) AS n FROM sales s JOIN returns r ON r.item = s.item JOIN
 --
 -- s1 node at lille, lyon, nantes, rennes
 --     SELECT "s"."item" AS "item", COUNT(*) AS "n" FROM "sales" AS "s" GROUP BY "s"."item"
---     -> x1 for s3: sealed, crosses as rows, about 5,000 rows and 100,000 bytes; allowed by: tables that are not protected: rows may go to this node
+--     -> x1 for s3: sealed, crosses as rows, about 20,000 rows and 400,000 bytes; allowed by: tables that are not protected: rows may go to this node
 --        each of 'lille', 'lyon', 'nantes', 'rennes' learns item, n of rows of each of 'lille', 'lyon', 'nantes', 'rennes' that are not about persons.
 --
 -- s2 node at lille, lyon, nantes, rennes
@@ -446,8 +455,8 @@ SELECT i.kind, count(*) AS n FROM sales s JOIN returns r ON r.item = s.item JOIN
 --
 -- Result: kind VARCHAR, n BIGINT
 -- Not pushed down: This join may bring together rows of different nodes: it does not equate a site key.
--- Not taken: run at lille, lyon, nantes, rennes, shipping returns from lille, lyon, nantes, rennes; items from lille, lyon, nantes, rennes, about 961,920 bytes: it moves more bytes
--- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of item; returns from lille, lyon, nantes, rennes by hash of item; items from lille, lyon, nantes, rennes by hash of item, about 9,181,020 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping returns from lille, lyon, nantes, rennes; items from lille, lyon, nantes, rennes, about 2,401,920 bytes: it moves more bytes
+-- Not taken: run at lille, lyon, nantes, rennes, shipping sales from lille, lyon, nantes, rennes by hash of item; returns from lille, lyon, nantes, rennes by hash of item; items from lille, lyon, nantes, rennes by hash of item, about 9,451,020 bytes: it moves more bytes
 -- Not taken: run at lille, shipping sales from lyon, nantes, rennes; returns from lyon, nantes, rennes; items from lyon, nantes, rennes, about 8,438,400 bytes: it moves more bytes
 -- Not taken: bring the rows together at the coordinator, about 26,517,360 bytes: it moves more bytes
 

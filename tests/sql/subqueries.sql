@@ -722,7 +722,6 @@ SELECT finess, ward FROM wards WHERE ward IN (SELECT ward FROM shifts GROUP BY w
 --     SELECT "x4"."c0" AS "finess", "x4"."c1" AS "ward" FROM "x4" AS "x4" ORDER BY ALL
 --
 -- Result: finess VARCHAR, ward VARCHAR
--- Not taken: run at lille, lyon, nantes, shipping wards from lille, lyon, nantes by hash of ward; shifts from lille, lyon, nantes by hash of ward, about 1,484 bytes: 'lille' would have to send rows of 'wards' to 'lyon', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping wards from lyon, nantes; shifts from lyon, nantes, about 2,096 bytes: 'lyon' would have to send rows of 'wards' to 'lille', and the holder's policy does not let them go there.
 
 -- # A subquery with a LIMIT over a copy

@@ -38,6 +38,7 @@ TELLING = (
         "eager",
         f"SELECT c.cust, {OUTER['several']} FROM clients c LEFT JOIN orders o ON o.cust = c.cust GROUP BY c.cust",  # noqa: S608
     ),
+    Telling("shuffle", "SELECT c.zone, count(*) AS n FROM orders o JOIN clients c ON c.cust = o.cust GROUP BY c.zone"),
     Telling("topk", "SELECT o, price FROM orders ORDER BY price DESC, o LIMIT 7"),
     Telling("pruning", "SELECT count(*) AS n FROM orders WHERE _node = 'b'"),
     Telling(
