@@ -50,7 +50,7 @@ def of(select: exp.Select, carriers: list[Carrier], analysis: Analysis) -> Place
     _rename(source, analysis.prefix)
     scans = [t.alias_or_name for t in source.find_all(exp.Table) if t.name.lower() in analysis.context.tables]
     trees = [syntax.unwrapped(part) for part in source.expressions]
-    texts = ["" if _is_of_own_column(tree, set(scans)) else _text(tree) for tree in trees]
+    texts = [_text(tree) for tree in trees]
     source.set("expressions", [exp.null()])
     sizes = [len(several) for several in parts]
     ends = [sum(sizes[: place + 1]) for place in range(len(sizes))]
@@ -58,7 +58,11 @@ def of(select: exp.Select, carriers: list[Carrier], analysis: Analysis) -> Place
         base=_text(source),
         keys=tuple(texts[: ends[0]]),
         conditions=tuple(dict.fromkeys([*texts[ends[4] :], *texts[ends[0] : ends[1]]])),
-        flags=tuple(dict.fromkeys(text for text in texts[ends[1] : ends[2]] if text)),
+        flags=tuple(
+            dict.fromkeys(
+                texts[place] for place in range(ends[1], ends[2]) if not _is_of_own_column(trees[place], set(scans))
+            )
+        ),
         values=tuple(dict.fromkeys(texts[ends[2] : ends[3]])),
         persons=tuple(dict.fromkeys(texts[ends[3] : ends[4]])),
         outputs=outputs,

@@ -114,6 +114,12 @@ def test_parts_that_an_answer_tells_beside_its_groups_are_flags() -> None:
     assert '"s0"."year"' in found.values
 
 
+def test_a_condition_that_a_column_has_a_value_is_a_condition() -> None:
+    found = placed("SELECT region, count(code) AS n FROM stays WHERE NOT code IS NULL GROUP BY region")
+    assert found.conditions == ('NOT "s0"."code" IS NULL',)
+    assert found.flags == ()
+
+
 ANSWERS = (
     "SELECT region, count(*) AS n FROM stays GROUP BY region",
     "SELECT year, count(*) AS n FROM stays WHERE NOT (region = 'B') GROUP BY year",
