@@ -410,6 +410,7 @@ class _Step:
             now=self.rounds.now(),
             note=self.services.note,
         )
+        assert entered is not None  # it is only where an answer is part of a linked table
         answer = entered.answer
         release = self._as_release(total.min_persons)
         told = answer.withheld if total.tell_withheld_count else None
