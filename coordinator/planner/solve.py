@@ -95,7 +95,8 @@ class Solver:
                 found = self._tried(partial(self._aggregated, grouped, broadcast=False), problems)
                 if found is not None:
                     size = self._assembly.bytes_over_borders() - start
-                    return self._spread_rather(query, grouped, mark, size) or found
+                    rather = self._finished_at_a_node(query, mark, size)
+                    return rather or self._spread_rather(query, grouped, mark, size) or found
         refusals: list[errors.ArchipelError] = []
         found = self._cheapest(query, problems, refusals, correlated=correlated, protected=protected)
         if found is not None:
@@ -130,6 +131,30 @@ class Solver:
             why = "it moves more bytes" if size >= best.size else "one place would have all the work"
             assembly.alternatives.append(Alternative("bring the values to the coordinator", size, why))
         return found
+
+    def _finished_at_a_node(self, query: exp.Select, before: Mark, size: int) -> exp.Query | None:
+        """The block at a node to which others send sums by fewer columns, in place of partials of ``size`` bytes.
+
+        A block that groups by what a copied table says of a key sends all of that with every partial. Where sums by the
+        key go to one node, the rest is looked up there, once; with a LIMIT no more goes on. None where this spares less
+        than half: how many groups each node has is only guessed.
+        """
+        rules = self._assembly.rules
+        if not query.args.get("limit") or size <= 2 * rules.stage_bytes or gives_groups_only(query, self._catalog):
+            return None
+        after = self._assembly.mark()
+        for draft in drafts(query, self._catalog, rules, above=False):
+            sums = all(isinstance(s.tree, exp.Select) and s.tree.args.get("group") for s in draft.shipments)
+            if len(draft.sites) > 1 or draft.sites == AT_COORDINATOR or not sums or 2 * draft.cost(rules) > size:
+                continue
+            self._assembly.back(before)
+            found = self._tried(partial(self._drafted, draft, query, grouped=False), [])
+            if found is not None:
+                central = "aggregate at every node, and merge at the coordinator"
+                self._assembly.alternatives.append(Alternative(central, size, "it moves more bytes"))
+                return found
+        self._assembly.back(after)
+        return None
 
     def _cheapest(
         self,

@@ -339,3 +339,22 @@ SELECT i.region, count(*) AS n FROM insured i JOIN stays s ON s.region = i.regio
 -- Not taken: run at lille, lyon, nantes, shipping insured from cnam, about 30,240 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lille, shipping insured from cnam; stays from lyon, nantes, about 33,120 bytes: 'cnam' would have to send rows of 'insured' to 'lille', and the holder's policy does not let them go there.
 -- Not taken: run at lyon, shipping insured from cnam; stays from lille, nantes, about 33,120 bytes: 'cnam' would have to send rows of 'insured' to 'lyon', and the holder's policy does not let them go there.
+
+-- # What a copied table says of a key is looked up where sums by the key have met
+SELECT h.finess, h.name, h.region, sum(t.patients) AS n FROM transfers t JOIN hospitals h ON h.finess = t.target GROUP BY h.finess, h.name, h.region ORDER BY n DESC, h.finess LIMIT 2;
+-- Plan with 3 stages at 3 nodes and the coordinator
+--
+-- s1 node at lyon, nantes
+--     SELECT "t"."target" AS "target", SUM("t"."patients") AS "a0" FROM "transfers" AS "t" GROUP BY "t"."target"
+--     -> x1 for s2: sealed, crosses as rows, about 12 rows and 384 bytes; allowed by: tables that are not protected: rows may go to this node
+--        'lille' learns target, a0 of rows of each of 'lyon', 'nantes' that are not about persons.
+--
+-- s2 node at lille, over x1
+--     SELECT "h"."finess" AS "finess", "h"."name" AS "name", "h"."region" AS "region", SUM("t"."a0") AS "n" FROM (SELECT "t"."target" AS "target", SUM("t"."patients") AS "a0" FROM "transfers" AS "t" GROUP BY "t"."target" UNION ALL SELECT "r"."target" AS "target", "r"."a0" AS "a0" FROM (SELECT "x1"."target" AS "target", CAST("x1"."a0" AS INT128) AS "a0" FROM "x1" AS "x1") AS "r") AS "t", "hospitals" AS "h" WHERE "h"."finess" = "t"."target" GROUP BY "h"."finess", "h"."name", "h"."region" ORDER BY "n" DESC, "finess" LIMIT 2
+--     -> x2 for s3: crosses as rows, about 2 rows and 128 bytes; allowed by: tables that are not protected: rows may leave
+--
+-- s3 finish at the coordinator, over x2
+--     SELECT "x2"."finess" AS "finess", "x2"."name" AS "name", "x2"."region" AS "region", "x2"."n" AS "n" FROM (SELECT "x2"."finess" AS "finess", "x2"."name" AS "name", "x2"."region" AS "region", CAST("x2"."n" AS INT128) AS "n" FROM "x2" AS "x2") AS "x2"
+--
+-- Result: finess VARCHAR, name VARCHAR, region VARCHAR, n HUGEINT
+-- Not taken: aggregate at every node, and merge at the coordinator, about 1,600 bytes: it moves more bytes

@@ -162,6 +162,37 @@ def test_a_table_of_which_only_the_key_is_asked_something_is_not_read_to_filter(
     assert '"o"."cust" <' in sent or '"o"."cust" IN (SELECT "d"."rank"' in sent
 
 
+FIRST_OF_GROUPS = (
+    "SELECT c.cust, c.zone, c.rank, c.credit, sum(o.VALUE) AS s FROM orders o, customers c WHERE o.cust = c.cust "
+    "GROUP BY c.cust, c.zone, c.rank, c.credit HAVING count(*) > 2 ORDER BY s DESC, c.cust LIMIT 7"
+)
+
+
+def test_what_a_copied_table_says_of_a_key_is_looked_up_where_sums_by_the_key_have_met(federation: Federation) -> None:
+    answer = _answered(federation, FIRST_OF_GROUPS.replace("VALUE", "price"))
+    (sent,) = _sent(answer)
+    assert "zone" not in sent
+    assert 'GROUP BY "o"."cust"' in sent
+    assert [a.description for a in answer.plan.alternatives][:1] == [
+        "aggregate at every node, and merge at the coordinator"
+    ]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        FIRST_OF_GROUPS.replace("VALUE", "price").replace("LIMIT 7", ""),
+        FIRST_OF_GROUPS.replace("sum(o.VALUE)", "sum(o.qty::DOUBLE / 3)"),
+        "SELECT c.zone, sum(o.price) AS s FROM orders o, customers c WHERE o.cust = c.cust GROUP BY c.zone "
+        "ORDER BY s DESC LIMIT 3",
+    ],
+)
+def test_groups_are_merged_by_the_coordinator_where_sums_by_a_key_would_spare_nothing(
+    federation: Federation, sql: str
+) -> None:
+    assert not _sent(_answered(federation, sql))
+
+
 RIGHT_WITHOUT_REDUCTION = (
     # NULL among the values of NOT IN, which must not be lost, and none.
     "SELECT c.cust FROM customers c WHERE FEW AND c.cust NOT IN (SELECT o.cust FROM orders o)",
