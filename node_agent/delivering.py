@@ -31,11 +31,6 @@ def fits_stream(task: gateway_pb2.Task, delivery: gateway_pb2.DeliverWholeReques
     return sum(len(frame.data) for frame in delivery.frames) <= task.attached_bytes
 
 
-def fits_stream(task: gateway_pb2.Task, delivery: gateway_pb2.DeliverWholeRequest) -> bool:
-    """Whether the coordinator takes a delivery on the stream that the task came on."""
-    return sum(len(frame.data) for frame in delivery.frames) <= task.attached_bytes
-
-
 async def parts(task: gateway_pb2.Task, released: Released) -> AsyncIterator[gateway_pb2.DeliverRequest]:
     """Yield what a delivery in a stream consists of."""
     yield gateway_pb2.DeliverRequest(header=_header(task))
