@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from archipel.border import populations
@@ -111,6 +112,8 @@ def _encoded(arrays: Sequence[pa.Array]) -> Codes:
         return np.zeros(0, np.int64)
     if pa.types.is_dictionary(whole.type):
         whole = whole.cast(whole.type.value_type)
+    if pa.types.is_floating(whole.type):
+        whole = pc.add(whole, pa.scalar(0.0, whole.type))  # the engine's groups have one zero, and show either
     if pa.types.is_nested(whole.type):
         seen: dict[str, int] = {}
         return np.array([seen.setdefault(repr(value), len(seen)) for value in whole.to_pylist()], np.int64)
