@@ -23,6 +23,8 @@ from node_agent.suppression import Program
 Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+FEW_TARGETS = 8
+"""So many are looked at one by one."""
 MAX_UNKNOWN = 20_000
 """Atoms of one program. What has more is not settled."""
 
@@ -246,6 +248,22 @@ class _Bounds:
         starts = np.cumsum(lengths) - lengths
         least = np.add.reduceat(self.rows[places], starts)
         most = least.copy()
+        chance = np.random.default_rng(1)
+        open_ = np.flatnonzero(most - least < limits.width)
+        while len(open_) > FEW_TARGETS:
+            # One solution can show of many at once what is possible: as many as there are equations.
+            weights = np.zeros(len(self.rows))
+            for target in open_.tolist():
+                weights[self.chosen[target]] += chance.random()
+            solution = program.most(weights, limits.left())
+            if solution is None:
+                raise Unsettled
+            sums = np.add.reduceat(np.array(solution)[places], starts)
+            least, most = np.minimum(least, sums), np.maximum(most, sums)
+            left = np.flatnonzero(most - least < limits.width)
+            if len(left) * 50 > len(open_) * 49:
+                break
+            open_ = left
         found = []
         for target, (atoms, places_of) in enumerate(zip(self.targets, self.chosen, strict=True)):
             for direction in (1, -1):

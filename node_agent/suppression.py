@@ -200,8 +200,13 @@ class Program:
 
     def extreme(self, numbers: Sequence[int], direction: int, max_seconds: float) -> list[float] | None:
         """Return a solution in which a sum is least (-1) or most (1); None when there is no answer in time."""
-        costs = self._np.zeros(self._size)
-        costs[list(numbers)] = -direction
+        weights = self._np.zeros(self._size)
+        weights[list(numbers)] = direction
+        return self.most(weights, max_seconds)
+
+    def most(self, weights: Any, max_seconds: float) -> list[float] | None:
+        """Return a solution in which a weighted sum is most; None when there is no answer in time."""
+        costs = -weights
         self._highs.changeColsCost(self._size, self._np.arange(self._size, dtype=self._np.int32), costs)
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max_seconds)
         self._highs.run()
