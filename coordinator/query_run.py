@@ -6,6 +6,7 @@ Lives on the event loop's thread; what blocks is done in threads. Everything tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 from collections import deque
@@ -575,7 +576,8 @@ class QueryRun:
                 text = "The coordinator could not store the result."
                 unstored = errors.error(errors.INTERNAL, text, query_id=self.query_id).info
                 told = self._event(state, state.value, error=unstored)
-                self._shared.store.end_query(self.query_id, (*before, told))
+                with contextlib.suppress(Exception):  # at its next start the coordinator ends what has no end
+                    await asyncio.wrap_future(self._shared.store.end_query(self.query_id, (*before, told)))
         if state is State.FINISHED and result is not None and sum(map(len, result.frames)) <= AT_HAND_BYTES:
             self.at_hand = result
         self.told.append(told)
