@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from archipel import errors
 from archipel.schema import NODE_COLUMN
-from coordinator.plan import Alternative
+from coordinator.plan import Alternative, StageKind
 from coordinator.planner import aggregation, rewrite
 from coordinator.planner.assembly import Assembly, Mark, Source
 from coordinator.planner.choose import (
@@ -122,6 +122,9 @@ class Solver:
         best = min(spread, key=lambda draft: draft.cost(rules), default=None)
         if best is None or best.cost(rules) >= size + rules.stage_bytes:
             return None
+        made = assembly.stages[len(before.stages) :]
+        if any(stage.kind is StageKind.NODE and len(stage.sites) < len(best.sites) for stage in made):
+            return None  # nodes without a row are left out, which those that send to each other are not
         after = assembly.mark()
         assembly.back(before)
         found = self._tried(partial(self._drafted, best, query, grouped=guarded), [])
