@@ -158,7 +158,7 @@ class Ledger:
             raise errors.error(errors.BUDGET_EXHAUSTED, "The permit has used up what it may ask of this node.")
 
     def linked(self, family: str, permit: str, researcher: str) -> tuple[int, list[LinkedRow]]:
-        """Return the number of a linked table's newest entry, and what a permit or researcher has of it, oldest first."""
+        """Return a linked table's newest entry by number, and what a permit or researcher has of it, oldest first."""
         return self._store.linked(family, permit, researcher)
 
     def mark_key(self) -> bytes:

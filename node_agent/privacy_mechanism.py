@@ -22,7 +22,7 @@ LIBRARY = "opendp"
 MOST = 1 << 62
 """Sums are kept within this; that changes nothing of how much one person changes them."""
 
-_INSTALL = "Its operator installs the extra 'privacy' of this package (OpenDP), which needs x86_64 or aarch64."
+_INSTALL = "Its operator installs OpenDP, of the extra 'node' of this package; it needs x86_64 or aarch64."
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,8 @@ class Placement:
 
     All is SQL over those rows: the ``keys`` that it groups by, the ``conditions`` of which each must hold, ``flags`` by
     which it tells a part of a group beside the group, ``values`` that it adds up, and for each protected table under a
-    row which of 64 bits the person sets. ``outputs`` are the columns of the answer that show the keys, None for one that is not shown.
+    row which of 64 bits the person sets. ``outputs`` are the columns of the answer that show the keys, None for one
+    that is not shown.
     """
 
     base: str
