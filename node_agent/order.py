@@ -1,12 +1,16 @@
-"""What the coordinator asks of a node, and what the node then has to send. Data only."""
+"""What the coordinator asks of a node, and what the node then has to send."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
+from archipel import errors
 from archipel.certificate import Certificate
 from archipel.intersection import IntersectionStep
+from archipel.linkage import PADS_TABLE
 from archipel.rounds import RoundStep
 from archipel.schema import COORDINATOR, Column
 from node_agent.sealed import Output, Sender
@@ -126,3 +130,28 @@ class Released:
     def finish(self) -> str:
         """Return the receipt of the first stream."""
         return self.streams[0].finish()
+
+
+def check_names(order: TaskOrder, inputs: Mapping[str, pa.Table], tables: set[str]) -> None:
+    """Make sure that the inputs are those that the task declares, and hide none of this node's ``tables``.
+
+    Raises:
+        ArchipelError: BAD_REQUEST.
+    """
+    names = {name.lower() for name in order.inputs}
+    ours = tables | {PADS_TABLE.lower()}
+    plain = {name: columns for name, columns in order.inputs.items() if name not in order.senders}
+    if (
+        len(names) < len(order.inputs)
+        or set(plain) != set(inputs)
+        or names & ours
+        or set(order.senders) - set(order.inputs)
+    ):
+        raise errors.error(errors.BAD_REQUEST, "The task's inputs are not those that it declares.")
+    for name, columns in plain.items():
+        if [column.name for column in columns] != inputs[name].column_names:
+            raise errors.error(errors.BAD_REQUEST, "An input of the task has other columns than it declares.")
+    exchanges = [output.exchange_id for output in order.outputs]
+    repeated = any(len(set(output.nodes)) < len(output.nodes) for output in order.outputs)
+    if len(set(exchanges)) < len(exchanges) or repeated:
+        raise errors.error(errors.BAD_REQUEST, "A task would send one exchange to one node twice.")

@@ -33,20 +33,18 @@ from node_agent.intersecting import Intersections
 from node_agent.keeping import Keeping
 from node_agent.ledger import Answer, Ledger
 from node_agent.ledger_rows import Groups
-from node_agent.order import Note, Released, Stream, TaskOrder, Withheld
+from node_agent.order import Note, Released, Stream, TaskOrder, Withheld, check_names
 from node_agent.parcels import Parcel, packed
 from node_agent.privacy_store import PrivacyStore
 from node_agent.running import Running
 from node_agent.scope import Rounds
 from node_agent.scope_book import RoundBook
 from node_agent.sealed import Peers, Pull, Received, ReceiveLimits, Sender
+from node_agent.task_facts import asked_facts, order_facts, received_facts, release_facts
 
 log = logging.getLogger(__name__)
 
 Taken = TypeVar("Taken")
-
-MAX_SQL_KEPT = 1_000_000
-"""Characters of a statement that the audit log keeps."""
 
 PROTECTED_FAILURE = "A statement over protected tables failed; why is not told."
 PROTECTED_FAILURE_HINT = "Usual causes are a CAST (TRY_CAST gives NULL instead) and arithmetic out of range."
@@ -109,7 +107,7 @@ class TaskRunner:
         audit = self.audit
         if audit is None:
             raise errors.error(errors.AUDIT_UNAVAILABLE, "The node runs without an audit log.", node=self.node)
-        known: dict[str, Any] = self._order_facts(order)
+        known: dict[str, Any] = order_facts(order, self.now())
         try:
             return self._run(order, inputs, cancellation or Cancellation(), pull or _nothing, audit, known)
         except errors.ArchipelError as problem:
@@ -151,10 +149,10 @@ class TaskRunner:
             authority_key=self.authority_key,
             now=self.now(),
         )
-        known |= _asked_facts(asked) | self._grounds(order)
+        known |= asked_facts(asked) | self._grounds(order)
         self.running.enter(cancellation, asked.permit.permit_id, asked.researcher)
         self.gate.enter(order, asked)
-        _check_names(order, inputs, {table.name.lower() for table in self.engine.tables()})
+        check_names(order, inputs, {table.name.lower() for table in self.engine.tables()})
         parties = [sender.node for senders in order.senders.values() for sender in senders]
         parties += [node for output in order.outputs for node in output.nodes]
         sealed.check_parties(self.peers, parties, asked.permit.nodes)
@@ -163,11 +161,11 @@ class TaskRunner:
         with contextlib.ExitStack() as held:
             received = self._receive(order, asked, pull, cancellation, held)
             if received:
-                known |= _received_facts(received) | self._grounds(order, received)
+                known |= received_facts(received) | self._grounds(order, received)
             releases = self._decide(order, asked, received)
             intersecting.check_received(received, releases, self.engine.tables(), asked.permit)
             release = next(iter(releases.values()))
-            known |= _release_facts(release)
+            known |= release_facts(release)
             passed = self.gate.allow(order, asked, release, inputs, received, audit)
             known |= passed.facts()
             data: dict[str, Any] = {**inputs, **{name: part.data for name, part in received.items()}}
@@ -304,7 +302,7 @@ class TaskRunner:
         else:
             known["intersection_step"] = order.intersection.step.value if order.intersection is not None else ""
             sent = self._intersections.run(order, asked, services)
-            known |= _release_facts(sent.release)
+            known |= release_facts(sent.release)
         self.running.check(asked.permit.permit_id, asked.researcher)
         cancellation.check()
         told = {"bytes": sum(p.size for p in sent.parcels), "sent": [p.facts() for p in sent.parcels]}
@@ -549,18 +547,6 @@ class TaskRunner:
             log.error("nothing is released: %s", problem.info.message)
             raise errors.with_context(problem, node=self.node) from None
 
-    def _order_facts(self, order: TaskOrder) -> dict[str, Any]:
-        return {
-            "time": round(self.now(), 3),
-            "query": order.query_id,
-            "stage": order.stage_id,
-            "attempt": order.attempt,
-            "destinations": order.destinations,
-            "request_sha256": tokens.digest(order.request),
-            "permit_sha256": tokens.digest(order.permit),
-            "asked_sql": order.sql[:MAX_SQL_KEPT],
-        }
-
 
 @dataclass(slots=True)
 class _OfStep:
@@ -604,7 +590,7 @@ class _OfStep:
 
     def run(self, release: Release, data: Mapping[str, Any]) -> pa.Table:
         runner = self.runner
-        self.known |= _release_facts(release)
+        self.known |= release_facts(release)
         passed = runner.gate.allow(self.order, self.asked, release, {}, {}, self.audit)
         self.known |= passed.facts()
         runner.engine.check_unchanged(release.tables)
@@ -629,66 +615,6 @@ class _OfStep:
     def stream_id(self, exchange_id: str, receiver: str) -> StreamId:
         me = Sender(self.runner.node, self.order.stage_id, self.order.attempt)
         return self.runner._stream_id(self.order, self.asked, exchange_id, me, receiver)
-
-
-def _asked_facts(asked: Asked) -> dict[str, Any]:
-    return {
-        "researcher": asked.researcher,
-        "project": asked.permit.project,
-        "purpose": asked.permit.purpose,
-        "permit": asked.permit.permit_id,
-        "request": asked.request.request_id,
-        "researcher_sql": asked.request.sql[:MAX_SQL_KEPT],
-    }
-
-
-def _release_facts(release: Release) -> dict[str, Any]:
-    return {
-        "rule": release.rule,
-        "form": release.form.name.lower(),
-        "tables": release.tables,
-        "columns": release.columns,
-        "executed_sql": release.sql,
-    }
-
-
-def _received_facts(received: Mapping[str, Received]) -> dict[str, Any]:
-    return {
-        "received": [
-            {
-                "exchange": name,
-                "from": [stream.sender for stream in part.streams],
-                "attempts": [stream.attempt for stream in part.streams],
-                "bytes": part.size,
-                "protected": part.table.policy.protected,
-                "min_persons": part.table.policy.min_persons if part.table.policy.protected else None,
-                "key_epochs": sorted(part.epochs),
-                "intersected": part.intersected,
-            }
-            for name, part in received.items()
-        ]
-    }
-
-
-def _check_names(order: TaskOrder, inputs: Mapping[str, pa.Table], tables: set[str]) -> None:
-    """Make sure that the inputs are those that the task declares, and hide no table of this node."""
-    names = {name.lower() for name in order.inputs}
-    ours = tables | {PADS_TABLE.lower()}
-    plain = {name: columns for name, columns in order.inputs.items() if name not in order.senders}
-    if (
-        len(names) < len(order.inputs)
-        or set(plain) != set(inputs)
-        or names & ours
-        or set(order.senders) - set(order.inputs)
-    ):
-        raise errors.error(errors.BAD_REQUEST, "The task's inputs are not those that it declares.")
-    for name, columns in plain.items():
-        if [column.name for column in columns] != inputs[name].column_names:
-            raise errors.error(errors.BAD_REQUEST, "An input of the task has other columns than it declares.")
-    exchanges = [output.exchange_id for output in order.outputs]
-    repeated = any(len(set(output.nodes)) < len(output.nodes) for output in order.outputs)
-    if len(set(exchanges)) < len(exchanges) or repeated:
-        raise errors.error(errors.BAD_REQUEST, "A task would send one exchange to one node twice.")
 
 
 def _nothing(exchange_id: str, node: str) -> Iterator[bytes]:

@@ -16,16 +16,27 @@ from sqlglot import exp
 
 from archipel.schema import NODE_COLUMN
 from coordinator.catalog import Catalog
-from coordinator.planner import aggregation, rewrite
+from coordinator.planner import rewrite
 from coordinator.planner.asked import asks_whether, gives_rows, is_once, outputs_asked_for
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.draft import Draft, Shipment, size_of
 from coordinator.planner.eager import Eager, eager
-from coordinator.planner.estimate import DISTINCT_OF_KEY, rows_of, width, width_of
+from coordinator.planner.estimate import DISTINCT_OF_KEY, rows_of, width
 from coordinator.planner.flatten import joins_by_conditions
 from coordinator.planner.group import Columns, Group, Names, joined, placement_of, senders, tables_in, without_joins
 from coordinator.planner.implied import equalities, implied
 from coordinator.planner.outer import clauses_of, conditions_and_clauses, drop, joins_expand, pushable
+from coordinator.planner.pieces import (
+    expression_parts,
+    names_of,
+    passed_on,
+    placed_column,
+    rebuilt,
+    row_parts,
+    rows_of_table,
+    widened,
+    width_of_output,
+)
 from coordinator.planner.placement import Mixed, Placement, place_rows, subquery_runs_there
 from coordinator.planner.rules import Rules
 from coordinator.planner.semijoin import Reducing, Side, reduce
@@ -34,9 +45,6 @@ from coordinator.planner.tables import entries_in, is_protected
 
 LEAST_SPARED = 0.2
 """Share of a group's bytes that aggregating it before it is shipped must spare."""
-
-_PASSED_ON = "r"
-"""Alias of a shipment within the small SELECT that gives its columns their names back."""
 
 
 def gather(
@@ -96,7 +104,7 @@ class _Gatherer:
         spared = size_of(self.shipments, len(self.sites)) - size_of(before, len(self.sites))
         if result is not None and result.size * copies < spared:
             self.shipments[:] = [*before, result]
-            return _passed_on(result, query.named_selects)
+            return passed_on(result, query.named_selects)
         return made
 
     def _taken_apart(self, query: exp.Query, *, once: bool) -> exp.Query:
@@ -157,7 +165,7 @@ class _Gatherer:
         rows = rows_of(plain, self.catalog, sites)
         if group is not None:
             rows = max(1, math.ceil(rows * group.kept))
-        each = sum(_width(p, tree, self.catalog) for p in tree.selects)
+        each = sum(width_of_output(p, tree, self.catalog) for p in tree.selects)
         return Shipment(self.names.next(), tree, sites, rows, rows * max(1, each), inputs)
 
     # One block
@@ -172,7 +180,7 @@ class _Gatherer:
             self.around = (*self._inner(work, select, once=once, above=above), *self.around)
         else:
             self._outer(work, above=above)
-        parts = _row_parts(work) if above else _expression_parts(work)
+        parts = row_parts(work) if above else expression_parts(work)
         for part in parts:
             for subquery in subqueries_in(part):
                 self.asked[id(subquery)] = outputs_asked_for(subquery)
@@ -235,7 +243,7 @@ class _Gatherer:
         if grouped is not None:
             for call, changed in grouped[1].changes:
                 call.replace(changed)
-        _rebuild(work, [*(without_joins(s) for s in here), *(source for source, _ in brought)], left, originals)
+        rebuilt(work, [*(without_joins(s) for s in here), *(source for source, _ in brought)], left, originals)
         rewrite.renamed(work, {old: new for _, names in brought for old, new in names.items()})
         return sides
 
@@ -278,7 +286,7 @@ class _Gatherer:
         """Return the estimated bytes that a group would take to all sites."""
         used = rewrite.columns_used(clauses, set(group.aliases))
         tree = group.select([rewrite.column(*c) for c in used], filtered=False)
-        each = sum(_width(p, tree, self.catalog) for p in tree.selects)
+        each = sum(width_of_output(p, tree, self.catalog) for p in tree.selects)
         return group.rows(self.catalog) * max(1, each) * self._copies(group, used)
 
     def _copies(self, group: Group, columns: Iterable[rewrite.ColumnName]) -> float:
@@ -387,7 +395,7 @@ class _Gatherer:
         if persons:
             used = [c for c in used if c not in persons[1:]]
             used = used if persons[0] in used else [persons[0], *used]
-        names = _names_of(used)
+        names = names_of(used)
         outputs: list[exp.Expr] = [rewrite.aliased(placed_column(c, work), names[c]) for c in used]
         tree = group.select(outputs)
         if once:
@@ -427,13 +435,13 @@ class _Gatherer:
 
         Within one query a table may be read twice under the same conditions.
         """
-        asked = _rows_of_table(tree)
+        asked = rows_of_table(tree)
         if not self.rules.common_subplans or asked is None or self.spread or self._persons(group.sources):
             return None
         sites = senders(group.placed, self.catalog)
         for shipment in self.shipments:
-            if _rows_of_table(shipment.tree) == asked and set(shipment.sites) == set(sites) - set(self.sites):
-                return _widened(shipment, tree, self.catalog)
+            if rows_of_table(shipment.tree) == asked and set(shipment.sites) == set(sites) - set(self.sites):
+                return widened(shipment, tree, self.catalog)
         return None
 
     def _bytes_sent(self, group: Group, clauses: list[exp.Expr]) -> float:
@@ -466,7 +474,7 @@ class _Gatherer:
     ) -> tuple[exp.Expr, dict[rewrite.ColumnName, rewrite.ColumnName]]:
         """Ship a group aggregated; return the source that stands for it, and the names of its columns there."""
         taken = set(made.partials)
-        names = _names_of(made.keys, taken)
+        names = names_of(made.keys, taken)
         outputs: list[exp.Expr] = [rewrite.aliased(placed_column(c, work), names[c]) for c in made.keys]
         outputs += [rewrite.aliased(node.copy(), name) for name, node in made.partials.items()]
         tree = group.select(outputs)
@@ -514,7 +522,7 @@ class _Gatherer:
             self.shipments.append(shipment)
         else:
             self.shipments[:] = [sent if s.name == sent.name else s for s in self.shipments]
-        brought: exp.Query = _passed_on(sent or shipment, names or ["c0"], tree.named_selects)
+        brought: exp.Query = passed_on(sent or shipment, names or ["c0"], tree.named_selects)
         if own:
             # Filters spare what travels. Rows that stay are aggregated below the join only if fewer are left first.
             held = group.held(tree) if rows is not None else group.unfiltered(tree)
@@ -530,7 +538,7 @@ class _Gatherer:
         if rows is not None:
             each = shipment.size / shipment.rows
             shipment = replace(shipment, rows=math.ceil(rows), size=math.ceil(rows * each))
-        brought = _passed_on(shipment, list(columns.values()) or ["c0"])
+        brought = passed_on(shipment, list(columns.values()) or ["c0"])
         key = self._key_of(group, columns)
         if key is None or self.spread is None:
             self.shipments.append(shipment)
@@ -649,100 +657,3 @@ class _Gatherer:
         if placed.replicated or placed.nodes != self.sites:
             return False
         return any(set(columns) <= self.key for found in placed.keys.values() for columns in found)
-
-
-def placed_column(name: rewrite.ColumnName, select: exp.Expr) -> exp.Column:
-    """Return a column with the place where the researcher wrote it, so that a refusal can point there."""
-    made = rewrite.column(*name)
-    for found in select.find_all(exp.Column):
-        if (found.table, found.name) == name and "line" in found.this.meta:
-            made.this.meta.update(found.this.meta)
-            break
-    return made
-
-
-def _passed_on(shipment: Shipment, names: list[str], given: list[str] | None = None) -> exp.Select:
-    """Return a SELECT of columns of a shipment, all of them if ``given`` names none, under other names."""
-    given = given or shipment.tree.named_selects
-    outputs = [
-        rewrite.aliased(rewrite.column(_PASSED_ON, g), names[i] if i < len(names) and names[i] else g)
-        for i, g in enumerate(given)
-    ]
-    return exp.select(*outputs).from_(rewrite.table(shipment.name, _PASSED_ON))
-
-
-def _rows_of_table(tree: exp.Query) -> exp.Expr | None:
-    """Return what says which rows of one table a SELECT of plain columns gives; None of any other query."""
-    if not isinstance(tree, exp.Select) or any(tree.args.get(k) for k in ("distinct", "group", "limit", "joins")):
-        return None
-    source = rewrite.sources_of(tree)[0]
-    if not isinstance(source, exp.Table) or any(source.args.get(k) for k in ("sample", "pivots", "joins", "laterals")):
-        return None
-    if not all(isinstance(p.unalias(), exp.Column) and p.alias_or_name == p.unalias().name for p in tree.expressions):
-        return None
-    plain = exp.select(exp.Star()).from_(rewrite.table(source.name, _PASSED_ON))
-    if tree.args.get("where"):
-        plain.where(tree.args["where"].this.copy(), copy=False)
-        names = rewrite.columns_used([tree.args["where"]], {source.alias_or_name})
-        rewrite.renamed(plain, {name: (_PASSED_ON, name[1]) for name in names})
-    return plain
-
-
-def _widened(shipment: Shipment, tree: exp.Select, catalog: Catalog) -> Shipment:
-    """Return a shipment of rows of one table with the columns of ``tree`` beside its own, each under its own name."""
-    alias = shipment.tree.args["from_"].this.alias_or_name
-    known = set(shipment.tree.named_selects)
-    more = [p.unalias().name for p in tree.expressions if p.alias_or_name not in known]
-    if not more:
-        return shipment
-    made = shipment.tree.copy()
-    made.set("expressions", [*made.expressions, *(rewrite.aliased(rewrite.column(alias, c), c) for c in more)])
-    size = shipment.size + shipment.rows * sum(_width(p, made, catalog) for p in made.selects[-len(more) :])
-    return replace(shipment, tree=made, size=size)
-
-
-def _names_of(
-    used: list[rewrite.ColumnName], taken: frozenset[str] | set[str] = frozenset()
-) -> dict[rewrite.ColumnName, str]:
-    """Return a name for each column among a group's outputs: its own, unless it is taken already."""
-    taken = set(taken)
-    found = {}
-    for index, column in enumerate(used):
-        name = column[1]
-        while name in taken:
-            name = f"{name}_{index}"
-        taken.add(name)
-        found[column] = name
-    return found
-
-
-def _rebuild(
-    work: exp.Select, sources: list[exp.Expr], conditions: list[exp.Expr], originals: dict[str, exp.Expr]
-) -> None:
-    """Give a block other sources and conditions, in place; the sources in the order of the original ones."""
-    order = {alias: i for i, alias in enumerate(originals)}
-    sources = sorted(sources, key=lambda s: order.get(s.alias_or_name, len(order)))
-    conditions = [c.copy() for c in conditions]
-    work.set("from_", exp.From(this=sources[0]))
-    work.set("joins", [exp.Join(this=source) for source in sources[1:]] or None)
-    work.set("where", exp.Where(this=exp.and_(*conditions, copy=False)) if conditions else None)
-
-
-def _width(projection: exp.Expr, tree: exp.Query, catalog: Catalog) -> int:
-    value = projection.unalias()
-    if isinstance(value, exp.Column):
-        for table in tree.find_all(exp.Table):
-            if table.alias_or_name == value.table:
-                return width_of(value.name, table.name, catalog)
-    return 16 if isinstance(value, exp.AggFunc) else 8
-
-
-def _row_parts(select: exp.Select) -> list[exp.Expr]:
-    """Return the expressions of a block that are computed on its rows or within its aggregates."""
-    regions = [join.args["on"] for join in rewrite.joins_of(select) if join.args.get("on") is not None]
-    return [*regions, *rewrite.parts(select, "where", "group"), *aggregation.aggregates_in(select)]
-
-
-def _expression_parts(select: exp.Select) -> list[exp.Expr]:
-    regions = [join.args["on"] for join in rewrite.joins_of(select) if join.args.get("on") is not None]
-    return [*regions, *rewrite.parts(select, "where"), *clauses_of(select)]

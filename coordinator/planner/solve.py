@@ -30,10 +30,10 @@ from coordinator.planner.choose import (
 from coordinator.planner.conditions import conjuncts, is_correlated, subqueries_in
 from coordinator.planner.cut import cut_aggregation
 from coordinator.planner.draft import Draft, described, placements, realised, shipped
-from coordinator.planner.gather import placed_column
 from coordinator.planner.group import placement_of
 from coordinator.planner.inputs import joined_as, one, prepared, read
 from coordinator.planner.intersect import intersections
+from coordinator.planner.pieces import placed_column
 from coordinator.planner.placement import Mixed, Placement, check_subqueries, place, place_rows
 from coordinator.planner.problems import closes_way, to_tell, unsupported
 from coordinator.planner.ranges import sites_left
