@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from archipel import errors, frames
+from archipel import errors, frames, telemetry
 from coordinator.merge.executor import MergeInput
 from coordinator.merge.partials import prepared
 from coordinator.merge.stop import Stop
@@ -89,9 +89,10 @@ def picked_table(planned: Planned, stage: Stage, outputs: Outputs, *, max_rows: 
     columns = _picks_of(planned.plan, stage)
     if columns is None:
         return None
-    source = input_table(planned, stage.inputs[0], outputs, with_shard=True)
-    table = ordered(source, columns) if isinstance(columns, OrderedPicks) else picked(source, columns)
-    return None if table is None else _bounded(table, max_rows, max_bytes)
+    with telemetry.span("finish"):
+        source = input_table(planned, stage.inputs[0], outputs, with_shard=True)
+        table = ordered(source, columns) if isinstance(columns, OrderedPicks) else picked(source, columns)
+        return None if table is None else _bounded(table, max_rows, max_bytes)
 
 
 def result_table(planned: Planned, outputs: Outputs, *, max_rows: int, max_bytes: int) -> pa.Table:
