@@ -13,6 +13,8 @@ from benchmarks.tpch_placements import PLACEMENTS, QUERIES
 ALL = ("central", "federation", "merge", "scope", "utility", "tpch", "claims", "rules")
 SHARED = Path(os.environ.get("ARCHIPEL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
+_OF_TPCH = frozenset({"tpch", "rules"})
+
 
 def main() -> None:
     """Parse the command line and run."""
@@ -32,7 +34,13 @@ def main() -> None:
     parser.add_argument("--contributors", type=int, default=20, help="nodes of a total over nodes")
     parser.add_argument("--dir", type=Path, help="keep generated worlds here")
     options = parser.parse_args()
-    names = options.names or ALL
+    names = list(options.names or ALL)
+    if not (SHARED / "tpch" / "queries").is_dir() and not _OF_TPCH.isdisjoint(names):
+        absent = f"the texts of TPC-H's queries are not in {SHARED}: set ARCHIPEL_SHARED_DATA to the folder that has them"
+        if options.names:
+            parser.error(absent)
+        print(f"{', '.join(sorted(_OF_TPCH))} are left out: {absent}")
+        names = [name for name in names if name not in _OF_TPCH]
     with tempfile.TemporaryDirectory(prefix="archipel-bench-") as scratch:
         directory = options.dir or Path(scratch)
         if "merge" in names:
