@@ -36,7 +36,9 @@ def main() -> None:
     options = parser.parse_args()
     names = list(options.names or ALL)
     if not (SHARED / "tpch" / "queries").is_dir() and not _OF_TPCH.isdisjoint(names):
-        absent = f"the texts of TPC-H's queries are not in {SHARED}: set ARCHIPEL_SHARED_DATA to the folder that has them"
+        absent = (
+            f"the texts of TPC-H's queries are not in {SHARED}: set ARCHIPEL_SHARED_DATA to the folder that has them"
+        )
         if options.names:
             parser.error(absent)
         print(f"{', '.join(sorted(_OF_TPCH))} are left out: {absent}")
