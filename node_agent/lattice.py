@@ -87,7 +87,7 @@ class _Groups:
         for row, (grouping, size) in enumerate(zip(groupings, table.column(lattice.rows).to_pylist(), strict=True)):
             if grouping is None:
                 continue  # the row that stands for no group
-            named = _named(grouping, width)
+            named = keys_of(grouping, width)
             place = (grouping, tuple(keys[key][row] for key in named))
             rows.setdefault(place, []).append(row)
             sizes[place] = size
@@ -133,7 +133,7 @@ def _key(value: Any) -> Hashable:
     return value if isinstance(value, Hashable) else repr(value)
 
 
-def _named(grouping: int, width: int) -> list[int]:
+def keys_of(grouping: int, width: int) -> list[int]:
     """Return the numbers of the keys that a grouping is by."""
     return [key for key in range(width) if not grouping >> (width - 1 - key) & 1]
 
@@ -145,8 +145,8 @@ def _is_part(finer: int, coarser: int) -> bool:
 
 def _total(place: Place, grouping: int, width: int) -> Place:
     """Return the group of a coarser grouping that a group is a part of."""
-    values = dict(zip(_named(place[0], width), place[1], strict=True))
-    return grouping, tuple(values[key] for key in _named(grouping, width))
+    values = dict(zip(keys_of(place[0], width), place[1], strict=True))
+    return grouping, tuple(values[key] for key in keys_of(grouping, width))
 
 
 def _with_common(groupings: set[int]) -> set[int]:

@@ -22,9 +22,10 @@ import pyarrow as pa
 from archipel import errors
 from archipel.permit import Permit
 from archipel.policy_ledger import LedgerRules
-from node_agent import ledger_sketch
+from node_agent import ledger_sketch, stored_table
 from node_agent.ledger_sketch import CELL, WHOLE, Index, Sketches, Sums
 from node_agent.ledger_store import LedgerStore, LinkedRow, Stored, Usage, unavailable
+from node_agent.seeds import seed_of
 
 log = logging.getLogger(__name__)
 
@@ -132,8 +133,7 @@ class Ledger:
 
     def seed(self) -> pa.Table:
         """Return the key under which persons are hashed, as the table that the statements of populations read."""
-        seed = int.from_bytes(hashlib.sha256(b"archipel ledger seed" + self._store.secret).digest()[:8], "big")
-        return pa.table({"seed": pa.array([seed], pa.uint64())})
+        return seed_of(self._store.secret, b"ledger seed")
 
     def admit(self, permit: Permit) -> None:
         """Make sure that a permit is not locked.
@@ -263,7 +263,7 @@ class Ledger:
                         **({"quantiles": quantiles} if quantiles else {}),
                     },
                     told=told,
-                    answer=_packed(answer.output),
+                    answer=stored_table.packed(answer.output),
                     until=permit.expires + self.rules.keep_days * DAY_S,
                     sketches={domain: found for domain, found in sketches.items() if len(found)},
                     linked=linked,
@@ -460,16 +460,8 @@ def _limit(minimum: int, earlier: int) -> int:
     return min(max(minimum, earlier), MOST_BUCKETS)
 
 
-def _packed(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_table(table)
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
-
-
 def _recorded(found: Stored, *, repeated: bool) -> Recorded:
-    output = pa.ipc.open_stream(found.answer).read_all()
+    output = stored_table.unpacked(found.answer)
     answer = Answer(output, int(found.told["withheld"]), found.told["fewest"])
     return Recorded(answer, found.sequence, found.digest, repeated)
 

@@ -23,6 +23,7 @@ from archipel.border import placement
 from archipel.border.decision import Release
 from archipel.border.measures import Placement
 from node_agent import linked_program
+from node_agent.lattice import keys_of
 from node_agent.linked_program import Part, Unsettled
 
 Mark = bytes
@@ -234,7 +235,7 @@ def _of_table(
             is_in &= columns[condition].true()
         flags = tuple(columns[flag].true() for flag in place.flags)
         for grouping in linked.groupings:
-            keys = [columns[place.keys[key]] for key in _named(grouping, len(place.keys))]
+            keys = [columns[place.keys[key]] for key in keys_of(grouping, len(place.keys))]
             group, marks = _grouped(keys, is_in, grouping, secret)
             enough = _are_enough(group, len(marks), bits, least)
             if linked.released is None:
@@ -366,7 +367,7 @@ def _marks_of_rows(table: pa.Table, release: Release, secret: bytes) -> list[tup
         if grouping is None:
             found.append(None)
             continue
-        texts = [columns[key][1][columns[key][0][row]] for key in _named(grouping, width)]
+        texts = [columns[key][1][columns[key][0][row]] for key in keys_of(grouping, width)]
         found.append((grouping, mark_of(grouping, texts, secret)))
     return found
 
@@ -375,8 +376,3 @@ def _groupings(release: Release, width: int, marks: Iterable[tuple[int, Mark] | 
     if release.lattice is None:
         return (0,)
     return tuple(sorted({mark[0] for mark in marks or () if mark is not None}))
-
-
-def _named(grouping: int, width: int) -> list[int]:
-    """Return the numbers of the keys that a grouping is by."""
-    return [key for key in range(width) if not grouping >> (width - 1 - key) & 1]

@@ -24,8 +24,9 @@ from archipel import errors
 from archipel.noise import Perturbed, PerturbedColumn
 from node_agent.ledger import Answer
 from node_agent.order import NoiseNote, NoisyNote, Note
-from node_agent.privacy import Run, seed_of
+from node_agent.privacy import Run
 from node_agent.privacy_store import PrivacyStore
+from node_agent.seeds import seed_of
 
 CUT = 4.0
 """Deviations beyond which there is no noise."""

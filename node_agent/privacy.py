@@ -17,11 +17,12 @@ import pyarrow as pa
 from archipel import errors
 from archipel.border.decision import Release
 from archipel.noise import Private, laplace_half_width
-from node_agent import privacy_mechanism
+from node_agent import privacy_mechanism, stored_table
 from node_agent.engine.base import Engine
 from node_agent.ledger import Answer
 from node_agent.order import NoiseNote, NoisyNote, Note
 from node_agent.privacy_store import Payment, PrivacyStore
+from node_agent.seeds import seed_of
 
 Run = Callable[[str, Mapping[str, pa.Table]], pa.Table]
 
@@ -37,12 +38,6 @@ class Asker:
     permit: str
     researcher: str
     request: str
-
-
-def seed_of(secret: bytes, purpose: bytes) -> pa.Table:
-    """Return the key under which persons are hashed in SQL, as the table that the statements read."""
-    seed = int.from_bytes(hashlib.sha256(b"archipel " + purpose + secret).digest()[:8], "big")
-    return pa.table({"seed": pa.array([seed], pa.uint64())})
 
 
 def answered(
@@ -86,8 +81,8 @@ def answered(
                 told["payment"] = store.fine(payment, private.max_epsilon, now)
             raise
         drawn = privacy_mechanism.drawn(table, private)
-        found = store.keep(question, _packed(drawn.table), drawn.threshold)
-    output = pa.ipc.open_stream(found[0]).read_all()
+        found = store.keep(question, stored_table.packed(drawn.table), drawn.threshold)
+    output = stored_table.unpacked(found[0])
     remaining = store.remaining(asker.permit)
     told["remaining"] = remaining
     return Answer(output, 0, None), _told(private, found[1], remaining)
@@ -118,11 +113,3 @@ def _told(private: Private, threshold: int, remaining: float) -> Note:
         f"{remaining:.6g} is left for this permit. A person at several nodes has the sum of their epsilons"
     )
     return Note("privacy", text, NoiseNote(private.epsilon, private.delta, threshold, 0.0, tuple(widths)))
-
-
-def _packed(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_table(table)
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed

@@ -367,7 +367,7 @@ class _Step:
         def gather(sql: str, more: Mapping[str, pa.Table], take: Callable[[pa.RecordBatchReader], Groups]) -> Groups:
             return self.services.gather(replace(release, sql=sql), more, take)
 
-        found = ledger_reading.gathered(asked, scope_ledger.seed_table(contribution.seed), gather)
+        found = ledger_reading.gathered(asked, scope_ledger.persons_key(contribution.seed), gather)
         if self.engine.state_of(release.tables) != contribution.state:
             self.rounds.forget(self.round.digest, contribution=True)
             raise errors.error(errors.NODE_CHANGED, "The node's data changed during the round.")

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from archipel import errors, sealing
-from archipel.border.measures import BUCKETS, PRIME, SEED_COLUMN, Populations
+from archipel.border.measures import BUCKETS, PRIME, Populations
 from archipel.masking import Numbers, Places, Shape, Words
 from archipel.rounds import Round
 from node_agent import ledger_sketch
@@ -28,8 +28,8 @@ from node_agent.ledger import Ledger
 from node_agent.ledger_reading import FAMILY, key_codes
 from node_agent.ledger_rows import Groups
 from node_agent.ledger_sketch import CELL, MARGIN, Sketches, Sums
+from node_agent.seeds import SEED_BYTES, seed_table
 
-SEED_BYTES = 8
 _TIMES = 1 << 20
 """A sum modulo the prime is sent with so many times the prime, at random, added: else the total of a bucket would tell
 whether it is one node's alone."""
@@ -68,7 +68,7 @@ def seed_of(ledger: Ledger, round_: Round) -> bytes:
     return hmac.digest(ledger.store.secret, text, "sha256")[:SEED_BYTES]
 
 
-def seed_table(seed: bytes) -> pa.Table:
+def persons_key(seed: bytes) -> pa.Table:
     """Return the key as the table that statements of populations read.
 
     Raises:
@@ -76,7 +76,7 @@ def seed_table(seed: bytes) -> pa.Table:
     """
     if len(seed) != SEED_BYTES:
         raise sealing.refused("it has no key for persons")
-    return pa.table({SEED_COLUMN: pa.array([int.from_bytes(seed, "big")], pa.uint64())})
+    return seed_table(seed)
 
 
 def state_of(seed: bytes, state: str) -> str:

@@ -20,8 +20,9 @@ import sqlglot
 from sqlglot import exp
 
 from archipel import schema
-from archipel.border import linking, parsing, refusal, syntax
+from archipel.border import building, linking, parsing, refusal, syntax
 from archipel.border.analysis import Analysis
+from archipel.border.building import alias, call, column, from_
 from archipel.border.measures import BUCKETS, FACTOR_SHIFT, PRIME, SEED_COLUMN, Populations
 from archipel.border.refusal import refused
 from archipel.border.relations import CUT_LIST, Carrier
@@ -49,9 +50,7 @@ def whole(table: schema.Table) -> Populations:
         raise ValueError("a table without persons")
     rows, seed = f"{prefix}rows_of_persons", f"{prefix}seed"
     scan = exp.Table(this=exp.to_identifier(table.name, quoted=True), alias=exp.TableAlias(this=_name(source)))
-    select = exp.Select(
-        expressions=[_alias(_column(person.name, source), f"{prefix}person")], from_=exp.From(this=scan)
-    )
+    select = exp.Select(expressions=[alias(column(person.name, source), f"{prefix}person")], from_=exp.From(this=scan))
     if table.policy.rows_where:
         select.set("where", exp.Where(this=sqlglot.parse_one(table.policy.rows_where, read="duckdb")))
     carrier = Carrier(linking.domain_of(table), person.type, exp.null(), exp.true())
@@ -107,8 +106,8 @@ def _of(select: exp.Select, carrier: Carrier, analysis: Analysis) -> Populations
         source.set("where", exp.Where(this=exp.and_(exp.Paren(this=where.this), present) if where else present))
     source.set(
         "expressions",
-        [_alias(value.copy(), name) for part in (parts.keys, parts.flags, parts.values) for name, value in part.items()]
-        + [_alias(person, f"{prefix}person")],
+        [alias(value.copy(), name) for part in (parts.keys, parts.flags, parts.values) for name, value in part.items()]
+        + [alias(person, f"{prefix}person")],
     )
     ctes = list(clause.expressions) if clause is not None else []
     if carrier.listed:
@@ -201,7 +200,7 @@ def _parts(source: exp.Select, group: exp.Expr | None, prefix: str, bases: froze
             if value is not None:
                 values.setdefault(value.sql("duckdb"), value)
     for number, condition in enumerate(conditions.values()):
-        parts.flags[f"{prefix}flag_{number}"] = _call("COALESCE", condition, exp.false())
+        parts.flags[f"{prefix}flag_{number}"] = call("COALESCE", condition, exp.false())
     for number, value in enumerate(values.values()):
         parts.values[f"{prefix}value_{number}"] = value
     return parts
@@ -226,13 +225,13 @@ def _contribution(unit: exp.Expr, bases: frozenset[str]) -> tuple[exp.Expr | Non
     counted = name in ("count", "count_star", "regr_count") and not syntax.is_distinct(aggregate)
     if not unique or counted:
         return flag, None
-    whole = _bits(_call("HASH", *(argument.copy() for argument in unique)), 33)
+    whole = _bits(call("HASH", *(argument.copy() for argument in unique)), 33)
     if name in _SUMS and len(unique) == 1 and not syntax.is_distinct(aggregate):
         # The same sum by another expression is the same value; what is out of range is told apart by its hash.
         number = exp.TryCast(this=unique[0].copy(), to=exp.DataType.build("DOUBLE", dialect="duckdb"))
-        steps = _call("ROUND", exp.Mul(this=number, expression=exp.Literal.number(_STEPS)))
+        steps = call("ROUND", exp.Mul(this=number, expression=exp.Literal.number(_STEPS)))
         near = exp.TryCast(this=steps, to=exp.DataType.build("BIGINT", dialect="duckdb"))
-        whole = _call("COALESCE", near, whole)
+        whole = call("COALESCE", near, whole)
     every = [*parts, *(a.copy().is_(exp.null()).not_() for a in unique if a not in chosen)]
     taken = exp.If(this=exp.and_(*(part.copy() for part in every)), true=whole)
     return flag, exp.Case(ifs=[taken], default=exp.cast(exp.Literal.number(0), "BIGINT", dialect="duckdb"))
@@ -253,28 +252,28 @@ def _shown(source: exp.Select, parts: _Parts) -> tuple[str | None, ...]:
 def _one_by_one(parts: _Parts, lists: str, prefix: str) -> exp.Select:
     """Return a row for each person of a row's list."""
     person, source = f"{prefix}person", f"{prefix}one_by_one"
-    persons = _call("LIST_DISTINCT", _column(person, lists))
-    alias = exp.TableAlias(this=_name(source), columns=[_name(person)])
+    persons = call("LIST_DISTINCT", column(person, lists))
+    named = exp.TableAlias(this=_name(source), columns=[_name(person)])
     names = (*parts.keys, *parts.flags, *parts.values)
     return exp.Select(
-        expressions=[*(_alias(_column(name, lists), name) for name in names), _alias(_column(person, source), person)],
-        from_=_from(lists),
-        joins=[exp.Join(this=exp.Unnest(expressions=[persons], alias=alias), kind="CROSS")],
+        expressions=[*(alias(column(name, lists), name) for name in names), alias(column(person, source), person)],
+        from_=from_(lists),
+        joins=[exp.Join(this=exp.Unnest(expressions=[persons], alias=named), kind="CROSS")],
     )
 
 
 def _each_row(parts: _Parts, rows: str, seed: str, carrier: Carrier, prefix: str) -> exp.Select:
     """Return the keys of each row with a person, the person as a secret number, flags and values."""
-    person = _column(f"{prefix}person", rows)
+    person = column(f"{prefix}person", rows)
     known = person.copy().is_(exp.null()).not_()
     text = person if _is_whole_number(carrier.kind) else exp.cast(person, "VARCHAR", dialect="duckdb")
-    keyed = _call("HASH", _call("XOR", _call("HASH", text), _column(SEED_COLUMN, seed)))
-    outputs = [*(_alias(_column(name, rows), name) for name in parts.keys), _alias(keyed, f"{prefix}person")]
-    outputs += [_alias(_column(name, rows), name) for name in (*parts.flags, *parts.values)]
+    keyed = call("HASH", call("XOR", call("HASH", text), column(SEED_COLUMN, seed)))
+    outputs = [*(alias(column(name, rows), name) for name in parts.keys), alias(keyed, f"{prefix}person")]
+    outputs += [alias(column(name, rows), name) for name in (*parts.flags, *parts.values)]
     return exp.Select(
         expressions=outputs,
-        from_=_from(rows),
-        joins=[exp.Join(this=_table(seed), kind="CROSS")],
+        from_=from_(rows),
+        joins=[exp.Join(this=building.table(seed), kind="CROSS")],
         where=exp.Where(this=known),
     )
 
@@ -282,12 +281,12 @@ def _each_row(parts: _Parts, rows: str, seed: str, carrier: Carrier, prefix: str
 def _cells(keys: list[str], flags: list[str], values: list[str], rows: str, prefix: str) -> exp.Select:
     """Return one row for each person of each group by all keys: rows in all, rows for each flag, values."""
     by = [*keys, f"{prefix}person"]
-    outputs = [_alias(_column(name, rows), name) for name in by]
-    outputs.append(_alias(exp.Count(this=exp.Star()), f"{prefix}rows"))
-    outputs += [_alias(exp.CountIf(this=_column(name, rows)), name) for name in flags]
-    outputs += [_alias(exp.Sum(this=_small(_column(name, rows))), name) for name in values]
-    group = exp.Group(expressions=[_column(name, rows) for name in by])
-    return exp.Select(expressions=outputs, from_=_from(rows), group=group)
+    outputs = [alias(column(name, rows), name) for name in by]
+    outputs.append(alias(exp.Count(this=exp.Star()), f"{prefix}rows"))
+    outputs += [alias(exp.CountIf(this=column(name, rows)), name) for name in flags]
+    outputs += [alias(exp.Sum(this=_small(column(name, rows))), name) for name in values]
+    group = exp.Group(expressions=[column(name, rows) for name in by])
+    return exp.Select(expressions=outputs, from_=from_(rows), group=group)
 
 
 def _small(value: exp.Expr) -> exp.Expr:
@@ -303,25 +302,24 @@ def _sets(asked: Populations, keys: list[str], added: list[str], cells: str) -> 
     person = f"{asked.prefix}person"
     by = asked.groupings or (tuple(range(asked.keys)),)
     sets = [
-        exp.Tuple(expressions=[_column(n, cells) for n in (*(keys[place] for place in places), person)])
-        for places in by
+        exp.Tuple(expressions=[column(n, cells) for n in (*(keys[place] for place in places), person)]) for places in by
     ]
-    of_keys = [_column(name, cells) for name in keys]
+    of_keys = [column(name, cells) for name in keys]
     number: exp.Expr = exp.GroupingId(expressions=of_keys) if of_keys else exp.Literal.number(0)
-    outputs = [*(_alias(_column(name, cells), name) for name in keys), _alias(number, f"{asked.prefix}set")]
-    outputs.append(_alias(_column(person, cells), person))
-    outputs += [_alias(exp.Sum(this=_column(name, cells)), name) for name in added]
+    outputs = [*(alias(column(name, cells), name) for name in keys), alias(number, f"{asked.prefix}set")]
+    outputs.append(alias(column(person, cells), person))
+    outputs += [alias(exp.Sum(this=column(name, cells)), name) for name in added]
     group = exp.Group(grouping_sets=[exp.GroupingSets(expressions=sets)])
-    return exp.Select(expressions=outputs, from_=_from(cells), group=group)
+    return exp.Select(expressions=outputs, from_=from_(cells), group=group)
 
 
 def _sketched(keys: list[str], flags: list[str], values: list[str], table: str, prefix: str) -> exp.Select:
-    person = _column(f"{prefix}person", table)
+    person = column(f"{prefix}person", table)
     by = [*keys, f"{prefix}set"]
     bucket = exp.Paren(this=exp.BitwiseAnd(this=person.copy(), expression=exp.Literal.number(BUCKETS - 1)))
     factor = exp.Paren(this=exp.Add(this=_bits(person.copy(), FACTOR_SHIFT), expression=exp.Literal.number(1)))
-    outputs = [*(_alias(_column(name, table), name) for name in by)]
-    outputs.append(_alias(exp.cast(bucket, "INTEGER", dialect="duckdb"), f"{prefix}bucket"))
+    outputs = [*(alias(column(name, table), name) for name in by)]
+    outputs.append(alias(exp.cast(bucket, "INTEGER", dialect="duckdb"), f"{prefix}bucket"))
 
     def add(amount: exp.Expr | None, some: exp.Expr | None) -> None:
         number = len(outputs)
@@ -331,24 +329,24 @@ def _sketched(keys: list[str], flags: list[str], values: list[str], table: str, 
         if some is not None:
             counted = exp.Filter(this=counted, expression=exp.Where(this=some.copy()))
             summed = exp.Filter(this=summed, expression=exp.Where(this=some.copy()))
-        outputs.append(_alias(counted, f"{prefix}n_{number}"))
-        rest = exp.Mod(this=_call("COALESCE", summed, exp.Literal.number(0)), expression=exp.Literal.number(PRIME))
-        outputs.append(_alias(exp.cast(rest, "BIGINT", dialect="duckdb"), f"{prefix}s_{number}"))
+        outputs.append(alias(counted, f"{prefix}n_{number}"))
+        rest = exp.Mod(this=call("COALESCE", summed, exp.Literal.number(0)), expression=exp.Literal.number(PRIME))
+        outputs.append(alias(exp.cast(rest, "BIGINT", dialect="duckdb"), f"{prefix}s_{number}"))
 
     def amount_of(name: str) -> exp.Expr:
-        rest = exp.Mod(this=_column(name, table), expression=exp.Literal.number(PRIME))
+        rest = exp.Mod(this=column(name, table), expression=exp.Literal.number(PRIME))
         return exp.cast(rest, "BIGINT", dialect="duckdb")
 
     add(None, None)
     add(amount_of(f"{prefix}rows"), None)
     for name in flags:
-        some = exp.GT(this=_column(name, table), expression=exp.Literal.number(0))
+        some = exp.GT(this=column(name, table), expression=exp.Literal.number(0))
         add(None, some)
         add(amount_of(name), some)
     for name in values:
         add(amount_of(name), exp.NEQ(this=amount_of(name), expression=exp.Literal.number(0)))
-    group = exp.Group(expressions=[*(_column(name, table) for name in by), bucket.copy()])
-    return exp.Select(expressions=outputs, from_=_from(table), group=group)
+    group = exp.Group(expressions=[*(column(name, table) for name in by), bucket.copy()])
+    return exp.Select(expressions=outputs, from_=from_(table), group=group)
 
 
 def _is_whole_number(kind: str) -> bool:
@@ -361,29 +359,10 @@ def _bits(number: exp.Expr, shift: int) -> exp.Expr:
     return exp.cast(exp.Paren(this=shifted), "BIGINT", dialect="duckdb")
 
 
-def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this=name, expressions=list(arguments))
-
-
-def _column(name: str, table: str) -> exp.Column:
-    return exp.column(name, table, quoted=True)
-
-
-def _alias(value: exp.Expr, name: str) -> exp.Expr:
-    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
-
-
 def _name(name: str) -> exp.Identifier:
     return exp.to_identifier(name, quoted=True)
 
 
-def _table(name: str) -> exp.Table:
-    return exp.Table(this=_name(name), alias=exp.TableAlias(this=_name(name)))
-
-
-def _from(name: str) -> exp.From:
-    return exp.From(this=_table(name))
-
-
 def _cte(name: str, query: exp.Expr) -> exp.CTE:
+    """Return a part of WITH that the engine may compute where it stands: it is read once."""
     return exp.CTE(this=query, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True)))
